@@ -1,0 +1,192 @@
+//! A recipe applied to a file of texts: how the winner of a run gets into somebody's own system.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::*;
+
+use crate::cache::Store;
+use crate::embed::{EmbedError, Encoder, Prepared};
+use crate::embeddings::Embeddings;
+use crate::error::Error;
+use crate::observe::{Observer, Stop};
+use crate::plan::{self, Block, ModelWork, Rows};
+use crate::prompt::Prompt;
+use crate::results::{RunRecord, Times};
+use crate::runner::Desk;
+use crate::spec::{Model, Readout, Spec};
+
+/// Texts embedded and written at a time: bounds memory whatever the file's size.
+const CHUNK: usize = 4096;
+
+/// All that decides a text's vector.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    pub model: Model,
+    pub prompt: Prompt,
+    pub readout: Readout,
+}
+
+impl Recipe {
+    /// The recipe of a cell of a run: `best`, or the beginning of a cell's id.
+    ///
+    /// # Errors
+    /// A cell that is not there or not unique, and a recorded spec that cannot be read.
+    pub fn of_cell(record: &RunRecord, which: &str) -> Result<Self, Error> {
+        let ranked = record.leaderboard();
+        let mut matching = ranked.iter().filter(|cell| which == "best" || cell.id.starts_with(which));
+        let unknown = || ApplyError::NoCell {
+            which: which.to_owned(),
+            known: ranked.iter().take(5).map(|cell| cell.id.as_str()).collect::<Vec<_>>().join(", "),
+        };
+        let cell = matching.next().ok_or_else(unknown)?;
+        if which != "best" && matching.next().is_some() {
+            return Err(ApplyError::Ambiguous { which: which.to_owned() }.into());
+        }
+        let spec = Spec::parse(&record.provenance.spec, Path::new(&record.provenance.spec_path))?;
+        let choices = &cell.choices;
+        let model = spec.models.into_iter().find(|model| model.id == choices.model);
+        let prompt = spec.prompts.into_iter().find(|prompt| prompt.id == choices.prompt);
+        let readout = spec.readouts.into_iter().find(|readout| readout.id == choices.readout);
+        match (model, prompt, readout) {
+            (Some(model), Some(prompt), Some(readout)) => Ok(Self { model, prompt, readout }),
+            _ => Err(unknown().into()),
+        }
+    }
+}
+
+/// Where a recipe is applied.
+pub struct Bench<'a> {
+    pub encoder: Box<dyn Encoder>,
+    pub store: &'a Store,
+    pub observer: &'a dyn Observer,
+    pub stop: &'a Stop,
+}
+
+/// How an application ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// Every text has its row.
+    Done { texts: usize, dim: usize, cut: usize },
+    /// Asked to stop: vectors so far are cached, no output was written.
+    Interrupted,
+}
+
+/// Embeds `texts` and writes one row each to a Parquet file: `index`, `text`, `rendered`, `token_ids`, `cut` and
+/// `embedding`. With several views, `rendered` has one line per view and `token_ids` runs through all of them.
+///
+/// # Errors
+/// A text that does not fit the recipe, an encoder that fails, a file that cannot be written.
+pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[String], output: &Path) -> Result<Applied, Error> {
+    let readout = bench.encoder.readout(&recipe.readout)?;
+    let dim = readout.dim;
+    let folder = match output.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let broken = |source| ApplyError::Write { path: output.to_owned(), source };
+    fs::create_dir_all(folder).map_err(broken)?;
+    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(broken)?;
+    let file = temporary.reopen().map_err(broken)?;
+    let table = |source| ApplyError::Table { path: output.to_owned(), source };
+    let mut writer = ParquetWriter::new(file).batched(&schema(dim)).map_err(table)?;
+    let mut work =
+        ModelWork { encoder: bench.encoder, readouts: BTreeMap::from([(0, readout)]), rows: Rows::default(), blocks: BTreeMap::new() };
+    let mut cut = 0;
+    for (chunk, texts) in texts.chunks(CHUNK).enumerate() {
+        let first = chunk * CHUNK;
+        let views = prepare(&work, recipe, texts, first)?;
+        let blocks = lay_out(&mut work, &views);
+        let shelf = work.shelf(bench.store)?;
+        let desk = Desk { model: &recipe.model.id, work: &work, shelf, observer: bench.observer, stop: bench.stop };
+        let Some(failures) = desk.embed(&mut Times::default())? else { return Ok(Applied::Interrupted) };
+        let found = work.stored(&desk.shelf)?;
+        let mut vectors = desk
+            .vectors(&blocks, &work.readouts[&0], &found, &failures)?
+            .map_err(|reason| ApplyError::NoVectors { model: recipe.model.id.clone(), reason })?;
+        if recipe.readout.normalize {
+            vectors.normalize();
+        }
+        cut += (0..texts.len()).filter(|&i| views.iter().any(|view| view[i].cut > 0)).count();
+        let mut frame = frame(first, texts, &views, &vectors).map_err(table)?;
+        frame.rechunk_mut();
+        writer.write_batch(&frame).map_err(table)?;
+    }
+    writer.finish().map_err(table)?;
+    temporary.as_file().sync_all().map_err(broken)?;
+    temporary.persist(output).map_err(|error| broken(error.error))?;
+    Ok(Applied::Done { texts: texts.len(), dim, cut })
+}
+
+/// One list of prepared texts per view of the prompt.
+fn prepare(work: &ModelWork, recipe: &Recipe, texts: &[String], first: usize) -> Result<Vec<Vec<Prepared>>, ApplyError> {
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let views = recipe.prompt.views.iter();
+    views
+        .map(|view| plan::prepare(work.encoder.as_ref(), &recipe.prompt, view, &texts))
+        .collect::<Result<_, _>>()
+        .map_err(|(i, source)| ApplyError::Text { index: first + i, source })
+}
+
+/// Makes the prepared texts the work's only rows.
+fn lay_out(work: &mut ModelWork, views: &[Vec<Prepared>]) -> Vec<Block> {
+    work.rows = Rows::default();
+    let blocks = (views.iter())
+        .map(|view| {
+            let group = work.rows.group();
+            work.rows.block(group, view)
+        })
+        .collect();
+    work.rows.seal();
+    blocks
+}
+
+fn schema(dim: usize) -> Schema {
+    Schema::from_iter([
+        Field::new("index".into(), DataType::UInt64),
+        Field::new("text".into(), DataType::String),
+        Field::new("rendered".into(), DataType::String),
+        Field::new("token_ids".into(), DataType::List(Box::new(DataType::UInt32))),
+        Field::new("cut".into(), DataType::UInt64),
+        Field::new("embedding".into(), DataType::Array(Box::new(DataType::Float32), dim)),
+    ])
+}
+
+fn frame(first: usize, texts: &[String], views: &[Vec<Prepared>], vectors: &Embeddings) -> PolarsResult<DataFrame> {
+    let n = texts.len();
+    let join = |i: usize| views.iter().map(|view| view[i].rendered.as_str()).collect::<Vec<_>>().join("\n");
+    let ids = |i: usize| Series::new("".into(), views.iter().flat_map(|view| view[i].ids.iter().copied()).collect::<Vec<u32>>());
+    let cut = |i: usize| views.iter().map(|view| view[i].cut as u64).sum::<u64>();
+    let embedding = Series::new("embedding".into(), vectors.values())
+        .reshape_array(&[ReshapeDimension::new(n as i64), ReshapeDimension::new(vectors.dim() as i64)])?;
+    DataFrame::new(
+        n,
+        vec![
+            Column::new("index".into(), (first as u64..(first + n) as u64).collect::<Vec<_>>()),
+            Column::new("text".into(), texts),
+            Column::new("rendered".into(), (0..n).map(join).collect::<Vec<_>>()),
+            Column::new("token_ids".into(), (0..n).map(ids).collect::<Vec<_>>()),
+            Column::new("cut".into(), (0..n).map(cut).collect::<Vec<_>>()),
+            embedding.into_column(),
+        ],
+    )
+}
+
+/// Why a recipe could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("the run has no cell `{which}`; say `best` or the beginning of an id (the best ones: {known})")]
+    NoCell { which: String, known: String },
+    #[error("several cells of the run begin with `{which}`; give more of the id")]
+    Ambiguous { which: String },
+    #[error("text {index} (counted from 0) cannot be embedded with this recipe: {source}")]
+    Text { index: usize, source: EmbedError },
+    #[error("model `{model}` gave no vectors: {reason}")]
+    NoVectors { model: String, reason: String },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot write the table {}: {source}", path.display())]
+    Table { path: PathBuf, source: PolarsError },
+}

@@ -1,0 +1,230 @@
+//! One Parquet file of embeddings: written whole, read by row group. The only file of the cache that knows polars.
+
+use std::fs::File;
+use std::io::{self, Cursor};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use polars::error::{PolarsError, PolarsResult};
+use polars::prelude::{
+    BinaryChunked, Column, DataFrame, DataType, FileMetadataRef, IntoColumn, KeyValueMetadata, NamedFrom, NewChunkedArray,
+    ParallelStrategy, ParquetCompression, ParquetReader, ParquetWriter, ReshapeDimension, SerReader, Series, StatisticsOptions,
+};
+use serde_json::Value;
+
+use super::Key;
+use super::seal::{Seal, seal};
+use crate::digest::Digest;
+
+const KEY: &str = "key";
+const TOKENS: &str = "tokens";
+const VECTOR: &str = "vector";
+const COLUMNS: usize = 3;
+/// File metadata: the encoder's digest, and what it was.
+const ENCODER: &str = "bench.encoder";
+const ABOUT: &str = "bench.about";
+/// A row group is what one read decompresses. Units: bytes of vectors.
+const ROW_GROUP_BYTES: usize = 1 << 20;
+/// Vectors of models hardly compress, those of character n-grams are mostly zeros: the fastest serves both.
+const COMPRESSION: ParquetCompression = ParquetCompression::Lz4Raw;
+
+/// Embeddings of one width, in memory. `values` has shape `[keys, dim]`.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    pub dim: usize,
+    pub keys: Vec<Key>,
+    pub tokens: Vec<u32>,
+    pub values: Vec<f32>,
+}
+
+impl Rows {
+    /// As a sealed Parquet file in memory, with what the encoder was in the file's metadata.
+    pub fn encode(&self, encoder: &Digest, about: &Value) -> PolarsResult<Vec<u8>> {
+        let about = vec![(ENCODER.to_owned(), encoder.to_string()), (ABOUT.to_owned(), about.to_string())];
+        let mut parquet = Vec::new();
+        ParquetWriter::new(&mut parquet)
+            .with_compression(COMPRESSION)
+            .with_statistics(StatisticsOptions::empty())
+            .with_row_group_size(Some((ROW_GROUP_BYTES / (4 * self.dim)).clamp(16, 4096)))
+            .with_key_value_metadata(Some(KeyValueMetadata::from_static(about)))
+            .finish(&mut self.frame()?)?;
+        let mut reader = ParquetReader::new(Cursor::new(parquet.as_slice()));
+        let groups = &reader.get_metadata()?.row_groups;
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let chunks: Vec<Range<usize>> = groups
+            .iter()
+            .flat_map(|group| group.byte_ranges_iter())
+            .map(|range| place(range.start)..place(range.end))
+            .collect();
+        Ok(seal(parquet, &chunks)?)
+    }
+
+    fn frame(&self) -> PolarsResult<DataFrame> {
+        let keys = BinaryChunked::from_iter_values(KEY.into(), self.keys.iter().map(Key::as_bytes));
+        let rows = [ReshapeDimension::Infer, ReshapeDimension::new_dimension(self.dim as u64)];
+        let vectors = Series::new(VECTOR.into(), &self.values).reshape_array(&rows)?;
+        let columns = vec![keys.into_column(), Column::new(TOKENS.into(), &self.tokens), vectors.into_column()];
+        DataFrame::new_infer_height(columns)
+    }
+}
+
+/// Why a part gives no rows.
+#[derive(Debug)]
+pub enum PartError {
+    /// It is not there (any more).
+    Gone,
+    /// It may be fine, but the system does not let it be read.
+    Io(io::Error),
+    /// It is not a part of this encoder, or not whole.
+    Damaged(String),
+}
+
+impl From<io::Error> for PartError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound { Self::Gone } else { Self::Io(error) }
+    }
+}
+
+impl From<PolarsError> for PartError {
+    fn from(error: PolarsError) -> Self {
+        match &error {
+            PolarsError::IO { error, .. } if error.kind() != io::ErrorKind::UnexpectedEof => {
+                Self::Io(io::Error::new(error.kind(), error.to_string()))
+            }
+            _ => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+/// An opened part: its footer, but no rows yet.
+pub struct Part {
+    path: PathBuf,
+    metadata: FileMetadataRef,
+    seal: Seal,
+    dim: usize,
+}
+
+impl Part {
+    /// Reads the footer and checks that the file is a whole part of this encoder.
+    pub fn open(path: &Path, encoder: &Digest) -> Result<Self, PartError> {
+        let mut file = File::open(path)?;
+        let seal = Seal::open(&mut file)?.ok_or_else(|| damaged("its checksums do not match or are not there"))?;
+        guarded(|| {
+            let mut reader = ParquetReader::new(file);
+            let metadata = Arc::clone(reader.get_metadata()?);
+            belongs(&metadata, encoder)?;
+            let schema = reader.schema()?;
+            let types: Vec<(&str, DataType)> =
+                schema.iter().map(|(name, field)| (name.as_str(), DataType::from_arrow_field(field))).collect();
+            match types.as_slice() {
+                [(KEY, DataType::Binary), (TOKENS, DataType::UInt32), (VECTOR, DataType::Array(inner, dim))]
+                    if **inner == DataType::Float32 && *dim > 0 =>
+                {
+                    Ok(Self { path: path.to_owned(), metadata, seal, dim: *dim })
+                }
+                _ => Err(PartError::Damaged(format!("its columns are {types:?}"))),
+            }
+        })
+    }
+
+    /// Width of the vectors.
+    pub const fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.metadata.num_rows
+    }
+
+    /// The rows of each row group.
+    pub fn row_groups(&self) -> Vec<Range<usize>> {
+        let mut groups = Vec::new();
+        let mut start = 0;
+        for group in &self.metadata.row_groups {
+            groups.push(start..start + group.num_rows());
+            start += group.num_rows();
+        }
+        groups
+    }
+
+    /// All keys, in order; reads no vectors.
+    pub fn keys(&self) -> Result<Vec<Key>, PartError> {
+        let file = self.checked(0..self.metadata.row_groups.len(), 0..1)?;
+        guarded(|| keys(&self.read(file, 0..self.len(), Some(vec![KEY.to_owned()]))?))
+    }
+
+    /// Rows of one row group, counted within the part.
+    pub fn rows(&self, group: usize, range: Range<usize>) -> Result<Rows, PartError> {
+        let file = self.checked(group..group + 1, 0..COLUMNS)?;
+        guarded(|| {
+            let length = range.len();
+            let frame = self.read(file, range, None)?;
+            let tokens: Vec<u32> = frame.column(TOKENS)?.u32()?.into_no_null_iter().collect();
+            let vectors = frame.column(VECTOR)?.array()?.rechunk().get_inner();
+            let values = vectors.f32()?.cont_slice()?.to_vec();
+            let rows = Rows { dim: self.dim, keys: keys(&frame)?, tokens, values };
+            if rows.keys.len() != length || rows.values.len() != length * self.dim {
+                return Err(damaged("it has fewer rows than its footer says"));
+            }
+            Ok(rows)
+        })
+    }
+
+    /// The file, once the bytes of some columns of some row groups are known to be those that were written.
+    fn checked(&self, groups: Range<usize>, columns: Range<usize>) -> Result<File, PartError> {
+        let mut file = File::open(&self.path)?;
+        for group in groups {
+            let ranges = self.metadata.row_groups[group].byte_ranges_iter().enumerate();
+            for (column, range) in ranges.filter(|(column, _)| columns.contains(column)) {
+                if !self.seal.holds(&mut file, group * COLUMNS + column, range)? {
+                    return Err(damaged("the checksum of a column does not match"));
+                }
+            }
+        }
+        Ok(file)
+    }
+
+    fn read(&self, file: File, range: Range<usize>, columns: Option<Vec<String>>) -> Result<DataFrame, PartError> {
+        let mut reader = ParquetReader::new(file)
+            .with_columns(columns)
+            .with_slice(Some((range.start, range.len())))
+            // The one strategy that skips row groups outside of the slice.
+            .read_parallel(ParallelStrategy::RowGroups)
+            .set_rechunk(true);
+        reader.set_metadata(Arc::clone(&self.metadata));
+        let frame = reader.finish()?;
+        if frame.columns().iter().any(|column| column.null_count() > 0) {
+            return Err(damaged("it has missing values"));
+        }
+        Ok(frame)
+    }
+}
+
+fn damaged(reason: &str) -> PartError {
+    PartError::Damaged(reason.to_owned())
+}
+
+fn keys(frame: &DataFrame) -> Result<Vec<Key>, PartError> {
+    let column = frame.column(KEY)?.binary()?;
+    let keys: Option<Vec<Key>> = column.iter().map(|bytes| bytes.and_then(Key::from_bytes)).collect();
+    keys.ok_or_else(|| PartError::Damaged(format!("a key is not {} bytes", Key::LEN)))
+}
+
+/// A part of another encoder that lies here gives no rows: its keys would hit, and its vectors would be wrong.
+fn belongs(metadata: &FileMetadataRef, encoder: &Digest) -> Result<(), PartError> {
+    let pairs = metadata.key_value_metadata().as_deref().unwrap_or_default();
+    let wanted = encoder.to_string();
+    match pairs.iter().find(|pair| pair.key == ENCODER).and_then(|pair| pair.value.as_deref()) {
+        Some(found) if found == wanted => Ok(()),
+        Some(found) => Err(PartError::Damaged(format!("it holds embeddings of encoder {found}"))),
+        None => Err(PartError::Damaged("it does not say which encoder it is of".to_owned())),
+    }
+}
+
+/// The seal keeps changed bytes away from the decoder; whatever it panics on all the same is a damaged part.
+fn guarded<T>(read: impl FnOnce() -> Result<T, PartError>) -> Result<T, PartError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(PartError::Damaged("it cannot be decoded".to_owned())))
+}

@@ -1,0 +1,149 @@
+//! Checksums inside a Parquet file, checked before a decoder sees the bytes: what changed on disk is never decoded.
+//!
+//! A decoder takes lengths from the bytes it reads; one changed bit makes it ask for exabytes and end the process. The
+//! checksums lie between the data and the footer, where readers of Parquet do not look:
+//!
+//! `data | checksum of each column chunk | their number | checksum of the footer | checksum of this seal | footer | length | PAR1`
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
+
+use crate::digest::Digest;
+
+/// Bytes of a checksum and of every other number in a seal.
+const WORD: usize = 8;
+/// The number of chunks, the footer's checksum, the seal's own.
+const FIXED: usize = 3 * WORD;
+/// A footer ends in its length, 4 bytes, and this.
+const MAGIC: &[u8] = b"PAR1";
+const TAIL: usize = 8;
+
+type Word = [u8; WORD];
+
+/// The first 64 bits of a SHA-256: enough against chance; a cache is not defended against its owner.
+fn checksum(bytes: &[u8]) -> Word {
+    let mut word = [0; WORD];
+    word.copy_from_slice(&Digest::of_bytes(bytes).as_bytes()[..WORD]);
+    word
+}
+
+/// Puts a seal into a whole Parquet file in memory; `chunks` are the byte ranges of its column chunks.
+pub fn seal(mut parquet: Vec<u8>, chunks: &[Range<usize>]) -> io::Result<Vec<u8>> {
+    let at = footer_start(&parquet).ok_or(io::ErrorKind::InvalidData)?;
+    let mut seal = Vec::with_capacity(chunks.len() * WORD + FIXED);
+    for chunk in chunks {
+        seal.extend(checksum(parquet.get(chunk.clone()).ok_or(io::ErrorKind::InvalidData)?));
+    }
+    seal.extend((chunks.len() as u64).to_le_bytes());
+    seal.extend(checksum(&parquet[at..]));
+    seal.extend(checksum(&seal));
+    let footer = parquet.split_off(at);
+    parquet.extend(seal);
+    parquet.extend(footer);
+    Ok(parquet)
+}
+
+fn footer_start(parquet: &[u8]) -> Option<usize> {
+    let tail = parquet.len().checked_sub(TAIL)?;
+    tail.checked_sub(footer_length(parquet[tail..].try_into().ok()?)?)
+}
+
+fn footer_length(tail: [u8; TAIL]) -> Option<usize> {
+    let (length, magic) = tail.split_at(4);
+    (magic == MAGIC).then(|| u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize)
+}
+
+/// Checksums of a part whose footer is intact.
+pub struct Seal {
+    chunks: Vec<Word>,
+}
+
+impl Seal {
+    /// Reads and checks the seal and the footer; `None` if they do not match or are not there.
+    pub fn open(file: &mut File) -> io::Result<Option<Self>> {
+        let length = file.metadata()?.len();
+        let Some(mut end) = length.checked_sub(TAIL as u64) else { return Ok(None) };
+        let mut tail = [0; TAIL];
+        read_at(file, end, &mut tail)?;
+        let Some(footer) = footer_length(tail) else { return Ok(None) };
+        let Some(start) = end.checked_sub(footer as u64) else { return Ok(None) };
+        let mut footer = vec![0; footer + TAIL];
+        read_at(file, start, &mut footer)?;
+        end = start;
+        let Some(start) = end.checked_sub(FIXED as u64) else { return Ok(None) };
+        let mut fixed = [0; FIXED];
+        read_at(file, start, &mut fixed)?;
+        let (count, sums) = fixed.split_at(WORD);
+        let count = count.try_into().map_or(u64::MAX, u64::from_le_bytes);
+        let Some(size) = count.checked_mul(WORD as u64).filter(|size| *size <= start) else { return Ok(None) };
+        let mut seal = vec![0; usize::try_from(size).unwrap_or(0)];
+        read_at(file, start - size, &mut seal)?;
+        let chunks = seal.chunks_exact(WORD).filter_map(|word| word.try_into().ok()).collect();
+        seal.extend(&fixed[..2 * WORD]);
+        let intact = checksum(&footer) == sums[..WORD] && checksum(&seal) == sums[WORD..];
+        Ok(intact.then_some(Self { chunks }))
+    }
+
+    /// Whether the bytes of the `index`th column chunk are those that were written.
+    pub fn holds(&self, file: &mut File, index: usize, range: Range<u64>) -> io::Result<bool> {
+        let Some(wanted) = self.chunks.get(index) else { return Ok(false) };
+        let size = range.end.saturating_sub(range.start);
+        if range.end > file.metadata()?.len() {
+            return Ok(false);
+        }
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        read_at(file, range.start, &mut bytes)?;
+        Ok(checksum(&bytes) == *wanted)
+    }
+}
+
+fn read_at(file: &mut File, at: u64, into: &mut [u8]) -> io::Result<()> {
+    file.seek(SeekFrom::Start(at))?;
+    file.read_exact(into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two chunks, a three-byte footer, and the tail that says so.
+    fn sealed() -> Vec<u8> {
+        seal(b"PAR1aaabbfoo\x03\0\0\0PAR1".to_vec(), &[4..7, 7..9]).unwrap()
+    }
+
+    fn on_disk(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn data_and_footer_stay_where_readers_look_for_them() {
+        let bytes = sealed();
+        assert_eq!(bytes.len(), 20 + 2 * WORD + FIXED);
+        assert!(bytes.starts_with(b"PAR1aaabb") && bytes.ends_with(b"foo\x03\0\0\0PAR1"));
+        let mut file = on_disk(&bytes);
+        let seal = Seal::open(&mut file).unwrap().unwrap();
+        assert!(seal.holds(&mut file, 0, 4..7).unwrap() && seal.holds(&mut file, 1, 7..9).unwrap());
+        assert!(!seal.holds(&mut file, 0, 7..9).unwrap() && !seal.holds(&mut file, 2, 4..7).unwrap());
+        assert!(!seal.holds(&mut file, 0, 4..u64::MAX).unwrap());
+    }
+
+    #[test]
+    fn any_changed_byte_shows_and_so_does_any_missing_end() {
+        let bytes = sealed();
+        // The first four bytes are magic that no reader here looks at.
+        for at in 4..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x15;
+            let mut file = on_disk(&changed);
+            let whole = Seal::open(&mut file)
+                .unwrap()
+                .is_some_and(|seal| seal.holds(&mut file, 0, 4..7).unwrap() && seal.holds(&mut file, 1, 7..9).unwrap());
+            assert!(!whole, "byte {at}");
+            assert!(Seal::open(&mut on_disk(&bytes[..at])).unwrap().is_none(), "cut at {at}");
+        }
+        assert!(Seal::open(&mut on_disk(b"PAR1aaabbfoo\x03\0\0\0PAR1")).unwrap().is_none());
+    }
+}

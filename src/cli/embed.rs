@@ -1,0 +1,117 @@
+//! `bench embed`: apply a recipe to a file of texts.
+
+use std::path::PathBuf;
+
+use embed_bench::apply::{self, Applied, Bench, Recipe};
+use embed_bench::dataset::read_texts;
+use embed_bench::embed;
+use embed_bench::prompt::{Clean, Prompt, Template, Truncation};
+use embed_bench::results::RunRecord;
+use embed_bench::spec::{DType, Device, Model, Pooling, Readout, Source};
+
+use super::progress::Progress;
+use super::run::stop_on_signal;
+use super::{Answer, Failure, Places, out};
+
+/// A recipe is a cell of a run (`bench embed results/NAME --cell best`) or named by flags (`--model`, `--template`, ...).
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// A result folder; with it, `--cell` names the recipe
+    #[arg(conflicts_with = "model", required_unless_present = "model")]
+    results: Option<PathBuf>,
+    /// `best`, or the beginning of a cell's id
+    #[arg(long, default_value = "best", conflicts_with = "model")]
+    cell: String,
+    /// Texts: plain lines (.txt), JSON lines with `text` (.jsonl), or Parquet with a column `text`
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Parquet file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    recipe: Flags,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Recipe")]
+struct Flags {
+    /// Model: path:DIR or hf:REPO[@REV]
+    #[arg(long, value_parser = |text: &str| Source::parse(text, None))]
+    model: Option<Source>,
+    /// Template with a slot {text}
+    #[arg(long, default_value = "{text}", value_parser = |text: &str| Template::parse(text), requires = "model")]
+    template: Template,
+    /// Hidden state, as transformers counts them
+    #[arg(long, default_value_t = -1, allow_negative_numbers = true, requires = "model")]
+    layer: i32,
+    /// last, mean, cls, or own (the model's sentence-transformers settings)
+    #[arg(long, default_value = "own", value_parser = str::parse::<Pooling>, requires = "model")]
+    pool: Pooling,
+    /// Apply the final norm to an inner layer
+    #[arg(long, requires = "model")]
+    norm: bool,
+    /// Leave vectors at their own length
+    #[arg(long, requires = "model")]
+    no_normalize: bool,
+    /// head, tail, middle, error or whole-prompt
+    #[arg(long, default_value = "head", value_parser = str::parse::<Truncation>, requires = "model")]
+    truncate: Truncation,
+    /// none or prompteol
+    #[arg(long, default_value = "none", value_parser = str::parse::<Clean>, requires = "model")]
+    clean: Clean,
+    /// Most tokens of one rendered text; the model's own limit when absent
+    #[arg(long, requires = "model")]
+    max_tokens: Option<usize>,
+    /// f32, f16 or bf16
+    #[arg(long, default_value = "f32", value_parser = str::parse::<DType>, requires = "model")]
+    dtype: DType,
+    /// auto, cpu, cuda:N or metal
+    #[arg(long, default_value = "auto", value_parser = str::parse::<Device>, requires = "model")]
+    device: Device,
+}
+
+impl Flags {
+    fn recipe(&self, source: &Source) -> Recipe {
+        let model = Model {
+            id: source.to_string(),
+            source: source.clone(),
+            dtype: self.dtype,
+            device: self.device,
+            max_tokens: self.max_tokens,
+        };
+        let prompt = Prompt::new("flags", vec![self.template.clone()], self.truncate, self.clean);
+        let readout = Readout {
+            id: "flags".to_owned(),
+            layer: self.layer,
+            pool: self.pool,
+            norm: self.norm,
+            normalize: !self.no_normalize,
+        };
+        Recipe { model, prompt, readout }
+    }
+}
+
+pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
+    let recipe = match (&arguments.results, &arguments.recipe.model) {
+        (Some(results), _) => Recipe::of_cell(&RunRecord::open(results)?, &arguments.cell)?,
+        (None, Some(source)) => arguments.recipe.recipe(source),
+        (None, None) => return Err(Failure::Usage("name a result folder, or a model with --model".to_owned())),
+    };
+    let texts = read_texts(&arguments.input)?;
+    let progress = Progress::new();
+    let stop = stop_on_signal()?;
+    let store = places.store();
+    let encoder = embed::open(&recipe.model, &places.catalog(), &places.home)?;
+    let bench = Bench { encoder, store: &store, observer: &progress, stop: &stop };
+    match apply::apply(&recipe, bench, &texts, &arguments.output)? {
+        Applied::Interrupted => {
+            out::note("interrupted: vectors so far are cached, nothing was written; the same command continues");
+            Ok(Answer::Interrupted)
+        }
+        Applied::Done { texts, dim, cut } => {
+            let cut = if cut > 0 { format!(", {cut} of them cut to fit") } else { String::new() };
+            out::line(format!("{}: {texts} texts{cut}, {dim} dimensions", arguments.output.display()));
+            Ok(Answer::Good)
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The command line: what a person may type, and which library call answers it.
+
+mod cache;
+mod check;
+mod data;
+mod embed;
+mod out;
+mod plan;
+mod progress;
+mod report;
+mod run;
+mod starter;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use embed_bench::cache::Store;
+use embed_bench::dataset::Catalog;
+
+/// Does this language model work as a sentence embedder, and with which prompt?
+#[derive(Parser)]
+#[command(name = "bench", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    places: Places,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done and good · 1 done, and the answer is no (failed cells) · 2 could not do it · 130 interrupted";
+
+/// Where things are.
+#[derive(clap::Args)]
+struct Places {
+    /// Folder of dataset manifests (NAME/dataset.toml), with bundled data beside them
+    #[arg(long, global = true, value_name = "DIR", default_value = "datasets", env = "BENCH_DATASETS", help_heading = "Places")]
+    datasets: PathBuf,
+    /// Folder of local copies of datasets (NAME/FILE)
+    #[arg(long, global = true, value_name = "DIR", env = "BENCH_DATA_DIR", help_heading = "Places")]
+    data_dir: Option<PathBuf>,
+    /// Folder for embeddings, downloads and what else is kept between runs
+    #[arg(long, global = true, value_name = "DIR", default_value = ".bench", env = "BENCH_HOME", help_heading = "Places")]
+    home: PathBuf,
+}
+
+impl Places {
+    fn catalog(&self) -> Catalog {
+        Catalog::new(self.datasets.clone(), self.data_dir.clone()).with_downloads(self.home.join("datasets"))
+    }
+
+    fn store(&self) -> Store {
+        Store::new(self.home.join("embeddings"))
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a spec: plan, embed what is missing, score, write results and report
+    Run(run::Arguments),
+    /// Show what a run would do: cells, texts, tokens, cuts, cache hits, memory and time; loads no weights
+    Plan(plan::Arguments),
+    /// Report every problem of every spec at once
+    Check(check::Arguments),
+    /// Rebuild the report of a result folder from its files alone
+    Report(report::Arguments),
+    /// Embed a file of texts with a cell of a run, or with a recipe named by flags
+    Embed(embed::Arguments),
+    /// List, download or look at datasets
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Look at the cache of embeddings, or shrink it
+    #[command(subcommand)]
+    Cache(cache::Command),
+    /// Write a first spec to start from
+    Init(starter::Arguments),
+    /// Print the JSON Schema of specs, for editors
+    Schema,
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+/// How a command that could do its work ended.
+enum Answer {
+    Good,
+    /// Done, and the answer is no.
+    No,
+    Interrupted,
+}
+
+/// Parses the command line, does what it says, and prints what there is to say.
+pub fn main() -> ExitCode {
+    let Arguments { command, places } = Arguments::parse();
+    let answer = match command {
+        Command::Run(arguments) => run::run(&arguments, &places),
+        Command::Plan(arguments) => plan::run(&arguments, &places),
+        Command::Check(arguments) => Ok(check::run(&arguments)),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Embed(arguments) => embed::run(&arguments, &places),
+        Command::Data(command) => data::run(&command, &places),
+        Command::Cache(command) => cache::run(&command, &places),
+        Command::Init(arguments) => starter::run(&arguments),
+        Command::Schema => Ok(starter::schema()),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "bench", &mut std::io::stdout());
+            Ok(Answer::Good)
+        }
+    };
+    match answer {
+        Ok(Answer::Good) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Interrupted) => ExitCode::from(130),
+        Err(failure) => {
+            out::failure(&failure);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Why a command could not do its work: the library's error, or one of the command line's own.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Bench(#[from] embed_bench::Error),
+    #[error("cannot {what} {path}: {source}", path = path.display())]
+    File { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// Lets `?` take any stage's error.
+macro_rules! failure_from {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::Bench(error.into())
+            }
+        }
+    )*};
+}
+failure_from!(
+    embed_bench::spec::Problems,
+    embed_bench::plan::PlanError,
+    embed_bench::dataset::DatasetError,
+    embed_bench::embed::EmbedError,
+    embed_bench::cache::CacheError,
+    embed_bench::results::ResultsError,
+    embed_bench::report::ReportError,
+    embed_bench::apply::ApplyError,
+);

@@ -1,0 +1,116 @@
+//! The one place that prints: lines to standard output, failures to standard error.
+
+use std::error::Error as _;
+use std::fmt::{Display, Write as _};
+use std::io::{IsTerminal as _, Write as _};
+
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use embed_bench::Error;
+use embed_bench::spec::Problems;
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use unicode_width::UnicodeWidthChar as _;
+
+use super::Failure;
+
+/// Writes a line to standard output. A reader that has gone away (`| head`) is no reason to fail.
+pub fn line(text: impl Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Writes a line to standard error.
+pub fn note(text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A line below the header, and nothing else.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// An empty table in the house style, as wide as the terminal or, when piped, as its content.
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    table
+}
+
+/// A whole number with thousands separated by commas.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Text for one line of a terminal: control characters as spaces, at most `width` columns, with an ellipsis if cut.
+pub fn shortened(text: &str, width: usize) -> String {
+    let mut shown = String::new();
+    let mut used = 0;
+    for character in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        used += character.width().unwrap_or(0);
+        if used > width {
+            shown.push('…');
+            break;
+        }
+        shown.push(character);
+    }
+    shown
+}
+
+/// A number of bytes in the largest binary unit that keeps it above one.
+pub fn bytes(number: u64) -> String {
+    indicatif::HumanBytes(number).to_string()
+}
+
+/// Prints why a command could not do its work, causes included.
+pub fn failure(failure: &Failure) {
+    if let Failure::Bench(Error::Spec(problems)) = failure {
+        return spec_problems(problems);
+    }
+    let mut text = format!("error: {failure}");
+    let mut shown = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        // Transparent and embedding variants repeat their source's words: each sentence is said once.
+        let message = error.to_string();
+        if !shown.contains(&message) {
+            let _ = write!(text, "\n  because: {message}");
+            shown.push_str(&message);
+        }
+        cause = error.source();
+    }
+    note(text);
+}
+
+/// Prints every problem of a spec with its line and a caret.
+pub fn spec_problems(problems: &Problems) {
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
+    let mut rendered = String::new();
+    if handler.render_report(&mut rendered, problems as &dyn Diagnostic).is_err() {
+        rendered = problems.to_string();
+    }
+    note(rendered.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortened_text_fits_its_columns() {
+        assert_eq!(shortened("新闻 app", 8), "新闻 app");
+        assert_eq!(shortened("新闻 app", 5), "新闻 …");
+        assert_eq!(shortened("a\u{1b}[31m\nb", 9), "a [31m b");
+    }
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        assert_eq!([count(0), count(999), count(1_000), count(12_345_678)], ["0", "999", "1,000", "12,345,678"]);
+    }
+}

@@ -1,0 +1,98 @@
+//! `bench run`: the main job.
+
+use std::path::PathBuf;
+
+use embed_bench::observe::Stop;
+use embed_bench::plan::{Plan, Sources};
+use embed_bench::report::{self, Ranking, Standing};
+use embed_bench::results::{Outcome, RunRecord};
+use embed_bench::runner::{self, Finish};
+use embed_bench::spec::Spec;
+
+use super::progress::Progress;
+use super::{Answer, Failure, Places, out};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The spec to run
+    spec: PathBuf,
+    /// Folder of result folders; results go to DIR/NAME
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    results: PathBuf,
+    /// Folder of reports; the report goes to DIR/NAME
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    reports: PathBuf,
+}
+
+pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
+    let spec = Spec::load(&arguments.spec)?;
+    let progress = Progress::new();
+    let stop = stop_on_signal()?;
+    let catalog = places.catalog();
+    let plan = Plan::build(spec, &Sources { catalog: &catalog, home: &places.home, observer: &progress })?;
+    let results = arguments.results.join(&plan.spec.name);
+    let reports = arguments.reports.join(&plan.spec.name);
+    match runner::run(&plan, &places.store(), &results, &progress, &stop)? {
+        Finish::Interrupted => {
+            out::note("interrupted: everything computed so far is saved; the same command continues");
+            Ok(Answer::Interrupted)
+        }
+        Finish::Done(record) => {
+            let written = report::build(&results, &reports)?;
+            print_rankings(&record);
+            out::line(format!("report: {}", written.markdown.display()));
+            Ok(verdict(&record))
+        }
+    }
+}
+
+/// A stop that Ctrl-C, SIGTERM and SIGHUP request; the second signal ends the program at once.
+pub fn stop_on_signal() -> Result<Stop, Failure> {
+    let stop = Stop::default();
+    let requested = stop.clone();
+    let handler = move || {
+        if requested.requested() {
+            std::process::exit(130);
+        }
+        out::note("\nstopping after the batch in hand (press again to stop at once)");
+        requested.request();
+    };
+    ctrlc::set_handler(handler).map_err(|error| Failure::Usage(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(stop)
+}
+
+fn verdict(record: &RunRecord) -> Answer {
+    let failed = record.cells.iter().filter(|cell| matches!(cell.outcome, Outcome::Failed { .. })).count();
+    if failed == 0 {
+        return Answer::Good;
+    }
+    out::note(format!("{failed} of {} cells failed; the report lists the reasons", record.cells.len()));
+    Answer::No
+}
+
+/// Rows of the ranked table; the report has them all.
+const ROWS: usize = 12;
+
+/// Prints the ranked table of each slice: best cell first, interval, difference to the reference.
+fn print_rankings(record: &RunRecord) {
+    for ranking in Ranking::all(record) {
+        let order = ranking.chosen_on.map(|dev| format!(", ranked on {dev}")).unwrap_or_default();
+        out::line(format!("slice {}{order}", ranking.slice));
+        let axes: Vec<String> = ranking.axes.iter().map(ToString::to_string).collect();
+        let mut header = vec!["#"];
+        header.extend(axes.iter().map(String::as_str));
+        header.extend(["accuracy [95 %]", "± reference", "p"]);
+        let mut table = out::table(&header);
+        for (place, Standing { choices, accuracy, difference, p }) in ranking.standings.iter().take(ROWS).cloned().enumerate() {
+            let mut row = vec![(place + 1).to_string()];
+            row.extend(choices);
+            row.extend([accuracy, difference, p]);
+            table.add_row(row);
+        }
+        out::line(table);
+        let more = ranking.standings.len().saturating_sub(ROWS);
+        if more > 0 {
+            out::line(format!("and {more} more"));
+        }
+    }
+}

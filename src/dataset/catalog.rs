@@ -1,0 +1,305 @@
+//! Where datasets are found, and the way to their rows and slices.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::{DatasetError, MissingFile};
+use super::fetch::{self, FetchReport};
+use super::manifest::{Manifest, Split};
+use super::read::{self, FileRows};
+use super::{Origin, Row, Slice, slice};
+use crate::digest::Digest;
+use crate::observe::Observer;
+use crate::spec::{self, suggest};
+
+/// The datasets of a project and the folders their files may lie in.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    datasets: PathBuf,
+    data: Option<PathBuf>,
+    downloads: Option<PathBuf>,
+}
+
+impl Catalog {
+    /// `datasets` holds `<name>/dataset.toml`, bundled files beside it; `data` holds local copies as `<name>/<file>`.
+    pub fn new(datasets: PathBuf, data: Option<PathBuf>) -> Self {
+        Self { datasets, data, downloads: None }
+    }
+
+    /// The folder that downloads go to and are found in, as `<name>/<file>`.
+    #[must_use]
+    pub fn with_downloads(self, folder: PathBuf) -> Self {
+        Self { downloads: Some(folder), ..self }
+    }
+
+    /// All datasets, sorted by name.
+    ///
+    /// # Errors
+    /// If the folder of datasets cannot be listed.
+    pub fn names(&self) -> Result<Vec<String>, DatasetError> {
+        let failed = |source| DatasetError::Io { doing: "list", path: self.datasets.clone(), source };
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.datasets).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.path().join("dataset.toml").is_file() {
+                names.extend(entry.file_name().into_string().ok());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// A dataset's manifest.
+    ///
+    /// # Errors
+    /// An unknown name; every problem of the manifest.
+    pub fn manifest(&self, name: &str) -> Result<Manifest, DatasetError> {
+        let known = self.names()?;
+        if !known.iter().any(|other| other == name) {
+            return Err(DatasetError::UnknownDataset {
+                name: name.to_owned(),
+                folder: self.datasets.clone(),
+                suggestion: suggest(name, known.iter().map(String::as_str)),
+                known,
+            });
+        }
+        Manifest::load(&self.datasets.join(name).join("dataset.toml"))
+    }
+
+    /// The samples a spec's slice names.
+    ///
+    /// # Errors
+    /// Whatever [`Self::rows`] gives; labels the dataset does not have; a slice without samples.
+    pub fn slice(&self, slice: &spec::Slice, seed: u64) -> Result<Slice, DatasetError> {
+        let manifest = self.manifest(&slice.dataset)?;
+        let split = find_split(&manifest, &slice.split)?;
+        let (rows, origin) = self.read(&manifest, split)?;
+        slice::cut(slice, &manifest, split, rows, origin, seed)
+    }
+
+    /// Every text of a split, both texts of a pair, in the order of the files.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub fn texts(&self, dataset: &str, split: &str) -> Result<Vec<String>, DatasetError> {
+        let (rows, _) = self.rows(dataset, split)?;
+        Ok(rows.into_iter().flat_map(|row| std::iter::once(row.text).chain(row.text2)).collect())
+    }
+
+    /// Every row of a split, in the order of the files.
+    ///
+    /// # Errors
+    /// An unknown dataset or split; a file that is in no place or cannot be read; a bad row, unless the manifest passes
+    /// over those.
+    pub fn rows(&self, dataset: &str, split: &str) -> Result<(Vec<Row>, Origin), DatasetError> {
+        let manifest = self.manifest(dataset)?;
+        self.read(&manifest, find_split(&manifest, split)?)
+    }
+
+    /// Downloads whatever files of a dataset are in none of its places.
+    ///
+    /// # Errors
+    /// No download folder, nothing to download, or a download that fails or has another checksum.
+    pub fn fetch(&self, name: &str, observer: &dyn Observer) -> Result<FetchReport, DatasetError> {
+        let manifest = self.manifest(name)?;
+        let folder = self.downloads.as_ref().ok_or_else(|| DatasetError::NoDownloadFolder { dataset: name.to_owned() })?;
+        if manifest.downloads.is_empty() {
+            let way_out = self.by_hand(&manifest);
+            return Err(DatasetError::NothingToFetch { dataset: name.to_owned(), way_out });
+        }
+        fetch::fetch(&fetch::agent(), &manifest, &folder.join(name), observer, |file| self.find(name, file))
+    }
+
+    /// Where a dataset's file may lie, best first: bundled, local copy, download.
+    pub fn places(&self, dataset: &str, file: &str) -> Vec<PathBuf> {
+        let folders = [Some(&self.datasets), self.data.as_ref(), self.downloads.as_ref()];
+        folders.into_iter().flatten().map(|folder| folder.join(dataset).join(file)).collect()
+    }
+
+    /// Where a dataset's file lies, if it is anywhere.
+    pub fn find(&self, dataset: &str, file: &str) -> Option<PathBuf> {
+        self.places(dataset, file).into_iter().find(|path| path.is_file())
+    }
+
+    fn read(&self, manifest: &Manifest, split: &Split) -> Result<(Vec<Row>, Origin), DatasetError> {
+        let mut origin = Origin { dataset: manifest.name.clone(), split: split.name.clone(), files: Vec::new(), skipped: 0 };
+        let mut rows = Vec::new();
+        let mut seen = BTreeMap::new();
+        for (i, file) in split.files.iter().enumerate() {
+            let path = self.find(&manifest.name, file).ok_or_else(|| self.missing(manifest, split, file))?;
+            let bytes =
+                std::fs::read(&path).map_err(|source| DatasetError::Io { doing: "read", path: path.clone(), source })?;
+            origin.files.push((file.clone(), Digest::of_bytes(&bytes)));
+            let subset = split.subsets.get(i).map(String::as_str);
+            let FileRows { rows: read, skipped } = read::rows(&bytes, &path, manifest, split, subset)?;
+            origin.skipped += skipped;
+            for (place, mut row) in read {
+                if split.columns.id.is_none() {
+                    row.id = line_id(split, subset.unwrap_or(file), place);
+                } else if let Some(first) = seen.insert(row.id.clone(), place) {
+                    let unit = read::unit(split.format);
+                    return Err(DatasetError::RepeatedId { path, id: row.id, unit, first, second: place });
+                }
+                rows.push(row);
+            }
+        }
+        Ok((rows, origin))
+    }
+
+    fn missing(&self, manifest: &Manifest, split: &Split, file: &str) -> DatasetError {
+        let way_out = if manifest.downloads.iter().any(|download| download.contents.files().contains(&file)) {
+            format!(
+                "Run `bench data get {name}`, or point --data-dir (or BENCH_DATA_DIR) at a folder that holds {name}/{file}.",
+                name = manifest.name
+            )
+        } else {
+            self.by_hand(manifest)
+        };
+        Box::new(MissingFile {
+            dataset: manifest.name.clone(),
+            split: split.name.clone(),
+            file: file.to_owned(),
+            places: self.places(&manifest.name, file),
+            way_out,
+        })
+        .into()
+    }
+
+    /// What a person does for a file that no download provides.
+    fn by_hand(&self, manifest: &Manifest) -> String {
+        let obtain = manifest.obtain.as_ref().map_or_else(String::new, |how| format!("{} ", how.trim()));
+        let copies = format!("Point --data-dir (or BENCH_DATA_DIR) at a folder that holds {}/<file>", manifest.name);
+        let bundled = Path::new(&self.datasets).join(&manifest.name);
+        format!("{obtain}{copies}, or copy the files to {}.", bundled.display())
+    }
+}
+
+fn find_split<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a Split, DatasetError> {
+    manifest.split(name).ok_or_else(|| {
+        let known: Vec<String> = manifest.splits.iter().map(|split| split.name.clone()).collect();
+        DatasetError::UnknownSplit {
+            dataset: manifest.name.clone(),
+            split: name.to_owned(),
+            suggestion: suggest(name, known.iter().map(String::as_str)),
+            known,
+        }
+    })
+}
+
+/// The id of a row that has none of its own.
+fn line_id(split: &Split, part: &str, place: u64) -> String {
+    if split.files.len() == 1 { format!("{}:{place}", split.name) } else { format!("{}:{part}:{place}", split.name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::observe::Silent;
+
+    const HEAD: &str =
+        "about = \"a\"\nkind = \"classification\"\nlicence = \"none\"\ncolumns = { text = \"t\", label = \"l\" }\n";
+
+    /// A catalog of one dataset, `news`, with two splits, and a folder of local copies.
+    fn catalog(manifest: &str, files: &[(&str, &str)]) -> (TempDir, Catalog) {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let splits = "[splits.train]\nfiles = [\"one.jsonl\", \"two.jsonl\"]\nformat = \"jsonl\"\n\
+                      [splits.test]\nfiles = [\"test.jsonl\"]\nformat = \"jsonl\"\n";
+        write("datasets/news/dataset.toml", &format!("name = \"news\"\n{HEAD}{manifest}{splits}"));
+        write("datasets/stray.txt", "");
+        for (path, text) in files {
+            write(path, text);
+        }
+        let catalog = Catalog::new(folder.path().join("datasets"), Some(folder.path().join("data")));
+        (folder, catalog)
+    }
+
+    /// The message with the folder's own path taken out.
+    fn message<T>(folder: &TempDir, result: Result<T, DatasetError>) -> String {
+        let shown = folder.path().display().to_string();
+        result.map(|_| ()).unwrap_err().to_string().replace(&shown, "")
+    }
+
+    #[test]
+    fn unknown_names_are_told_with_a_suggestion() {
+        let (folder, catalog) = catalog("", &[]);
+        assert_eq!(catalog.names().unwrap(), ["news"]);
+        assert_eq!(
+            message(&folder, catalog.manifest("newz")),
+            "there is no dataset `newz` in /datasets (did you mean `news`?); there are: news"
+        );
+        assert_eq!(
+            message(&folder, catalog.rows("news", "tests")),
+            "dataset `news` has no split `tests` (did you mean `test`?); its splits are: train, test"
+        );
+        assert!(message(&folder, catalog.manifest("../datasets/news")).starts_with("there is no dataset"));
+    }
+
+    #[test]
+    fn a_missing_file_is_told_with_every_place_and_a_way_out() {
+        let (folder, catalog) = catalog("", &[]);
+        let catalog = catalog.with_downloads("cache".into());
+        assert_eq!(
+            message(&folder, catalog.rows("news", "test")),
+            "dataset `news`, split `test`: `test.jsonl` is in none of these places:\n  /datasets/news/test.jsonl\n  \
+             /data/news/test.jsonl\n  cache/news/test.jsonl\n\
+             Point --data-dir (or BENCH_DATA_DIR) at a folder that holds news/<file>, or copy the files to /datasets/news."
+        );
+        let download = "download = [{ url = \"http://x\", file = \"test.jsonl\" }]\n";
+        let (folder, catalog) = super::tests::catalog(download, &[]);
+        assert!(message(&folder, catalog.rows("news", "test")).ends_with(
+            "Run `bench data get news`, or point --data-dir (or BENCH_DATA_DIR) at a folder that holds news/test.jsonl."
+        ));
+    }
+
+    #[test]
+    fn a_dataset_without_downloads_says_how_to_get_it() {
+        let (folder, catalog) = catalog("obtain = \"Ask the author.\"\n", &[]);
+        assert_eq!(message(&folder, catalog.fetch("news", &Silent)), "dataset `news`: no folder for downloads is set");
+        let catalog = catalog.with_downloads("cache".into());
+        assert_eq!(
+            message(&folder, catalog.fetch("news", &Silent)),
+            "dataset `news` has nothing to download: Ask the author. Point --data-dir (or BENCH_DATA_DIR) at a folder that \
+             holds news/<file>, or copy the files to /datasets/news."
+        );
+    }
+
+    #[test]
+    fn rows_come_in_the_order_of_the_files_with_ids_by_line() {
+        let files = [
+            ("data/news/one.jsonl", "{\"t\": \"a\", \"l\": 1}\n\n{\"t\": \"b\", \"l\": 2}\n"),
+            ("datasets/news/two.jsonl", "{\"t\": \"c\", \"l\": \"1\"}"),
+            ("data/news/two.jsonl", "never read: the bundled file comes first"),
+            ("data/news/test.jsonl", "{\"t\": \"d\", \"l\": \"1\"}"),
+        ];
+        let (_folder, catalog) = catalog("", &files);
+        let (rows, origin) = catalog.rows("news", "train").unwrap();
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, ["train:one.jsonl:1", "train:one.jsonl:3", "train:two.jsonl:1"]);
+        assert_eq!(origin.files[1], ("two.jsonl".to_owned(), Digest::of_bytes(files[1].1.as_bytes())));
+        assert_eq!(catalog.rows("news", "test").unwrap().0[0].id, "test:1");
+        assert_eq!(catalog.texts("news", "train").unwrap(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_broken_row_is_an_error_or_skipped_and_counted() {
+        let files = [("data/news/test.jsonl", "{\"t\": \"a\", \"l\": 1}\n{\"t\": 5, \"l\": 1}\n{\"t\": \" \", \"l\": 1}\n")];
+        let (folder, catalog) = catalog("", &files);
+        assert_eq!(
+            message(&folder, catalog.rows("news", "test")),
+            "/data/news/test.jsonl, line 2: column `t`: found a number, wanted text\n\
+             Mend the row, or let the dataset's manifest pass over such rows with `on_bad_row = \"skip\"`."
+        );
+        let (_folder, catalog) = super::tests::catalog("on_bad_row = \"skip\"\n", &files);
+        let (rows, origin) = catalog.rows("news", "test").unwrap();
+        assert_eq!((rows.len(), origin.skipped), (1, 2));
+    }
+}

@@ -1,0 +1,200 @@
+//! What a dataset's manifest says.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::DatasetError;
+use super::document::{ManifestProblem, ManifestProblems, Section};
+use super::lower;
+use crate::digest::Digest;
+
+/// A dataset: what it is, where its files come from, how they are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// The name of its folder.
+    pub name: String,
+    pub about: String,
+    pub kind: Kind,
+    /// Licence and its limits, as a person would put it.
+    pub licence: String,
+    pub citation: Option<String>,
+    pub homepage: Option<String>,
+    /// Language codes, such as `zh`.
+    pub languages: Vec<String>,
+    /// Label names in the dataset's order; empty: whatever labels a split has, sorted.
+    pub labels: Vec<String>,
+    pub on_bad_row: OnBadRow,
+    /// How a person gets the files that cannot be downloaded.
+    pub obtain: Option<String>,
+    /// In the order of the file.
+    pub splits: Vec<Split>,
+    pub downloads: Vec<Download>,
+    /// Where the manifest was read from.
+    pub path: PathBuf,
+}
+
+/// What a row of a dataset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A text and its label.
+    Classification,
+    /// Two texts and a label.
+    Pairs,
+    /// Two texts and how similar they are.
+    Sts,
+}
+
+impl Kind {
+    /// The word a manifest uses.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Classification => "classification",
+            Self::Pairs => "pairs",
+            Self::Sts => "sts",
+        }
+    }
+}
+
+/// What becomes of a row that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBadRow {
+    #[default]
+    Error,
+    /// Passed over and counted.
+    Skip,
+}
+
+/// A part of a dataset that is read as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    pub name: String,
+    /// Names relative to the dataset's folder.
+    pub files: Vec<String>,
+    /// A name for the rows of each file; empty, or as many as files.
+    pub subsets: Vec<String>,
+    pub format: Format,
+    pub columns: Columns,
+    /// What only holds for this split, such as a licence of its own.
+    pub note: Option<String>,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    JsonLines,
+    /// Fields between separators; `quoting`: a field may be written in double quotes.
+    Delimited {
+        separator: u8,
+        header: bool,
+        quoting: bool,
+    },
+    Parquet,
+}
+
+/// Which column holds what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    pub text: Column,
+    pub text2: Option<Column>,
+    pub label: Option<Column>,
+    pub score: Option<Column>,
+    pub id: Option<Column>,
+    pub group: Option<Column>,
+}
+
+/// A column of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Column {
+    Name(String),
+    /// From 0, in files without a header.
+    Index(usize),
+}
+
+impl Column {
+    /// The name a column is looked up by in files that name their columns.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Index(index) => index.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "`{name}`"),
+            Self::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+/// A file to download.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Download {
+    pub url: String,
+    /// Of the bytes the address serves; null: unknown, so nothing is checked.
+    pub sha256: Option<Digest>,
+    pub contents: Contents,
+}
+
+/// What a download holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// One of the dataset's files.
+    File(String),
+    /// A ZIP archive: pairs of a member and the dataset's file it becomes.
+    Zip(Vec<(String, String)>),
+}
+
+impl Contents {
+    /// The dataset's files that the download provides.
+    pub fn files(&self) -> Vec<&str> {
+        match self {
+            Self::File(file) => vec![file],
+            Self::Zip(members) => members.iter().map(|(_, file)| file.as_str()).collect(),
+        }
+    }
+}
+
+impl Manifest {
+    /// Reads `dataset.toml`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, and with every problem in it at once.
+    pub fn load(path: &Path) -> Result<Self, DatasetError> {
+        let text = std::fs::read_to_string(path).map_err(|source| DatasetError::Io {
+            doing: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, path).map_err(|problems| DatasetError::Manifest(Box::new(problems)))
+    }
+
+    /// Reads a manifest's text; the dataset's name is that of the folder in `path`.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ManifestProblems> {
+        let document = DeTable::parse(text).map_err(|error| {
+            let problem = ManifestProblem { span: error.span().unwrap_or(0..0), message: error.message().to_owned() };
+            ManifestProblems::new(path, text, vec![problem])
+        })?;
+        let problems = RefCell::new(Vec::new());
+        let top = Section::new("the manifest", document.get_ref(), 0..0, &problems);
+        let manifest = lower::manifest(top, path);
+        match (manifest, problems.into_inner()) {
+            (Some(manifest), problems) if problems.is_empty() => Ok(manifest),
+            (_, problems) => Err(ManifestProblems::new(path, text, problems)),
+        }
+    }
+
+    /// The split of this name.
+    pub fn split(&self, name: &str) -> Option<&Split> {
+        self.splits.iter().find(|split| split.name == name)
+    }
+}

@@ -1,0 +1,198 @@
+//! Texts to vectors: the small [`Encoder`] contract in front of everything expensive, and how to open one.
+
+mod batches;
+mod char_ngram;
+mod transformer;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::dataset::{Catalog, DatasetError};
+use crate::digest::Digest;
+use crate::embeddings::Embeddings;
+use crate::model::ModelError;
+use crate::prompt::{Template, Truncation};
+use crate::spec::{Model, Pooling, Readout, Source};
+
+pub use crate::model::{available_memory, measured_rate};
+
+/// Turns rendered texts into vectors. Everything but [`Encoder::encode`] is cheap and loads no weights.
+pub trait Encoder: Send + Sync {
+    /// What this encoder is.
+    fn card(&self) -> &Card;
+
+    /// Checks a readout against this encoder and resolves what it leaves open.
+    ///
+    /// # Errors
+    /// A layer, norm or pooling that this encoder does not have.
+    fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError>;
+
+    /// Renders `text` into `template` and tokenises the whole, cutting only the text where it is too long.
+    ///
+    /// # Errors
+    /// A fixed text that does not fit, or a text that does not fit under [`Truncation::Error`].
+    fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError>;
+
+    /// Embeds `rows` of token ids, whose first `prefix` ids are the same and are computed once.
+    ///
+    /// `emit` receives every row exactly once, batch by batch, and may end the work early. Vectors are as the model gives
+    /// them: `Resolved::normalize` is for whoever hands them out.
+    ///
+    /// Determinism: the same rows give the same vectors within 1e-5 (f32), whatever they are batched with. Batches are a
+    /// function of the rows and the prefix alone, and what is left after some of them makes the same batches again, so that
+    /// an interrupted run ends in the same bytes.
+    ///
+    /// # Errors
+    /// Weights that cannot be read, a row without tokens or with an unknown id, and failures of the device.
+    fn encode(
+        &self,
+        rows: &[&[u32]],
+        prefix: usize,
+        readouts: &[Resolved],
+        emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
+    ) -> Result<(), EmbedError>;
+
+    /// What computing so many token positions takes, estimated without weights.
+    fn cost(&self, tokens: u64) -> Cost;
+}
+
+/// What an encoder is, as far as its vectors depend on it.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// Digest of everything in `about`: equal digests give equal vectors for equal ids and readouts.
+    pub digest: Digest,
+    /// Digest of what the model is: configuration, weights, tokenizer. Unlike `digest`, it is the same for every device,
+    /// dtype and version of this program.
+    pub identity: Digest,
+    /// Where it comes from, as a spec writes it.
+    pub name: String,
+    /// The parts of the digest by name, for people and cache metadata.
+    pub about: Value,
+    /// Where it runs, for people: `cpu`, `cuda:0`, `metal`.
+    pub device: String,
+    /// Most tokens of one rendered text, special tokens included.
+    pub max_tokens: usize,
+    /// Size of the weights on disk.
+    pub weights_bytes: u64,
+    /// Number of weights that a forward pass uses; 0 for an encoder that has none.
+    pub parameters: u64,
+}
+
+/// A readout as one encoder understands it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Resolved {
+    /// Width of the vectors.
+    pub dim: usize,
+    /// Hidden state counted from 0, the embeddings.
+    pub layer: usize,
+    /// Never [`Pooling::Own`].
+    pub pool: Pooling,
+    /// The final norm is applied to an inner layer's state. False for the last state, which has it anyway.
+    pub norm: bool,
+    /// Vectors are to be scaled to unit length once they are fused. Not part of the key: the cache keeps them as they are.
+    pub normalize: bool,
+}
+
+impl Resolved {
+    /// Canonical text: two readouts of one encoder give the same vectors, before scaling, exactly when their keys are equal.
+    pub fn key(&self) -> String {
+        let pool = match self.pool {
+            Pooling::Last => "last",
+            Pooling::Mean => "mean",
+            Pooling::Cls => "cls",
+            Pooling::Own => "own",
+        };
+        format!("layer={};norm={};pool={pool}", self.layer, self.norm)
+    }
+}
+
+/// A text ready to be embedded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Token ids of the whole rendered text, special tokens included.
+    pub ids: Vec<u32>,
+    /// The rendered text that `ids` are of.
+    pub rendered: String,
+    /// Tokens that the uncut rendered text has more than `ids`.
+    pub cut: usize,
+}
+
+/// Vectors of some rows.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Indices into the rows given to [`Encoder::encode`].
+    pub rows: Vec<usize>,
+    /// One matrix per readout, each with one vector per entry of `rows`.
+    pub embeddings: Vec<Embeddings>,
+    /// Token positions computed for this batch; a shared beginning counts once, in the first batch.
+    pub tokens: u64,
+}
+
+/// What a forward pass over some tokens takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Floating-point operations of the linear layers.
+    pub flops: u64,
+    /// Memory at the peak: weights and one batch. Units: bytes.
+    pub peak_bytes: u64,
+}
+
+/// Why texts cannot be embedded.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("the texts that `{model}` is fitted on cannot be read")]
+    Fit { model: String, source: DatasetError },
+    #[error(
+        "readout `{readout}`: layer {layer} does not exist in {model}; its hidden states are 0 (the embeddings) to {last}, or -1 (= {last}) down to -{states}",
+        states = last + 1
+    )]
+    NoSuchLayer { readout: String, model: String, layer: i32, last: usize },
+    #[error("readout `{readout}`: {model} has no final norm to apply; leave out `norm = true`")]
+    NoFinalNorm { readout: String, model: String },
+    #[error("readout `{readout}`: {model} is no model folder and has no pooling of its own; name `last`, `mean` or `cls`")]
+    NoOwnPooling { readout: String, model: String },
+    #[error("row {row} has no tokens to embed; give the template some fixed text, or leave empty texts out")]
+    EmptyRow { row: usize },
+    #[error("row {row} has {tokens} tokens, and {model} takes at most {limit}")]
+    RowTooLong { row: usize, tokens: usize, limit: usize, model: String },
+    #[error("readout `{readout}` of row {row} is not a number: {dtype} overflowed; use `dtype = \"bf16\"` or `\"f32\"`")]
+    NotFinite { row: usize, readout: String, dtype: String },
+    #[error("row {row} has token id {id}, and the vocabulary of {model} ends at {last}; its tokenizer belongs to another model")]
+    UnknownToken { row: usize, id: u32, last: usize, model: String },
+}
+
+/// Opens a model: reads its configuration and tokenizer and digests its weights, but does not load them.
+///
+/// # Errors
+/// A folder, repository or fit set that cannot be used; the error says what is missing and what to do.
+pub fn open(model: &Model, catalog: &Catalog, home: &Path) -> Result<Box<dyn Encoder>, EmbedError> {
+    match &model.source {
+        Source::Path(_) | Source::Hub { .. } => Ok(Box::new(transformer::Transformer::open(model, home)?)),
+        Source::CharNgram { fit } => {
+            let texts = catalog
+                .texts(&fit.dataset, &fit.split)
+                .map_err(|source| EmbedError::Fit { model: model.id.clone(), source })?;
+            Ok(Box::new(char_ngram::CharNgram::fit(&texts, fit)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_tell_readouts_apart() {
+        let readout = Resolved { dim: 64, layer: 4, pool: Pooling::Last, norm: false, normalize: true };
+        assert_eq!(readout.key(), "layer=4;norm=false;pool=last");
+        let scaled = Resolved { normalize: false, ..readout.clone() };
+        assert_eq!(scaled.key(), readout.key());
+        let normed = Resolved { norm: true, ..readout.clone() };
+        assert_ne!(normed.key(), readout.key());
+    }
+}

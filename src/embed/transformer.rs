@@ -1,0 +1,228 @@
+//! The [`Encoder`] of a model folder: weights loaded at first use, batches by token budget, shared beginnings.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::json;
+
+use super::batches::{batches, common_beginning};
+use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
+use crate::digest::Hasher;
+use crate::model::{
+    self, Backend, Folder, ModelError, Pool, Shared, Tap, Tokenizer, Weights, peak_bytes, tokens_per_batch,
+};
+use crate::prompt::{Template, Truncation};
+use crate::spec::{DType, Model, Pooling, Readout, Source};
+
+/// Raised whenever the same weights and ids give other vectors than before, so that no cache serves the old ones.
+const ENGINE: u32 = 1;
+
+/// A model folder as an encoder.
+pub(super) struct Transformer {
+    card: Card,
+    folder: Folder,
+    tokenizer: Tokenizer,
+    weights: Weights,
+    backend: Backend,
+    dtype: DType,
+    loaded: Mutex<Option<Arc<model::Transformer>>>,
+}
+
+impl Transformer {
+    /// Reads everything but the weights, and checks that the weights are there in their shapes.
+    pub fn open(model: &Model, home: &Path) -> Result<Self, ModelError> {
+        let folder = match &model.source {
+            Source::Hub { repo, revision } => model::resolve(repo, revision.as_deref())?,
+            Source::Path(path) => path.clone(),
+            Source::CharNgram { .. } => Path::new("").to_owned(),
+        };
+        let folder = Folder::open(&folder)?;
+        let limit = match model.max_tokens {
+            None => folder.max_tokens,
+            Some(asked) if (1..=folder.description.max_positions).contains(&asked) => asked,
+            Some(asked) => return Err(ModelError::MaxTokens { asked, limit: folder.description.max_positions }),
+        };
+        let backend = Backend::open(model.device)?;
+        let tokenizer = Tokenizer::open(&folder.path, limit)?;
+        let weights = Weights::open(&folder.path, &folder.description)?;
+        let identity = Hasher::new("model/1")
+            .json("description", &folder.description)
+            .field("weights", weights.digest(home)?.as_bytes())
+            .field("tokenizer", tokenizer.digest().as_bytes())
+            .finish();
+        let about = json!({
+            "engine": ENGINE,
+            "model": folder.description,
+            "identity": identity,
+            "dtype": model.dtype,
+            "device": backend.kind(),
+        });
+        let card = Card {
+            digest: Hasher::new("encoder/1").json("about", &about).finish(),
+            identity,
+            name: model.source.to_string(),
+            about,
+            device: backend.name().to_owned(),
+            max_tokens: limit,
+            weights_bytes: weights.bytes(),
+            parameters: folder.description.parameters(),
+        };
+        Ok(Self { card, folder, tokenizer, weights, backend, dtype: model.dtype, loaded: Mutex::new(None) })
+    }
+
+    fn model(&self) -> Result<Arc<model::Transformer>, ModelError> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = loaded.as_ref() {
+            return Ok(Arc::clone(model));
+        }
+        let description = &self.folder.description;
+        let limit = self.card.max_tokens;
+        let model = model::Transformer::load(&self.weights, description, self.dtype, &self.backend, limit)?;
+        Ok(Arc::clone(loaded.insert(Arc::new(model))))
+    }
+
+    fn check(&self, rows: &[&[u32]]) -> Result<(), EmbedError> {
+        let vocabulary = self.folder.description.vocabulary;
+        for (row, ids) in rows.iter().enumerate() {
+            let model = || self.card.name.clone();
+            if ids.is_empty() {
+                return Err(EmbedError::EmptyRow { row });
+            }
+            if ids.len() > self.card.max_tokens {
+                let (tokens, limit) = (ids.len(), self.card.max_tokens);
+                return Err(EmbedError::RowTooLong { row, tokens, limit, model: model() });
+            }
+            if let Some(&id) = ids.iter().find(|id| usize::try_from(**id).is_ok_and(|id| id >= vocabulary)) {
+                return Err(EmbedError::UnknownToken { row, id, last: vocabulary - 1, model: model() });
+            }
+        }
+        Ok(())
+    }
+
+    fn tap(&self, readout: &Resolved) -> Result<Tap, EmbedError> {
+        let pool = match readout.pool {
+            Pooling::Last => Pool::Last,
+            Pooling::Mean => Pool::Mean,
+            Pooling::Cls => Pool::Cls,
+            Pooling::Own => self.folder.own()?.pool,
+        };
+        Ok(Tap { layer: readout.layer, norm: readout.norm, pool })
+    }
+
+    /// Embeds some rows, in halves where the device's memory is too small for all of them.
+    fn embed(
+        &self,
+        work: &Work<'_>,
+        batch: &[usize],
+        emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
+        first: &mut u64,
+    ) -> Result<ControlFlow<()>, EmbedError> {
+        let begin = work.shared.map_or(0, Shared::len);
+        let rows: Vec<&[u32]> = batch.iter().map(|&row| &work.rows[row][begin..]).collect();
+        let found = match work.model.forward(&rows, work.shared, work.taps) {
+            Ok(found) => found,
+            Err(error) if error.is_out_of_memory() && batch.len() > 1 => {
+                let (left, right) = batch.split_at(batch.len() / 2);
+                if self.embed(work, left, emit, first)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                return self.embed(work, right, emit, first);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for (matrix, readout) in found.iter().zip(work.readouts) {
+            if let Some(row) = matrix.rows().position(|row| row.iter().any(|value| !value.is_finite())) {
+                let row = batch[row];
+                return Err(EmbedError::NotFinite { row, readout: readout.key(), dtype: self.dtype.to_string() });
+            }
+        }
+        let tokens = rows.iter().map(|row| row.len() as u64).sum::<u64>() + std::mem::take(first);
+        Ok(emit(Batch { rows: batch.to_vec(), embeddings: found, tokens }))
+    }
+}
+
+/// What all batches of one call have in common.
+struct Work<'a> {
+    model: &'a model::Transformer,
+    rows: &'a [&'a [u32]],
+    readouts: &'a [Resolved],
+    taps: &'a [Tap],
+    shared: Option<&'a Shared>,
+}
+
+impl Encoder for Transformer {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError> {
+        let description = &self.folder.description;
+        let last = description.layers;
+        let layer = usize::try_from(i64::from(readout.layer) + if readout.layer < 0 { last as i64 + 1 } else { 0 });
+        let layer = layer.ok().filter(|layer| *layer <= last).ok_or_else(|| EmbedError::NoSuchLayer {
+            readout: readout.id.clone(),
+            model: self.card.name.clone(),
+            layer: readout.layer,
+            last,
+        })?;
+        if readout.norm && !description.final_norm {
+            let (readout, model) = (readout.id.clone(), self.card.name.clone());
+            return Err(EmbedError::NoFinalNorm { readout, model });
+        }
+        let (pool, normalize) = match readout.pool {
+            Pooling::Own => {
+                let own = self.folder.own()?;
+                let pool = match own.pool {
+                    Pool::Last => Pooling::Last,
+                    Pool::Mean => Pooling::Mean,
+                    Pool::Cls => Pooling::Cls,
+                };
+                (pool, readout.normalize || own.normalize)
+            }
+            pool => (pool, readout.normalize),
+        };
+        Ok(Resolved { dim: description.hidden, layer, pool, norm: readout.norm && layer < last, normalize })
+    }
+
+    fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {
+        let tokenized = self.tokenizer.prepare(template, text, truncate)?;
+        Ok(Prepared { ids: tokenized.ids, rendered: tokenized.rendered, cut: tokenized.cut })
+    }
+
+    fn encode(
+        &self,
+        rows: &[&[u32]],
+        prefix: usize,
+        readouts: &[Resolved],
+        emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
+    ) -> Result<(), EmbedError> {
+        if rows.is_empty() || readouts.is_empty() {
+            return Ok(());
+        }
+        self.check(rows)?;
+        let taps: Vec<Tap> = readouts.iter().map(|readout| self.tap(readout)).collect::<Result<_, _>>()?;
+        let model = self.model()?;
+        let begin = if self.folder.description.attention.causal { common_beginning(rows, prefix) } else { 0 };
+        let shared = (begin > 0).then(|| model.share(&rows[0][..begin], &taps)).transpose()?;
+        let work = Work { model: &model, rows, readouts, taps: &taps, shared: shared.as_ref() };
+        let lengths: Vec<usize> = rows.iter().map(|row| row.len() - begin).collect();
+        let mut first = begin as u64;
+        for batch in batches(&lengths, tokens_per_batch(&self.folder.description)) {
+            if self.embed(&work, &batch, emit, &mut first)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn cost(&self, tokens: u64) -> Cost {
+        let description = &self.folder.description;
+        let weights = description.block_weights().saturating_mul(description.layers as u64);
+        let batch = tokens.min(tokens_per_batch(description) as u64);
+        Cost {
+            flops: weights.saturating_mul(2).saturating_mul(tokens),
+            peak_bytes: peak_bytes(description, self.dtype, batch),
+        }
+    }
+}

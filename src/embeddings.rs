@@ -1,0 +1,109 @@
+//! The `[n, dim]` matrix of f32 that crosses stages.
+
+/// Row-major embeddings. Shape: `[rows, dim]`, f32.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    dim: usize,
+    values: Vec<f32>,
+}
+
+impl Embeddings {
+    /// An empty matrix of rows of width `dim`.
+    ///
+    /// # Panics
+    /// If `dim` is 0: no model has embeddings without coordinates.
+    pub fn new(dim: usize) -> Self {
+        assert!(dim > 0, "embeddings need at least one dimension");
+        Self { dim, values: Vec::new() }
+    }
+
+    /// Takes row-major values as they are.
+    ///
+    /// # Panics
+    /// If `values` is not a whole number of rows.
+    pub fn from_values(dim: usize, values: Vec<f32>) -> Self {
+        assert!(dim > 0 && values.len().is_multiple_of(dim), "{} values are not rows of {dim}", values.len());
+        Self { dim, values }
+    }
+
+    /// Coordinates per row.
+    pub const fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.dim
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Row `i`, of length `dim`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.values[i * self.dim..(i + 1) * self.dim]
+    }
+
+    /// All rows in order.
+    pub fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.values.chunks_exact(self.dim)
+    }
+
+    /// All values, row by row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Adds a row.
+    ///
+    /// # Panics
+    /// If the row's length is not `dim`.
+    pub fn push(&mut self, row: &[f32]) {
+        assert_eq!(row.len(), self.dim, "a row of another width");
+        self.values.extend_from_slice(row);
+    }
+
+    /// The mean of matrices of one shape, coordinate by coordinate: how the views of a prompt become one embedding.
+    /// `None` of no matrix.
+    ///
+    /// # Panics
+    /// If their shapes differ.
+    pub fn mean(views: &[Self]) -> Option<Self> {
+        let (first, rest) = views.split_first()?;
+        let mut mean = first.clone();
+        for view in rest {
+            assert_eq!((view.dim, view.values.len()), (mean.dim, mean.values.len()), "views of different shapes");
+            mean.values.iter_mut().zip(&view.values).for_each(|(sum, value)| *sum += value);
+        }
+        if !rest.is_empty() {
+            let scale = 1.0 / views.len() as f32;
+            mean.values.iter_mut().for_each(|value| *value *= scale);
+        }
+        Some(mean)
+    }
+
+    /// Scales every row to unit length; a row of zeros stays as it is.
+    pub fn normalize(&mut self) {
+        for row in self.values.chunks_exact_mut(self.dim) {
+            let length = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+            if length > 0.0 {
+                row.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+            }
+        }
+    }
+
+    /// The rows with these indices, in this order; an index may repeat.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let mut selected = Self { dim: self.dim, values: Vec::with_capacity(indices.len() * self.dim) };
+        for &i in indices {
+            selected.push(self.row(i));
+        }
+        selected
+    }
+}

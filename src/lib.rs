@@ -1,0 +1,23 @@
+//! `embed_bench`: experiments on language models as sentence embedders.
+//!
+//! Data flows one way through these modules; ARCHITECTURE.md draws the map and names the invariants.
+
+pub mod apply;
+pub mod cache;
+pub mod dataset;
+pub mod digest;
+pub mod embed;
+pub mod embeddings;
+pub mod error;
+pub mod model;
+pub mod observe;
+pub mod plan;
+pub mod prompt;
+pub mod report;
+pub mod results;
+pub mod runner;
+pub mod spec;
+pub mod stats;
+pub mod task;
+
+pub use error::Error;

@@ -1,0 +1,101 @@
+//! Where a forward pass runs and in which arithmetic.
+
+use candle_core::{DType, Device};
+
+use super::error::ModelError;
+use crate::spec;
+
+/// A device of this build and machine.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    device: Device,
+    name: String,
+}
+
+impl Backend {
+    /// Opens a device; `auto` takes the first GPU that this build and machine have, else the CPU.
+    ///
+    /// # Errors
+    /// A device that this build does not support or this machine does not have.
+    pub fn open(device: spec::Device) -> Result<Self, ModelError> {
+        match device {
+            spec::Device::Cpu => Ok(Self::cpu()),
+            spec::Device::Cuda(ordinal) => cuda(ordinal),
+            spec::Device::Metal => metal(),
+            spec::Device::Auto => Ok(cuda(0).or_else(|_| metal()).unwrap_or_else(|_| Self::cpu())),
+        }
+    }
+
+    fn cpu() -> Self {
+        Self { device: Device::Cpu, name: "cpu".to_owned() }
+    }
+
+    /// `cpu`, `cuda:0` or `metal`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The arithmetic of the linear layers' kernels: what distinguishes the vectors of two devices.
+    pub fn kind(&self) -> &'static str {
+        match self.device {
+            Device::Cpu if cfg!(feature = "mkl") => "cpu-mkl",
+            Device::Cpu if cfg!(feature = "accelerate") => "cpu-accelerate",
+            Device::Cpu => "cpu",
+            Device::Cuda(_) => "cuda",
+            Device::Metal(_) => "metal",
+        }
+    }
+
+    pub(super) const fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+fn cuda(ordinal: usize) -> Result<Backend, ModelError> {
+    let name = format!("cuda:{ordinal}");
+    if !cfg!(feature = "cuda") {
+        return Err(ModelError::DeviceNotBuilt { device: name, feature: "cuda" });
+    }
+    match Device::new_cuda(ordinal) {
+        Ok(device) => Ok(Backend { device, name }),
+        Err(source) => Err(ModelError::Device {
+            device: name,
+            help: "check that `nvidia-smi` lists it, or use `device = \"cpu\"`",
+            source,
+        }),
+    }
+}
+
+fn metal() -> Result<Backend, ModelError> {
+    let name = "metal".to_owned();
+    if !cfg!(feature = "metal") {
+        return Err(ModelError::DeviceNotBuilt { device: name, feature: "metal" });
+    }
+    match Device::new_metal(0) {
+        Ok(device) => Ok(Backend { device, name }),
+        Err(source) => Err(ModelError::Device { device: name, help: "use `device = \"cpu\"`", source }),
+    }
+}
+
+/// candle's name for a spec's arithmetic.
+pub(super) const fn dtype(dtype: spec::DType) -> DType {
+    match dtype {
+        spec::DType::F32 => DType::F32,
+        spec::DType::F16 => DType::F16,
+        spec::DType::Bf16 => DType::BF16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_this_build_lacks_says_how_to_get_it() {
+        assert_eq!(Backend::open(spec::Device::Cpu).expect("always there").name(), "cpu");
+        if !cfg!(feature = "metal") {
+            let error = Backend::open(spec::Device::Metal).expect_err("not built").to_string();
+            assert!(error.contains("--features metal"), "{error}");
+        }
+    }
+}

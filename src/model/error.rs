@@ -1,0 +1,95 @@
+//! Why a model folder cannot be used, or a forward pass cannot be done.
+
+use std::path::PathBuf;
+
+/// Where it went wrong, what was found, what was wanted, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error(
+        "there is no model folder `{path}`; give a folder in the Hugging Face layout (`path:DIR`), or a repository (`hf:ORG/NAME`)"
+    )]
+    NoFolder { path: PathBuf },
+    #[error("`{path}` cannot be read")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("`{path}` is not valid JSON")]
+    Json { path: PathBuf, source: serde_json::Error },
+    #[error("{folder} has no config.json; a model folder in the Hugging Face layout has one beside its weights", folder = .folder.display())]
+    NoConfig { folder: PathBuf },
+    #[error("{path}: `{key}` is {found}, expected {wanted}", path = .path.display())]
+    Config { path: PathBuf, key: String, found: String, wanted: &'static str },
+    #[error("{path}: `{key}` = {found} is not supported yet; {reason}", path = .path.display())]
+    Unsupported { path: PathBuf, key: String, found: String, reason: &'static str },
+    #[error("{path}: model type `{found}` is not supported; supported are {supported}", path = .path.display())]
+    UnknownArchitecture { path: PathBuf, found: String, supported: String },
+    #[error(
+        "{folder} has no tokenizer.json; make one with transformers: `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)`",
+        folder = .folder.display()
+    )]
+    NoTokenizer { folder: PathBuf },
+    #[error("{path} is not a tokenizer", path = .path.display())]
+    Tokenizer { path: PathBuf, source: tokenizers::Error },
+    #[error("{path}: `{key}` names the token `{token}`, which the vocabulary does not have", path = .path.display())]
+    NoSuchToken { path: PathBuf, key: &'static str, token: String },
+    #[error("a text cannot be tokenised: `{text}`")]
+    Tokenize { text: String, source: tokenizers::Error },
+    #[error(
+        "a text has {tokens} tokens in its template and at most {limit} fit; allow cutting (`truncate = \"head\"`) or raise `max_tokens`: `{text}`"
+    )]
+    TooLong { tokens: usize, limit: usize, text: String },
+    #[error(
+        "the template's fixed text alone has {tokens} tokens and at most {limit} fit; shorten the template or raise `max_tokens`: `{template}`"
+    )]
+    TemplateTooLong { tokens: usize, limit: usize, template: String },
+    #[error("`max_tokens` is {asked}, but this model reads 1 to {limit} tokens")]
+    MaxTokens { asked: usize, limit: usize },
+    #[error("{folder} has no weights; expected model.safetensors, or model.safetensors.index.json with its shards", folder = .folder.display())]
+    NoWeights { folder: PathBuf },
+    #[error(
+        "{folder} has only pickled weights ({file}), which can run code and are never opened; convert them with transformers: \
+         `AutoModel.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)`",
+        folder = .folder.display()
+    )]
+    Pickled { folder: PathBuf, file: String },
+    #[error("{index} names the shard {shard}, which is not there; download the folder again", index = .index.display())]
+    NoShard { index: PathBuf, shard: String },
+    #[error("{path} is not a whole safetensors file; download it again", path = .path.display())]
+    Weights { path: PathBuf, source: candle_core::Error },
+    #[error("{folder} has no tensor `{tensor}`; its weights are not those of the model that config.json describes", folder = .folder.display())]
+    NoTensor { folder: PathBuf, tensor: String },
+    #[error("{path}: tensor `{tensor}` has shape {found:?}, and config.json asks for {wanted:?}", path = .path.display())]
+    Shape { path: PathBuf, tensor: String, found: Vec<usize>, wanted: Vec<usize> },
+    #[error("{path}: {what} is not supported; supported are {supported}", path = .path.display())]
+    Pooling { path: PathBuf, what: String, supported: &'static str },
+    #[error("the hub has no {repo}@{revision}, or it is private; check the name, or log in (`hf auth login`) or set HF_TOKEN")]
+    NoRepository { repo: String, revision: String },
+    #[error(
+        "{repo} is gated; accept its licence at https://huggingface.co/{repo}, then log in (`hf auth login`) or set HF_TOKEN"
+    )]
+    Gated { repo: String },
+    #[error(
+        "{file} of {repo}@{revision} could not be downloaded; try again when the hub can be reached, or give a local folder (`source = \"path:DIR\"`)"
+    )]
+    Download { repo: String, revision: String, file: String, source: Box<hf_hub::api::sync::ApiError> },
+    #[error("device `{device}` cannot be used; {help}")]
+    Device { device: String, help: &'static str, source: candle_core::Error },
+    #[error("this build has no support for `{device}`; build with `--features {feature}`, or use `device = \"cpu\"`")]
+    DeviceNotBuilt { device: String, feature: &'static str },
+    #[error("the forward pass failed ({what})")]
+    Forward { what: String, source: candle_core::Error },
+    #[error("the forward pass ran out of memory even for a single row of {tokens} tokens; lower `max_tokens`")]
+    OutOfMemory { tokens: usize, source: candle_core::Error },
+}
+
+impl ModelError {
+    /// A failure of the forward pass; `what` names the part that failed.
+    pub(super) fn forward(what: &str) -> impl FnOnce(candle_core::Error) -> Self + '_ {
+        move |source| Self::Forward { what: what.to_owned(), source }
+    }
+
+    /// Whether the device said that its memory is full, so that a smaller batch may pass.
+    pub fn is_out_of_memory(&self) -> bool {
+        let Self::Forward { source, .. } = self else { return false };
+        let text = source.to_string().to_lowercase();
+        text.contains("out of memory") || text.contains("out_of_memory")
+    }
+}

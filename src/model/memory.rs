@@ -1,0 +1,41 @@
+//! How much memory a forward pass needs, and how much there is.
+
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+
+use super::description::Description;
+use crate::spec::DType;
+
+/// Memory of this machine that programs can still take. Units: bytes.
+pub fn available_memory() -> u64 {
+    let what = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+    System::new_with_specifics(what).map_or(0, |system| system.available_memory())
+}
+
+/// Weights in `dtype` and the widest moment of one batch of `tokens` positions. Units: bytes.
+pub fn peak_bytes(description: &Description, dtype: DType, tokens: u64) -> u64 {
+    let weights = description.parameters().saturating_mul(width(dtype));
+    weights.saturating_add(tokens.saturating_mul(token_bytes(description)))
+}
+
+/// Positions per batch: enough to keep the matrix products busy, few enough for a wide model to stay near one GiB.
+///
+/// Determinism: a function of the model alone, so that an interrupted run makes the same batches again.
+pub fn tokens_per_batch(description: &Description) -> usize {
+    let fitting = (1 << 30) / token_bytes(description).max(1);
+    usize::try_from(fitting).unwrap_or(usize::MAX).clamp(256, 4096)
+}
+
+/// Activations of one position, counted in f32: the residual stream with its norm and copies, queries, keys and
+/// values, and the feed-forward part.
+fn token_bytes(description: &Description) -> u64 {
+    let attention = &description.attention;
+    let wide = 6 * description.hidden + 2 * attention.query_width() + 4 * attention.key_width();
+    4 * (wide + 3 * description.feed_forward.width) as u64
+}
+
+const fn width(dtype: DType) -> u64 {
+    match dtype {
+        DType::F32 => 4,
+        DType::F16 | DType::Bf16 => 2,
+    }
+}

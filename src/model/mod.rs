@@ -1,0 +1,38 @@
+//! Transformers: a model folder's configuration, tokenizer and weights, and one forward pass for all of them.
+//!
+//! The only home of candle. What leaves this module is token ids, plain vectors and [`ModelError`].
+
+mod activation;
+mod attention;
+mod config;
+mod description;
+mod device;
+mod digests;
+mod error;
+mod folder;
+mod hub;
+mod layers;
+mod memory;
+mod packed;
+mod pooling;
+mod rate;
+mod readout;
+mod rotary;
+mod softmax;
+mod tokenizer;
+mod transformer;
+mod truncate;
+mod weights;
+
+pub use description::{Activation, Attention, Description, FeedForward, Norm, Placement, Positions};
+pub use device::Backend;
+pub use digests::file_digest;
+pub use error::ModelError;
+pub use folder::{Folder, resolve};
+pub use memory::{available_memory, peak_bytes, tokens_per_batch};
+pub use rate::measured_rate;
+pub use pooling::{Own, Pool, Tap};
+pub use tokenizer::Tokenizer;
+pub use transformer::{Shared, Transformer};
+pub use truncate::Tokenized;
+pub use weights::Weights;

@@ -1,0 +1,37 @@
+//! How fast this machine multiplies matrices: what a plan's estimate of time rests on.
+
+use std::time::{Duration, Instant};
+
+use candle_core::{Result, Tensor};
+
+use super::device::{Backend, dtype};
+use crate::spec;
+
+/// Rows and columns of the product that is timed: large enough to keep every core busy.
+const SIDE: usize = 1024;
+
+/// How long to measure, after one product to warm up.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Floating-point operations per second of a square matrix product, measured for a tenth of a second; None when the device
+/// or its kernel is missing. A forward pass reaches a part of it.
+pub fn measured_rate(model: &spec::Model) -> Option<f64> {
+    let backend = Backend::open(model.device).ok()?;
+    measure(&backend, model.dtype).ok()
+}
+
+fn measure(backend: &Backend, precision: spec::DType) -> Result<f64> {
+    let matrix = Tensor::randn(0_f32, 1.0, (SIDE, SIDE), backend.device())?.to_dtype(dtype(precision))?;
+    let product = || -> Result<()> {
+        matrix.matmul(&matrix)?;
+        backend.device().synchronize()
+    };
+    product()?;
+    let started = Instant::now();
+    let mut products = 0_u32;
+    while started.elapsed() < PATIENCE {
+        product()?;
+        products += 1;
+    }
+    Ok(2.0 * (SIDE as f64).powi(3) * f64::from(products) / started.elapsed().as_secs_f64())
+}

@@ -1,0 +1,148 @@
+//! Reading taps out of a pass: picks or averages states and applies the final norm, in f32 and in one place.
+
+use candle_core::{DType, Result, Tensor};
+use rayon::prelude::*;
+
+use super::layers::NormLayer;
+use super::packed::{Packed, Queries};
+use super::pooling::{Pool, Tap};
+use crate::embeddings::Embeddings;
+
+/// Collects what a pass's taps read.
+pub(super) struct Reader<'a> {
+    taps: &'a [Tap],
+    /// Whether this pass answers a tap; the others are answered by the shared beginning alone, or not at all.
+    read_here: &'a [bool],
+    final_norm: Option<&'a NormLayer>,
+    layers: usize,
+    found: Vec<Option<Found>>,
+}
+
+/// What was read for one tap.
+enum Found {
+    /// One state per row. Shape: `[rows, hidden]`.
+    Picked(Vec<f32>),
+    /// The states of all positions. Shape: `[tokens, hidden]`.
+    All(Vec<f32>),
+}
+
+/// What a tap read at the shared beginning of the rows.
+pub(super) enum Beginning {
+    /// Nothing: the last token is never there.
+    None,
+    /// The state of the first token.
+    First(Vec<f32>),
+    /// The sum of all states.
+    Sum(Vec<f64>),
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(taps: &'a [Tap], read_here: &'a [bool], final_norm: Option<&'a NormLayer>, layers: usize) -> Self {
+        Self { taps, read_here, final_norm, layers, found: taps.iter().map(|_| None).collect() }
+    }
+
+    /// The highest layer that this pass has to reach, if any.
+    pub fn top(&self) -> Option<usize> {
+        self.here().map(|(_, tap)| tap.layer).max()
+    }
+
+    /// The positions of layer `layer` that are read, if it is the last one to be computed.
+    pub fn asked(&self, layer: usize) -> Option<Queries> {
+        let at = |pool: Pool| self.here().any(|(_, tap)| tap.layer == layer && tap.pool == pool);
+        match (at(Pool::Mean), at(Pool::Cls), at(Pool::Last)) {
+            (true, ..) => Some(Queries::All),
+            (false, false, false) => None,
+            (false, first, last) => Some(Queries::Ends { first, last }),
+        }
+    }
+
+    /// Reads the taps of one layer. Shape: `[positions, hidden]`, with `at` saying which positions of `rows`.
+    pub fn read(&mut self, layer: usize, hidden: &Tensor, at: Queries, rows: &Packed) -> Result<()> {
+        let taps: Vec<(usize, Tap)> = self.here().filter(|(_, tap)| tap.layer == layer).collect();
+        for (i, tap) in taps {
+            let norm = self.final_norm.filter(|_| tap.norm || layer == self.layers);
+            let normed = |x: Tensor| norm.map_or(Ok(x.clone()), |norm| norm.forward(&x));
+            let index: fn(Queries, &Packed, usize) -> usize = match tap.pool {
+                Pool::Mean => {
+                    self.found[i] = Some(Found::All(values(&normed(hidden.clone())?)?));
+                    continue;
+                }
+                Pool::Cls => Queries::first,
+                Pool::Last => Queries::last,
+            };
+            let picked: Vec<u32> =
+                (0..rows.rows()).map(|row| u32::try_from(index(at, rows, row)).unwrap_or(u32::MAX)).collect();
+            let picked = Tensor::from_vec(picked, rows.rows(), hidden.device())?;
+            self.found[i] = Some(Found::Picked(values(&normed(hidden.index_select(&picked, 0)?)?)?));
+        }
+        Ok(())
+    }
+
+    /// What was read, where the pass was over one row that is the beginning of others.
+    pub fn beginnings(self, hidden: usize) -> Vec<Beginning> {
+        self.found
+            .into_iter()
+            .map(|found| match found {
+                None => Beginning::None,
+                Some(Found::Picked(state)) => Beginning::First(state),
+                Some(Found::All(states)) => Beginning::Sum(sum(&states, hidden, vec![0.0; hidden])),
+            })
+            .collect()
+    }
+
+    /// One matrix per tap, `[rows, hidden]`; `shared` is the length of a shared beginning and what was read there.
+    pub fn embeddings(self, rows: &Packed, hidden: usize, shared: Option<(usize, &[Beginning])>) -> Vec<Embeddings> {
+        let found = self.found.into_iter().enumerate();
+        found
+            .map(|(tap, found)| {
+                let beginning = shared.map(|(length, taps)| (length, &taps[tap]));
+                let values = match (found, beginning) {
+                    (Some(Found::Picked(states)), _) => states,
+                    (Some(Found::All(states)), beginning) => means(&states, rows, hidden, beginning),
+                    (None, Some((_, Beginning::First(state)))) => state.repeat(rows.rows()),
+                    (None, _) => Vec::new(),
+                };
+                Embeddings::from_values(hidden, values)
+            })
+            .collect()
+    }
+
+    fn here(&self) -> impl Iterator<Item = (usize, Tap)> + '_ {
+        let taps = self.taps.iter().copied().enumerate();
+        taps.zip(self.read_here).filter(|(_, here)| **here).map(|(tap, _)| tap)
+    }
+}
+
+/// Means in f64, summed token by token from the first one of the text: the same bits with and without sharing.
+fn means(states: &[f32], rows: &Packed, hidden: usize, beginning: Option<(usize, &Beginning)>) -> Vec<f32> {
+    let mean = |row: usize| {
+        let range = rows.range(row);
+        let (before, start) = match beginning {
+            Some((length, Beginning::Sum(sum))) => (length, sum.clone()),
+            _ => (0, vec![0.0; hidden]),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "texts are far shorter than 2^53 tokens")]
+        let count = (before + range.len()) as f64;
+        let sum = sum(&states[range.start * hidden..range.end * hidden], hidden, start);
+        sum.into_iter().map(|total| narrow(total / count)).collect::<Vec<f32>>()
+    };
+    (0..rows.rows()).into_par_iter().flat_map_iter(mean).collect()
+}
+
+fn sum(states: &[f32], hidden: usize, mut total: Vec<f64>) -> Vec<f64> {
+    for state in states.chunks_exact(hidden) {
+        for (total, value) in total.iter_mut().zip(state) {
+            *total += f64::from(*value);
+        }
+    }
+    total
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "vectors are f32")]
+const fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+fn values(states: &Tensor) -> Result<Vec<f32>> {
+    states.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
+}

@@ -1,0 +1,288 @@
+//! The forward pass: packed rows through the blocks, reading states out on the way.
+
+use candle_core::{DType, Device, Result as CandleResult, Tensor};
+use rayon::prelude::*;
+
+use super::attention::{Past, Projected, attend, attention_dtype};
+use super::description::{Description, Placement, Positions};
+use super::device::{Backend, dtype};
+use super::error::ModelError;
+use super::layers::{Affines, Linear, NormLayer, block_name};
+use super::packed::{Packed, Queries};
+use super::pooling::{Pool, Tap};
+use super::readout::{Beginning, Reader};
+use super::rotary::{Angles, Rotary};
+use super::weights::Weights;
+use crate::embeddings::Embeddings;
+use crate::spec;
+
+/// A transformer with its weights on a device.
+pub struct Transformer {
+    description: Description,
+    device: Device,
+    /// Dtype of attention.
+    attention: DType,
+    tokens: Tensor,
+    positions: Option<Tensor>,
+    token_type: Option<Tensor>,
+    embedding_norm: Option<NormLayer>,
+    rotary: Option<Rotary>,
+    blocks: Vec<Block>,
+    final_norm: Option<NormLayer>,
+}
+
+struct Block {
+    attention_norm: NormLayer,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    feed_forward_norm: NormLayer,
+    gate: Option<Linear>,
+    up: Linear,
+    down: Linear,
+}
+
+/// What the rows of several passes share: the keys and values of their common beginning, and what taps read there.
+pub struct Shared {
+    length: usize,
+    blocks: Vec<Past>,
+    taps: Vec<Beginning>,
+}
+
+impl Shared {
+    /// Tokens of the common beginning.
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there is no common beginning.
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}
+
+/// One pass in progress: what stays the same from block to block.
+struct Pass<'a> {
+    rows: &'a Packed,
+    angles: Option<Angles>,
+    past: Option<&'a Shared>,
+}
+
+impl Transformer {
+    /// Loads weights onto a device. Rows of up to `max_tokens` tokens can be passed through.
+    ///
+    /// # Errors
+    /// Tensors that cannot be read, and a device whose memory is full.
+    pub fn load(
+        weights: &Weights,
+        description: &Description,
+        precision: spec::DType,
+        backend: &Backend,
+        max_tokens: usize,
+    ) -> Result<Self, ModelError> {
+        let device = backend.device();
+        let dtype = dtype(precision);
+        let names = description.names;
+        let norm = |wanted: bool, name: &str| {
+            wanted.then(|| NormLayer::load(weights, name, description, device)).transpose()
+        };
+        let attention = attention_dtype(dtype, device);
+        let (positions, rotary) = match description.positions {
+            Positions::Learned => (Some(weights.load(names.positions, dtype, device)?), None),
+            Positions::Rotary { theta } => {
+                let rotary = Rotary::new(theta, description.attention.head_dim, max_tokens, attention, device);
+                (None, Some(rotary.map_err(ModelError::forward("rotary tables"))?))
+            }
+        };
+        let token_type = (description.token_types > 0)
+            .then(|| {
+                let table = weights.load(names.token_types, dtype, device)?;
+                table.narrow(0, 0, 1).map_err(ModelError::forward("token types"))
+            })
+            .transpose()?;
+        let block = |i: usize| Block::load(weights, description, dtype, device, i);
+        Ok(Self {
+            tokens: weights.load(names.tokens, dtype, device)?,
+            positions,
+            token_type,
+            embedding_norm: norm(description.embedding_norm, names.embedding_norm)?,
+            rotary,
+            blocks: (0..description.layers).into_par_iter().map(block).collect::<Result<_, _>>()?,
+            final_norm: norm(description.final_norm, names.final_norm)?,
+            description: description.clone(),
+            device: device.clone(),
+            attention,
+        })
+    }
+
+    /// Computes what rows that begin with `ids` have in common there. Only a causal model can share a beginning.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn share(&self, ids: &[u32], taps: &[Tap]) -> Result<Shared, ModelError> {
+        let rows = Packed::new(vec![ids.len()]);
+        let read_here: Vec<bool> = taps.iter().map(|tap| tap.pool != Pool::Last).collect();
+        let mut reader = Reader::new(taps, &read_here, self.final_norm.as_ref(), self.description.layers);
+        let mut blocks = Vec::with_capacity(self.blocks.len());
+        let top = taps.iter().map(|tap| tap.layer).max().unwrap_or(0);
+        self.pass(&[ids], &rows, None, top, &mut reader, Some(&mut blocks))
+            .map_err(ModelError::forward("common beginning"))?;
+        Ok(Shared { length: ids.len(), blocks, taps: reader.beginnings(self.description.hidden) })
+    }
+
+    /// Reads every tap out of one pass over `rows`. With a shared beginning, `rows` are what follows it.
+    ///
+    /// Shape: one matrix per tap, `[rows, hidden]`, f32.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn forward(
+        &self,
+        rows: &[&[u32]],
+        shared: Option<&Shared>,
+        taps: &[Tap],
+    ) -> Result<Vec<Embeddings>, ModelError> {
+        let packed = Packed::new(rows.iter().map(|row| row.len()).collect());
+        let read_here: Vec<bool> = taps.iter().map(|tap| shared.is_none() || tap.pool != Pool::Cls).collect();
+        let mut reader = Reader::new(taps, &read_here, self.final_norm.as_ref(), self.description.layers);
+        if let Some(top) = reader.top() {
+            self.pass(rows, &packed, shared, top, &mut reader, None).map_err(ModelError::forward("batch"))?;
+        }
+        Ok(reader.embeddings(&packed, self.description.hidden, shared.map(|shared| (shared.length, &shared.taps[..]))))
+    }
+
+    fn pass(
+        &self,
+        rows: &[&[u32]],
+        packed: &Packed,
+        past: Option<&Shared>,
+        top: usize,
+        reader: &mut Reader<'_>,
+        mut keep: Option<&mut Vec<Past>>,
+    ) -> CandleResult<()> {
+        let ids: Vec<u32> = rows.concat();
+        let tokens = ids.len();
+        let ids = Tensor::from_vec(ids, tokens, &self.device)?;
+        let places = packed.positions(past.map_or(0, Shared::len));
+        let places: Vec<u32> = places.into_iter().map(|place| u32::try_from(place).unwrap_or(u32::MAX)).collect();
+        let places = Tensor::from_vec(places, tokens, &self.device)?;
+
+        let mut hidden = self.embed(&ids, &places)?;
+        reader.read(0, &hidden, Queries::All, packed)?;
+        let angles = self.rotary.as_ref().map(|rotary| rotary.at(&places)).transpose()?;
+        let pass = Pass { rows: packed, angles, past };
+        for (i, block) in self.blocks.iter().enumerate().take(top) {
+            let asked = if i + 1 == top { reader.asked(top) } else { Some(Queries::All) };
+            let Some(output) = self.block(block, i, &hidden, &pass, asked, keep.as_deref_mut())? else { break };
+            hidden = output;
+            reader.read(i + 1, &hidden, asked.unwrap_or(Queries::All), packed)?;
+        }
+        Ok(())
+    }
+
+    fn embed(&self, ids: &Tensor, places: &Tensor) -> CandleResult<Tensor> {
+        let mut hidden = self.tokens.index_select(ids, 0)?;
+        if let Some(row) = &self.token_type {
+            hidden = hidden.broadcast_add(row)?;
+        }
+        if let Some(table) = &self.positions {
+            hidden = (hidden + table.index_select(places, 0)?)?;
+        }
+        match &self.embedding_norm {
+            Some(norm) => norm.forward(&hidden),
+            None => Ok(hidden),
+        }
+    }
+
+    /// One block's output at the positions asked for; `None` when only its keys and values are wanted.
+    fn block(
+        &self,
+        block: &Block,
+        i: usize,
+        hidden: &Tensor,
+        pass: &Pass<'_>,
+        asked: Option<Queries>,
+        keep: Option<&mut Vec<Past>>,
+    ) -> CandleResult<Option<Tensor>> {
+        let Description { attention, placement, .. } = &self.description;
+        let input = match placement {
+            Placement::Before => block.attention_norm.forward(hidden)?,
+            Placement::After => hidden.clone(),
+        };
+        let keys = block.key.forward(&input)?.to_dtype(self.attention)?;
+        let keys = turn(pass.angles.as_ref(), keys, attention.kv_heads)?;
+        let values = block.value.forward(&input)?.to_dtype(self.attention)?;
+        if let Some(kept) = keep {
+            kept.push(Past::new(attention, &keys, &values)?);
+        }
+        let Some(asked) = asked else { return Ok(None) };
+
+        let selected = pass.rows.select(asked).map(|at| self.indices(&at)).transpose()?;
+        let pick = |x: &Tensor| selected.as_ref().map_or_else(|| Ok(x.clone()), |at| x.index_select(at, 0));
+        let queries = block.query.forward(&pick(&input)?)?.to_dtype(self.attention)?;
+        let queries = match (&pass.angles, &selected) {
+            (Some(angles), Some(at)) => angles.select(at)?.turn(&queries, attention.heads)?,
+            (angles, _) => turn(angles.as_ref(), queries, attention.heads)?,
+        };
+        let past = pass.past.map(|shared| &shared.blocks[i]);
+        let projected = Projected { queries, keys, values };
+        let mixed = attend(attention, pass.rows, asked, &projected, past)?.to_dtype(hidden.dtype())?;
+        let hidden = (pick(hidden)? + block.output.forward(&mixed)?)?;
+        block.feed_forward(&self.description, &hidden).map(Some)
+    }
+
+    fn indices(&self, at: &[usize]) -> CandleResult<Tensor> {
+        let at: Vec<u32> = at.iter().map(|&i| u32::try_from(i).unwrap_or(u32::MAX)).collect();
+        let count = at.len();
+        Tensor::from_vec(at, count, &self.device)
+    }
+}
+
+impl Block {
+    fn load(
+        weights: &Weights,
+        description: &Description,
+        dtype: DType,
+        device: &Device,
+        i: usize,
+    ) -> Result<Self, ModelError> {
+        let name = block_name(description, i);
+        let affines = Affines::of(description);
+        let linear = |affine: super::layers::Affine| affine.load(weights, &name, dtype, device);
+        let norm = |part: &str| NormLayer::load(weights, &format!("{name}{part}"), description, device);
+        Ok(Self {
+            attention_norm: norm(description.names.attention_norm)?,
+            query: linear(affines.query)?,
+            key: linear(affines.key)?,
+            value: linear(affines.value)?,
+            output: linear(affines.output)?,
+            feed_forward_norm: norm(description.names.feed_forward_norm)?,
+            gate: affines.gate.map(linear).transpose()?,
+            up: linear(affines.up)?,
+            down: linear(affines.down)?,
+        })
+    }
+
+    /// Everything after attention was added to the residual stream.
+    fn feed_forward(&self, description: &Description, hidden: &Tensor) -> CandleResult<Tensor> {
+        let (residual, input) = match description.placement {
+            Placement::Before => (hidden.clone(), self.feed_forward_norm.forward(hidden)?),
+            Placement::After => {
+                let normed = self.attention_norm.forward(hidden)?;
+                (normed.clone(), normed)
+            }
+        };
+        let gate = self.gate.as_ref().map(|gate| gate.forward(&input)).transpose()?;
+        let wide = description.feed_forward.activation.apply(gate.as_ref(), &self.up.forward(&input)?)?;
+        let output = (residual + self.down.forward(&wide)?)?;
+        match description.placement {
+            Placement::Before => Ok(output),
+            Placement::After => self.feed_forward_norm.forward(&output),
+        }
+    }
+}
+
+fn turn(angles: Option<&Angles>, x: Tensor, heads: usize) -> CandleResult<Tensor> {
+    angles.map_or(Ok(x.clone()), |angles| angles.turn(&x, heads))
+}

@@ -1,0 +1,155 @@
+//! Safetensors files of a model folder, memory-mapped; shapes are checked before anything is loaded.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::safetensors::MmapedSafetensors;
+use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::description::Description;
+use super::digests::file_digest;
+use super::error::ModelError;
+use super::layers;
+use crate::digest::{Digest, Hasher};
+
+/// The weight files of a model folder, opened but not read.
+pub struct Weights {
+    folder: PathBuf,
+    files: Vec<(PathBuf, MmapedSafetensors)>,
+    prefix: &'static str,
+    bytes: u64,
+}
+
+impl Weights {
+    /// Opens a folder's weights and checks that every tensor of `description` is there in its shape.
+    ///
+    /// # Errors
+    /// Missing, damaged or pickled files; a missing tensor; a shape that `config.json` does not ask for.
+    pub fn open(folder: &Path, description: &Description) -> Result<Self, ModelError> {
+        let paths = find(folder)?;
+        let mut files = Vec::with_capacity(paths.len());
+        let mut bytes = 0;
+        for path in paths {
+            bytes += fs::metadata(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?.len();
+            // SAFETY: the map is only read. A file that another program shortens while it is mapped would end this
+            // process with a bus error, as it does for every program that maps its weights.
+            #[expect(unsafe_code, reason = "mapping a file is unsafe by nature")]
+            let map = unsafe { MmapedSafetensors::new(&path) };
+            let map = map.map_err(|source| ModelError::Weights { path: path.clone(), source })?;
+            files.push((path, map));
+        }
+        let mut weights = Self { folder: folder.to_owned(), files, prefix: "", bytes };
+        weights.prefix = weights.find_prefix(description)?;
+        for (name, shape) in layers::tensors(description) {
+            weights.check(&name, &shape)?;
+        }
+        Ok(weights)
+    }
+
+    /// Size of the files together.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Digest of the files' names and contents.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn digest(&self, home: &Path) -> Result<Digest, ModelError> {
+        let digests: Vec<Digest> =
+            self.files.par_iter().map(|(path, _)| file_digest(path, home)).collect::<Result<_, _>>()?;
+        let mut hasher = Hasher::new("weights/1");
+        for ((path, _), digest) in self.files.iter().zip(digests) {
+            let name = path.file_name().unwrap_or_default();
+            hasher = hasher.field(&name.to_string_lossy(), digest.as_bytes());
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Loads one tensor in `dtype` onto `device`.
+    pub(super) fn load(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
+        let name = format!("{}{name}", self.prefix);
+        let (path, map) = self.holder(&name)?;
+        map.load(&name, &Device::Cpu)
+            .and_then(|tensor| tensor.to_dtype(dtype)?.to_device(device))
+            .map_err(|source| ModelError::Weights { path: path.to_owned(), source })
+    }
+
+    fn find_prefix(&self, description: &Description) -> Result<&'static str, ModelError> {
+        let names = description.names;
+        let has = |prefix: &&&str| self.holder(&format!("{prefix}{}", names.tokens)).is_ok();
+        names.prefixes.iter().find(has).copied().ok_or_else(|| ModelError::NoTensor {
+            folder: self.folder.clone(),
+            tensor: format!("{}{}", names.prefixes.first().unwrap_or(&""), names.tokens),
+        })
+    }
+
+    fn check(&self, name: &str, wanted: &[usize]) -> Result<(), ModelError> {
+        let name = format!("{}{name}", self.prefix);
+        let (path, map) = self.holder(&name)?;
+        let view = map.get(&name).map_err(|source| ModelError::Weights { path: path.to_owned(), source })?;
+        if view.shape() == wanted {
+            return Ok(());
+        }
+        let (found, wanted) = (view.shape().to_vec(), wanted.to_vec());
+        Err(ModelError::Shape { path: path.to_owned(), tensor: name, found, wanted })
+    }
+
+    fn holder(&self, name: &str) -> Result<(&Path, &MmapedSafetensors), ModelError> {
+        let mut files = self.files.iter().map(|(path, map)| (path.as_path(), map));
+        files
+            .find(|(_, map)| map.get(name).is_ok())
+            .ok_or_else(|| ModelError::NoTensor { folder: self.folder.clone(), tensor: name.to_owned() })
+    }
+}
+
+/// One file, or the shards that the index names, in order and without repeats.
+fn find(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let single = folder.join("model.safetensors");
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    let index = folder.join("model.safetensors.index.json");
+    if !index.is_file() {
+        return Err(no_weights(folder));
+    }
+    let names = shards(&index)?;
+    names
+        .into_iter()
+        .map(|shard| {
+            let path = folder.join(&shard);
+            if path.is_file() { Ok(path) } else { Err(ModelError::NoShard { index: index.clone(), shard }) }
+        })
+        .collect()
+}
+
+/// File names in an index, sorted.
+pub(super) fn shards(index: &Path) -> Result<Vec<String>, ModelError> {
+    let json = super::folder::read_json(index)?;
+    let wrong = |found: String| ModelError::Config {
+        path: index.to_owned(),
+        key: "weight_map".to_owned(),
+        found,
+        wanted: "a table from tensor names to file names",
+    };
+    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| wrong("missing".to_owned()))?;
+    let mut names = Vec::with_capacity(map.len());
+    for file in map.values() {
+        let plain = file.as_str().filter(|name| Path::new(name).components().count() == 1);
+        names.push(plain.ok_or_else(|| wrong(file.to_string()))?.to_owned());
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+fn no_weights(folder: &Path) -> ModelError {
+    for file in ["pytorch_model.bin", "pytorch_model.bin.index.json"] {
+        if folder.join(file).is_file() {
+            return ModelError::Pickled { folder: folder.to_owned(), file: file.to_owned() };
+        }
+    }
+    ModelError::NoWeights { folder: folder.to_owned() }
+}

@@ -1,0 +1,300 @@
+//! Makes a plan: slices, encoders, the product of the axes, and the token ids of every text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::texts::{self, Block, Rows};
+use super::{Cell, ModelWork, Plan, PlanError, Texts, Unready, Wording};
+use crate::dataset::{Catalog, Sample, Slice};
+use crate::digest::Hasher;
+use crate::embed::{self, Encoder, Resolved};
+use crate::observe::{Event, Observer, Unit};
+use crate::prompt::{Prompt, Template};
+use crate::spec::{Axis, Calibration, LabelSet, Spec, Task};
+
+/// Where a plan finds data and what it may remember between runs.
+pub struct Sources<'a> {
+    pub catalog: &'a Catalog,
+    /// Folder for digests of weights already computed.
+    pub home: &'a Path,
+    pub observer: &'a dyn Observer,
+}
+
+impl Plan {
+    /// Plans a grid: reads data, tokenizers and configurations, no weights.
+    ///
+    /// # Errors
+    /// Every independent problem at once: slices that cannot be read, models that cannot be opened, readouts a model
+    /// does not have, texts that do not fit, a grid without cells.
+    pub fn build(spec: Spec, sources: &Sources<'_>) -> Result<Self, PlanError> {
+        let mut problems = Vec::new();
+        let slices = load_slices(&spec, sources, &mut problems);
+        let encoders = open_encoders(&spec, sources, &mut problems);
+        if !problems.is_empty() {
+            return Err(PlanError(problems));
+        }
+        let wordings = word_labels(&spec, &slices, &mut problems);
+        let cells = product(&spec);
+        if cells.is_empty() {
+            problems.push(Unready::Empty(combinations(&spec)));
+        }
+        let mut models = Vec::new();
+        for (model, encoder) in encoders.into_iter().enumerate() {
+            let own: Vec<&Cell> = cells.iter().filter(|cell| cell.model == model).collect();
+            let readouts = resolve_readouts(&spec, model, &own, encoder.as_ref(), &mut problems);
+            let draft = Draft { spec: &spec, slices: &slices, wordings: &wordings, observer: sources.observer };
+            let (rows, blocks) = draft.tokenise(model, &own, encoder.as_ref(), &mut problems);
+            models.push(ModelWork { encoder, readouts, rows, blocks });
+        }
+        if !problems.is_empty() {
+            return Err(PlanError(problems));
+        }
+        let mut plan = Self { spec, slices, wordings, models, cells, warnings: Vec::new() };
+        plan.identify();
+        Ok(plan)
+    }
+
+    /// Gives every cell the digest of its content as id, and keeps the first of cells with the same content.
+    fn identify(&mut self) {
+        let mut seen: BTreeMap<String, String> = BTreeMap::new();
+        let mut kept = Vec::with_capacity(self.cells.len());
+        for mut cell in std::mem::take(&mut self.cells) {
+            cell.id = self.content_id(&cell);
+            let choices = self.choices(&cell);
+            let name = format!(
+                "{} / {} / {} / {} / {} / {}",
+                choices.model, choices.prompt, choices.readout, choices.slice, choices.labels, choices.calibration
+            );
+            if let Some(first) = seen.get(&cell.id) {
+                self.warnings.push(format!("cell {name} is the same experiment as {first}; it is run once, under that name"));
+            } else {
+                seen.insert(cell.id.clone(), name);
+                kept.push(cell);
+            }
+        }
+        self.cells = kept;
+    }
+
+    fn content_id(&self, cell: &Cell) -> String {
+        let work = &self.models[cell.model];
+        let labels = &self.spec.labels[cell.labels];
+        let prompt = &self.spec.prompts[cell.prompt];
+        let card = work.encoder.card();
+        Hasher::new("cell/1")
+            .field("model", card.identity.as_bytes())
+            .field("dtype", self.spec.models[cell.model].dtype.to_string())
+            .json("max tokens", &card.max_tokens)
+            .json("prompt", &content(prompt))
+            .field("readout", work.readouts.get(&cell.readout).map_or_else(String::new, Resolved::key))
+            .field("slice", self.slices[cell.slice].digest.as_bytes())
+            .json("wording", &self.wordings[cell.labels][cell.slice])
+            .json("label prompt", &labels.prompt.as_ref().map(content))
+            .field("calibration", cell.calibration.to_string())
+            .finish()
+            .short()
+    }
+}
+
+/// What of a prompt decides its vectors: everything but its id.
+fn content(prompt: &Prompt) -> (Vec<&str>, crate::prompt::Truncation, crate::prompt::Clean) {
+    (prompt.views.iter().map(Template::source).collect(), prompt.truncate, prompt.clean)
+}
+
+fn load_slices(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) -> Vec<Slice> {
+    let mut slices = Vec::new();
+    for slice in &spec.slices {
+        match sources.catalog.slice(slice, spec.seed) {
+            Ok(loaded) => slices.push(loaded),
+            Err(source) => problems.push(Unready::Slice { slice: slice.id.clone(), source }),
+        }
+    }
+    slices
+}
+
+fn open_encoders(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) -> Vec<Box<dyn Encoder>> {
+    let mut encoders = Vec::new();
+    for model in &spec.models {
+        match embed::open(model, sources.catalog, sources.home) {
+            Ok(encoder) => encoders.push(encoder),
+            Err(source) => problems.push(Unready::Model { model: model.id.clone(), source }),
+        }
+    }
+    encoders
+}
+
+fn word_labels(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) -> Vec<Vec<Wording>> {
+    let known = |slice: &Slice| slice.labels.join(", ");
+    for set in &spec.labels {
+        for (label, _) in &set.phrases {
+            // A set may serve several slices: a label must be in one of them at least.
+            if !slices.iter().any(|slice| slice.labels.contains(label))
+                && let Some(slice) = slices.first()
+            {
+                problems.push(Unready::Label {
+                    labels: set.id.clone(),
+                    label: label.clone(),
+                    slice: slice.id.clone(),
+                    known: known(slice),
+                });
+            }
+        }
+    }
+    spec.labels.iter().map(|set| slices.iter().map(|slice| word(set, slice)).collect()).collect()
+}
+
+/// The phrasings of each of the slice's labels; a label without any is worded by its name.
+fn word(set: &LabelSet, slice: &Slice) -> Wording {
+    let mut wording = Wording { phrasings: Vec::new(), owner: Vec::new() };
+    for (i, label) in slice.labels.iter().enumerate() {
+        let phrases = set.phrases.iter().find(|(name, _)| name == label).map(|(_, phrases)| phrases.as_slice());
+        for phrase in phrases.unwrap_or(std::slice::from_ref(label)) {
+            wording.phrasings.push(phrase.clone());
+            wording.owner.push(i);
+        }
+    }
+    wording
+}
+
+fn calibrations(spec: &Spec) -> Vec<Calibration> {
+    let mut all = Vec::new();
+    for Task::LabelSimilarity { calibrations } in &spec.tasks {
+        for &calibration in calibrations {
+            if !all.contains(&calibration) {
+                all.push(calibration);
+            }
+        }
+    }
+    all
+}
+
+fn combinations(spec: &Spec) -> usize {
+    [spec.models.len(), spec.prompts.len(), spec.readouts.len(), spec.slices.len(), spec.labels.len()]
+        .iter()
+        .product::<usize>()
+        * calibrations(spec).len()
+}
+
+/// The product of the axes without the skipped combinations; ids are filled in later.
+fn product(spec: &Spec) -> Vec<Cell> {
+    let calibrations = calibrations(spec);
+    let mut cells = Vec::new();
+    for model in 0..spec.models.len() {
+        for prompt in 0..spec.prompts.len() {
+            for readout in 0..spec.readouts.len() {
+                for slice in 0..spec.slices.len() {
+                    for labels in 0..spec.labels.len() {
+                        for &calibration in &calibrations {
+                            let cell = Cell { id: String::new(), model, prompt, readout, slice, labels, calibration };
+                            if !skipped(spec, &cell) {
+                                cells.push(cell);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    cells
+}
+
+fn skipped(spec: &Spec, cell: &Cell) -> bool {
+    let calibration = cell.calibration.to_string();
+    spec.skips.iter().any(|skip| {
+        skip.matches(|axis| match axis {
+            Axis::Model => &spec.models[cell.model].id,
+            Axis::Prompt => &spec.prompts[cell.prompt].id,
+            Axis::Readout => &spec.readouts[cell.readout].id,
+            Axis::Slice => &spec.slices[cell.slice].id,
+            Axis::Labels => &spec.labels[cell.labels].id,
+            Axis::Calibration => &calibration,
+        })
+    })
+}
+
+fn resolve_readouts(
+    spec: &Spec,
+    model: usize,
+    cells: &[&Cell],
+    encoder: &dyn Encoder,
+    problems: &mut Vec<Unready>,
+) -> BTreeMap<usize, Resolved> {
+    let used: BTreeSet<usize> = cells.iter().map(|cell| cell.readout).collect();
+    let mut resolved = BTreeMap::new();
+    for readout in used {
+        match encoder.readout(&spec.readouts[readout]) {
+            Ok(found) => drop(resolved.insert(readout, found)),
+            Err(source) => problems.push(Unready::Readout {
+                model: spec.models[model].id.clone(),
+                readout: spec.readouts[readout].id.clone(),
+                source,
+            }),
+        }
+    }
+    resolved
+}
+
+/// What tokenising needs of a plan that is still being made.
+struct Draft<'a> {
+    spec: &'a Spec,
+    slices: &'a [Slice],
+    wordings: &'a [Vec<Wording>],
+    observer: &'a dyn Observer,
+}
+
+impl Draft<'_> {
+    /// Renders and tokenises every set of texts that some cell of a model reads.
+    fn tokenise(
+        &self,
+        model: usize,
+        cells: &[&Cell],
+        encoder: &dyn Encoder,
+        problems: &mut Vec<Unready>,
+    ) -> (Rows, BTreeMap<Texts, Vec<Block>>) {
+        let sets: BTreeSet<Texts> = cells.iter().flat_map(|cell| [cell.samples(), cell.phrasings(self.spec)]).collect();
+        let total = sets.iter().map(|&set| self.texts(set).0.len() as u64).sum();
+        let stage = format!("tokenise for {}", self.spec.models[model].id);
+        self.observer.observe(Event::Started { stage, total: Some(total), unit: Unit::Texts });
+        let mut rows = Rows::default();
+        let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+        let mut blocks = BTreeMap::new();
+        for set in sets {
+            let Some(prompt) = set.prompt(self.spec) else { continue };
+            let (texts, name) = self.texts(set);
+            let mut views = Vec::new();
+            for template in &prompt.views {
+                let group = *groups.entry(template.source().to_owned()).or_insert_with(|| rows.group());
+                match texts::prepare(encoder, prompt, template, &texts) {
+                    Ok(prepared) => views.push(rows.block(group, &prepared)),
+                    Err((i, source)) => problems.push(Unready::Text {
+                        model: self.spec.models[model].id.clone(),
+                        prompt: prompt.id.clone(),
+                        text: name(i),
+                        source,
+                    }),
+                }
+            }
+            self.observer.observe(Event::Advanced(texts.len() as u64));
+            blocks.insert(set, views);
+        }
+        rows.seal();
+        let (unique, tokens) = (rows.as_slice().len(), rows.tokens());
+        self.observer.observe(Event::Finished { summary: format!("{unique} unique texts, {tokens} tokens") });
+        (rows, blocks)
+    }
+
+    /// The texts of a set, in order, and what to call the i-th in a message.
+    fn texts(&self, set: Texts) -> (Vec<&str>, impl Fn(usize) -> String) {
+        let (texts, what): (Vec<&str>, Vec<String>) = match set {
+            Texts::Samples { slice, .. } => {
+                let slice = &self.slices[slice];
+                let name = |sample: &Sample| format!("sample `{}` of slice `{}`", sample.id, slice.id);
+                slice.samples.iter().map(|sample| (sample.text.as_str(), name(sample))).unzip()
+            }
+            Texts::Phrasings { labels, slice, .. } => {
+                let phrasings = &self.wordings[labels][slice].phrasings;
+                phrasings.iter().map(|text| (text.as_str(), format!("phrasing `{text}`"))).unzip()
+            }
+        };
+        (texts, move |i| what[i].clone())
+    }
+}

@@ -1,0 +1,146 @@
+//! `Spec` -> `Plan`: the cells, and every text to embed as token ids. Whatever can be wrong is known here; no weights are read.
+
+mod build;
+mod summary;
+mod texts;
+
+use std::collections::BTreeMap;
+
+use crate::dataset::{DatasetError, Slice};
+use crate::embed::{EmbedError, Encoder, Resolved};
+use crate::prompt::Prompt;
+use crate::results::Choices;
+use crate::spec::{Axis, Calibration, Spec};
+
+pub use build::Sources;
+pub use summary::{ModelSummary, PromptCuts, Summary};
+pub use texts::{Block, Row, Rows, prepare};
+
+/// A grid ready to run.
+pub struct Plan {
+    pub spec: Spec,
+    /// The spec's slices with their samples, in the spec's order.
+    pub slices: Vec<Slice>,
+    /// Label phrasings: `wordings[labels][slice]`.
+    pub wordings: Vec<Vec<Wording>>,
+    /// What each model has to embed, in the spec's order.
+    pub models: Vec<ModelWork>,
+    /// In the order of the axes: the first axis changes slowest.
+    pub cells: Vec<Cell>,
+    /// Oddities that do not stop a run.
+    pub warnings: Vec<String>,
+}
+
+/// One choice per axis, as indices into the spec's lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The first 12 hexadecimal digits of the digest of the cell's content, never of its position.
+    pub id: String,
+    pub model: usize,
+    pub prompt: usize,
+    pub readout: usize,
+    pub slice: usize,
+    pub labels: usize,
+    pub calibration: Calibration,
+}
+
+/// One label set in the words of one slice's labels.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Wording {
+    pub phrasings: Vec<String>,
+    /// The label each phrasing words, as an index into the slice's labels.
+    pub owner: Vec<usize>,
+}
+
+/// All that one model embeds for a grid.
+pub struct ModelWork {
+    pub encoder: Box<dyn Encoder>,
+    /// By index into the spec's readouts: those that some cell of this model reads.
+    pub readouts: BTreeMap<usize, Resolved>,
+    /// Unique token ids over the whole grid.
+    pub rows: Rows,
+    /// For each set of texts, one block per view of its prompt.
+    pub blocks: BTreeMap<Texts, Vec<Block>>,
+}
+
+/// A set of texts that cells read together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Texts {
+    /// A slice's samples under a prompt.
+    Samples { prompt: usize, slice: usize },
+    /// The phrasings of a slice's labels, under the cell's prompt or (`None`) the label set's own.
+    Phrasings { prompt: Option<usize>, labels: usize, slice: usize },
+}
+
+impl Plan {
+    /// The ids a cell chose on each axis.
+    pub fn choices(&self, cell: &Cell) -> Choices {
+        let spec = &self.spec;
+        Choices {
+            model: spec.models[cell.model].id.clone(),
+            prompt: spec.prompts[cell.prompt].id.clone(),
+            readout: spec.readouts[cell.readout].id.clone(),
+            slice: spec.slices[cell.slice].id.clone(),
+            labels: spec.labels[cell.labels].id.clone(),
+            calibration: cell.calibration.to_string(),
+        }
+    }
+
+    /// The cell that the others are compared with: the first one the spec's selector matches, else the first of all.
+    pub fn reference(&self) -> Option<&Cell> {
+        let chosen = self.spec.reference.as_ref().and_then(|selector| {
+            self.cells.iter().find(|cell| {
+                let choices = self.choices(cell);
+                selector.matches(|axis: Axis| choices.on(axis))
+            })
+        });
+        chosen.or(self.cells.first())
+    }
+}
+
+impl Cell {
+    /// The sample texts this cell reads.
+    pub const fn samples(&self) -> Texts {
+        Texts::Samples { prompt: self.prompt, slice: self.slice }
+    }
+
+    /// The label phrasings this cell reads.
+    pub fn phrasings(&self, spec: &Spec) -> Texts {
+        let own = spec.labels[self.labels].prompt.is_some();
+        Texts::Phrasings { prompt: (!own).then_some(self.prompt), labels: self.labels, slice: self.slice }
+    }
+}
+
+impl Texts {
+    /// The prompt these texts are put into.
+    pub fn prompt<'a>(&self, spec: &'a Spec) -> Option<&'a Prompt> {
+        match *self {
+            Self::Samples { prompt, .. } | Self::Phrasings { prompt: Some(prompt), .. } => spec.prompts.get(prompt),
+            Self::Phrasings { prompt: None, labels, .. } => spec.labels.get(labels)?.prompt.as_ref(),
+        }
+    }
+}
+
+/// Why there is no plan. All independent problems come together.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct PlanError(pub Vec<Unready>);
+
+/// One thing a plan needs and did not get.
+#[derive(Debug, thiserror::Error)]
+pub enum Unready {
+    #[error("slice `{slice}`: {source}")]
+    Slice { slice: String, source: DatasetError },
+    #[error("model `{model}`: {source}")]
+    Model { model: String, source: EmbedError },
+    #[error(
+        "model `{model}` cannot give readout `{readout}`: {source}\n  to leave these cells out: [grid] skip = [{{ model = \"{model}\", readout = \"{readout}\" }}]"
+    )]
+    Readout { model: String, readout: String, source: EmbedError },
+    #[error("model `{model}`, prompt `{prompt}`, {text}: {source}")]
+    Text { model: String, prompt: String, text: String, source: EmbedError },
+    #[error("labels `{labels}` word `{label}`, which slice `{slice}` does not have; it has {known}")]
+    Label { labels: String, label: String, slice: String, known: String },
+    #[error("[grid] skip leaves no cell: every one of the {0} combinations is skipped")]
+    Empty(usize),
+}

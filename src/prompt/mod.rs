@@ -1,0 +1,118 @@
+//! Prompts: templates with slots, sentence clean-up, the built-in catalogue, fused views.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub mod catalogue;
+mod clean;
+mod template;
+
+pub use clean::Clean;
+pub use template::{Rendered, Template, TemplateError};
+
+/// A choice on the prompt axis: one template, or several views whose vectors are fused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Prompt {
+    pub id: String,
+    /// At least one; more than one are fused by the mean of their raw vectors.
+    pub views: Vec<Template>,
+    pub truncate: Truncation,
+    pub clean: Clean,
+}
+
+impl Prompt {
+    /// A prompt of these views. With the published clean-up, the views' renderings lose their outer white space too.
+    pub fn new(id: impl Into<String>, views: Vec<Template>, truncate: Truncation, clean: Clean) -> Self {
+        let views = match clean {
+            Clean::None => views,
+            Clean::PromptEol => views.into_iter().map(Template::stripped).collect(),
+        };
+        Self { id: id.into(), views, truncate, clean }
+    }
+
+    /// One template, no clean-up, texts cut at their end.
+    pub fn single(id: impl Into<String>, template: Template) -> Self {
+        Self::new(id, vec![template], Truncation::default(), Clean::default())
+    }
+}
+
+/// Which part of a text goes when the rendered text has more tokens than the model may see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Truncation {
+    /// Keep the text's beginning.
+    #[default]
+    Head,
+    /// Keep the text's end.
+    Tail,
+    /// Keep the text's beginning and end, equally.
+    Middle,
+    /// A text that is too long is an error.
+    Error,
+    /// Cut the end of the rendered prompt, template included: parity with scripts that do so.
+    WholePrompt,
+}
+
+impl Truncation {
+    /// Every way, in the order of the documentation.
+    pub const ALL: [Self; 5] = [Self::Head, Self::Tail, Self::Middle, Self::Error, Self::WholePrompt];
+
+    /// As written in a spec.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Tail => "tail",
+            Self::Middle => "middle",
+            Self::Error => "error",
+            Self::WholePrompt => "whole-prompt",
+        }
+    }
+}
+
+impl fmt::Display for Truncation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Truncation {
+    type Err = UnknownTruncation;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|way| way.name() == text).ok_or_else(|| UnknownTruncation(text.to_owned()))
+    }
+}
+
+/// A word that names no truncation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no truncation: write `head`, `tail`, `middle`, `error` or `whole-prompt`")]
+pub struct UnknownTruncation(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_spec() {
+        for way in Truncation::ALL {
+            assert_eq!(serde_json::to_value(way).unwrap(), way.name());
+            assert_eq!(way.name().parse(), Ok(way));
+        }
+        assert_eq!(
+            "tale".parse::<Truncation>().unwrap_err().to_string(),
+            "`tale` is no truncation: write `head`, `tail`, `middle`, `error` or `whole-prompt`"
+        );
+    }
+
+    #[test]
+    fn only_the_published_clean_up_strips_renderings() {
+        let template = || Template::parse(" {text}: ").unwrap();
+        let plain = Prompt::single("p", template());
+        assert_eq!(plain.views[0].render("a").text, " a: ");
+        let published = Prompt::new("p", vec![template()], Truncation::Head, Clean::PromptEol);
+        assert_eq!(published.views[0].render("a").text, "a:");
+    }
+}

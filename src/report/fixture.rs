@@ -1,0 +1,241 @@
+//! Run records made by hand for the report's tests: known choices, seeded scores, metrics that follow from them.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::dataset::Origin;
+use crate::digest::Digest;
+use crate::results::{
+    CellRecord, Choices, FORMAT, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance, ReadoutRecord, RunRecord, SampleRow,
+    SampleText, Scored, SliceRecord, Times,
+};
+use crate::stats::{Estimate, Interval, number, wilson};
+
+pub const TOPICS: [&str; 6] = ["休闲益智", "亲子儿童", "中小学", "动作类", "新闻", "求职"];
+
+/// A run without cells.
+pub fn run(name: &str) -> RunRecord {
+    let times = Times {
+        started: "2026-01-02T03:04:05Z".into(),
+        finished: "2026-01-02T03:05:15Z".into(),
+        embed_seconds: 61.25,
+        tokens_computed: 1_234_567,
+        texts_embedded: 900,
+        texts_cached: 100,
+        cores: 2,
+    };
+    let provenance = Provenance {
+        format: FORMAT,
+        name: name.into(),
+        about: None,
+        spec: format!("name = \"{name}\"\nseed = 42\n"),
+        spec_path: format!("experiments/{name}.toml"),
+        seed: 42,
+        engine: "0.1.0".into(),
+        models: Vec::new(),
+        prompts: Vec::new(),
+        readouts: vec![ReadoutRecord { id: "last".into(), layer: -1, pool: "last".into(), norm: false, normalize: true }],
+        slices: Vec::new(),
+        labels: Vec::new(),
+        reference: None,
+        times,
+    };
+    RunRecord { provenance, samples: BTreeMap::new(), cells: Vec::new() }
+}
+
+/// Adds a model.
+pub fn model(run: &mut RunRecord, id: &str, source: &str) {
+    run.provenance.models.push(ModelRecord {
+        id: id.into(),
+        source: source.into(),
+        dtype: "f32".into(),
+        device: "cpu".into(),
+        max_tokens: 256,
+        parameters: if source.starts_with("builtin:") { 0 } else { 1_900_000 },
+        encoder: Digest::of_bytes(id.as_bytes()),
+        about: serde_json::json!({ "weights": Digest::of_bytes(source.as_bytes()).to_string() }),
+    });
+}
+
+/// Adds a prompt.
+pub fn prompt(run: &mut RunRecord, id: &str, template: &str) {
+    let views = vec![template.to_owned()];
+    run.provenance.prompts.push(PromptRecord { id: id.into(), views, truncate: "head".into(), clean: "none".into() });
+}
+
+/// Adds a slice of `n` samples, whose labels take turns.
+pub fn slice(run: &mut RunRecord, id: &str, split: &str, labels: &[&str], n: usize) {
+    let samples = (0..n).map(|i| {
+        let gold = i % labels.len();
+        SampleText { id: format!("{split}:{}", i + 1), text: text(i, labels[gold]), gold }
+    });
+    run.samples.insert(id.into(), samples.collect());
+    run.provenance.slices.push(SliceRecord {
+        id: id.into(),
+        digest: Digest::of_bytes(id.as_bytes()),
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        samples: n,
+        origin: Origin {
+            dataset: "apps6".into(),
+            split: split.into(),
+            files: vec![(format!("{split}.jsonl"), Digest::of_bytes(split.as_bytes()))],
+            skipped: 0,
+        },
+    });
+}
+
+fn text(i: usize, label: &str) -> String {
+    let long = "这款应用内容丰富，界面清新，适合每天打开看一看，支持离线使用，也可以和好友分享。".repeat(1 + i % 4);
+    format!("第{}款{label}应用：{long}", i + 1)
+}
+
+/// Choices in the order model, prompt, readout, slice, labels, calibration.
+pub fn choices([model, prompt, readout, slice, labels, calibration]: [&str; 6]) -> Choices {
+    let own = str::to_owned;
+    Choices {
+        model: own(model),
+        prompt: own(prompt),
+        readout: own(readout),
+        slice: own(slice),
+        labels: own(labels),
+        calibration: own(calibration),
+    }
+}
+
+/// The id of a cell with these choices.
+pub fn cell_id(choices: &Choices) -> String {
+    Digest::of_bytes(serde_json::to_string(choices).unwrap().as_bytes()).short()
+}
+
+/// Adds a failed cell.
+pub fn fail(run: &mut RunRecord, ids: [&str; 6], reason: &str) {
+    let choices = choices(ids);
+    run.cells.push(CellRecord { id: cell_id(&choices), choices, outcome: Outcome::Failed { reason: reason.into() } });
+}
+
+/// Adds a scored cell: the right label's score is higher by `skill`, and every 7th text is cut when `cuts`.
+pub fn score(run: &mut RunRecord, ids: [&str; 6], skill: f64, cuts: bool) {
+    let choices = choices(ids);
+    let id = cell_id(&choices);
+    let samples = run.samples.get(ids[3]).unwrap();
+    let labels = run.provenance.slices.iter().find(|slice| slice.id == ids[3]).unwrap().labels.clone();
+    let rows: Vec<SampleRow> = samples
+        .iter()
+        .enumerate()
+        .map(|(i, sample)| {
+            let mut noise = ChaCha8Rng::seed_from_u64(i as u64);
+            let mut own = ChaCha8Rng::from_seed(*Digest::of_bytes(format!("{id}{i}").as_bytes()).as_bytes());
+            let mut scores: Vec<f64> = labels.iter().map(|_| 0.5 + 0.12 * unit(&mut noise) + 0.07 * unit(&mut own)).collect();
+            scores[sample.gold] += skill;
+            if sample.gold == 1 && labels.len() > 1 {
+                scores[0] += 0.8 * skill;
+            }
+            row(sample.gold, scores, if cuts && i % 7 == 0 { 30 + i } else { 0 })
+        })
+        .collect();
+    push(run, choices, &labels, rows);
+}
+
+/// Adds a cell with exactly these scores, one row per sample.
+pub fn score_exactly(run: &mut RunRecord, ids: [&str; 6], scores: &[&[f64]]) {
+    let choices = choices(ids);
+    let samples = run.samples.get(ids[3]).unwrap();
+    let labels = run.provenance.slices.iter().find(|slice| slice.id == ids[3]).unwrap().labels.clone();
+    let rows = samples.iter().zip(scores).map(|(sample, scores)| row(sample.gold, scores.to_vec(), 0)).collect();
+    push(run, choices, &labels, rows);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "32 bits fit into a double")]
+fn unit(generator: &mut ChaCha8Rng) -> f64 {
+    generator.next_u32() as f64 / f64::from(u32::MAX)
+}
+
+fn row(gold: usize, scores: Vec<f64>, cut: usize) -> SampleRow {
+    let best_but = |skipped: Option<usize>| {
+        let others = scores.iter().copied().enumerate().filter(|(label, _)| Some(*label) != skipped);
+        others.reduce(|a, b| if b.1 > a.1 { b } else { a })
+    };
+    let (predicted, top) = best_but(None).unwrap();
+    let margin = best_but(Some(predicted)).map(|(_, second)| top - second);
+    let gold_margin = best_but(Some(gold)).map(|(_, other)| scores[gold] - other);
+    let gold_rank = 1 + scores.iter().filter(|score| **score > scores[gold]).count();
+    SampleRow { gold, predicted, gold_rank, margin, gold_margin, tied: margin == Some(0.0), tokens: 40, cut, scores }
+}
+
+fn push(run: &mut RunRecord, choices: Choices, labels: &[String], samples: Vec<SampleRow>) {
+    let mut confusion = vec![0; labels.len() * labels.len()];
+    for sample in &samples {
+        confusion[sample.gold * labels.len() + sample.predicted] += 1;
+    }
+    let metrics = metrics(labels, &samples, &choices);
+    let id = cell_id(&choices);
+    run.cells.push(CellRecord { id, choices, outcome: Outcome::Scored(Scored { metrics, samples, confusion }) });
+}
+
+fn metrics(labels: &[String], samples: &[SampleRow], choices: &Choices) -> Vec<MetricRow> {
+    let n = samples.len();
+    let count = |holds: &dyn Fn(&SampleRow) -> bool| samples.iter().filter(|sample| holds(sample)).count();
+    let mut rows = Vec::new();
+    let mut add = |name: &str, label: Option<&String>, estimate: Option<Estimate>| {
+        let reason = estimate.is_none().then(|| "undefined".to_owned());
+        rows.push(MetricRow { name: name.into(), label: label.cloned(), estimate, reason });
+    };
+    let mut f1_sum = 0.0;
+    for (i, label) in labels.iter().enumerate() {
+        let (gold, predicted) = (count(&|s| s.gold == i), count(&|s| s.predicted == i));
+        let both = count(&|s| s.gold == i && s.predicted == i);
+        let share = |of: usize| (of > 0).then(|| wilson(both, of));
+        let f1 = if gold + predicted == 0 { 0.0 } else { 2.0 * number(both) / number(gold + predicted) };
+        f1_sum += f1;
+        add("precision", Some(label), share(predicted));
+        add("recall", Some(label), share(gold));
+        add("f1", Some(label), Some(Estimate::exact(f1, n)));
+        add("attracted", Some(label), Some(wilson(predicted, n)));
+    }
+    let macro_f1 = f1_sum / number(labels.len());
+    let near = Interval { low: (macro_f1 - 0.07).max(0.0), high: (macro_f1 + 0.07).min(1.0) };
+    add("accuracy", None, Some(wilson(count(&|s| s.gold == s.predicted), n)));
+    add("macro_f1", None, Some(Estimate { value: macro_f1, interval: Some(near), n }));
+    add("cut_share", None, Some(wilson(count(&|s| s.cut > 0), n)));
+    add("near_ties", None, Some(wilson(count(&|s| s.margin.is_some_and(|margin| margin < 0.002)), n)));
+    add("exact_ties", None, Some(wilson(count(&|s| s.tied), n)));
+    let top = (0..labels.len()).map(|i| count(&|s| s.predicted == i)).max().unwrap_or(0);
+    add("hub_share", None, Some(wilson(top, n)));
+    let cosine = if choices.model == "char-ngram" { 0.08 } else { 0.91 };
+    add("anisotropy", None, Some(Estimate::exact(cosine, n)));
+    add("zero_vectors", None, Some(wilson(0, n)));
+    rows
+}
+
+/// A realistic run: 26 cells, two of them failed, over 160 texts with six Chinese labels.
+pub fn demo() -> RunRecord {
+    let mut demo = run("demo6");
+    demo.provenance.about = Some("Can an LLM sort app descriptions by topic without training?".into());
+    model(&mut demo, "tiny-zh", "path:models/tiny-zh");
+    model(&mut demo, "char-ngram", "builtin:char-ngram");
+    prompt(&mut demo, "prompteol", "This sentence : \"{text}\" means in one word:\"");
+    prompt(&mut demo, "cot-zh", "仔细思考后，用一个词总结这句话：{text}");
+    prompt(&mut demo, "raw", "{text}");
+    slice(&mut demo, "apps6-test", "test", &TOPICS, 160);
+    for (prompt, worth) in [("prompteol", 0.05), ("cot-zh", 0.06), ("raw", 0.02)] {
+        for (readout, more) in [("last", 0.01), ("mean", 0.0)] {
+            for (labels, described) in [("names", 0.0), ("described", 0.03)] {
+                for (calibration, centred) in [("none", 0.0), ("center", 0.02)] {
+                    let ids = ["tiny-zh", prompt, readout, "apps6-test", labels, calibration];
+                    if (prompt, readout, labels) == ("raw", "mean", "described") {
+                        fail(&mut demo, ids, "the model folder holds no tokenizer.json; add it or use `tokenizer = ...`");
+                    } else {
+                        score(&mut demo, ids, worth + more + described + centred, prompt == "cot-zh");
+                    }
+                }
+            }
+        }
+    }
+    for (labels, skill) in [("names", 0.07), ("described", 0.09)] {
+        score(&mut demo, ["char-ngram", "raw", "mean", "apps6-test", labels, "none"], skill, false);
+    }
+    demo.provenance.reference = Some(demo.cells[0].id.clone());
+    demo
+}

@@ -1,0 +1,38 @@
+//! The figures of a report as SVG, one file per kind, over one small canvas.
+
+mod canvas;
+mod confusion;
+mod dots;
+mod grid;
+mod histogram;
+
+pub use canvas::PlotError;
+pub use confusion::Confusion;
+pub use dots::{Dot, Dots, Mark, Tone};
+pub use grid::{Grid, Panel};
+pub use histogram::Histogram;
+
+/// Width of every figure. Unit: pixels at scale 1, the width of a report's text.
+pub const WIDTH: i32 = 760;
+
+/// Data of a figure, ready to be drawn.
+#[derive(Clone, Debug)]
+pub enum Drawing {
+    Dots(Dots),
+    Grid(Grid),
+    Confusion(Confusion),
+    Histogram(Histogram),
+}
+
+/// The drawing as a standalone SVG document whose accessible name is `title`.
+///
+/// # Errors
+/// Whatever the drawing backend refuses.
+pub fn svg(drawing: &Drawing, title: &str) -> Result<String, PlotError> {
+    match drawing {
+        Drawing::Dots(dots) => dots.draw(title),
+        Drawing::Grid(grid) => grid.draw(title),
+        Drawing::Confusion(confusion) => confusion.draw(title),
+        Drawing::Histogram(histogram) => histogram.draw(title),
+    }
+}

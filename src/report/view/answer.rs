@@ -1,0 +1,173 @@
+//! The head of a report: the best cell, what it is held against, and whether the differences are noise.
+
+use super::contest::{Contest, Entry, Reference};
+use super::{axis_word, selection};
+use crate::report::document::{Block, Column};
+use crate::report::escape::{code, text};
+use crate::report::number::{bare_p, counted, p_value, percent, percent_estimate, percent_range, points, points_range};
+use crate::stats::{self, PairedDifference, number};
+
+/// Differences less likely than this under chance alone are not called noise.
+pub const ALPHA: f64 = 0.05;
+
+pub fn blocks(contest: &Contest) -> Vec<Block> {
+    let Some(best) = contest.best() else {
+        let failed = counted(contest.failed, "cell");
+        return vec![Block::Paragraph(format!("**There is no answer: none of {failed} has a score.** The reasons are in the table of failed cells."))];
+    };
+    let mut doubts = vec![];
+    doubts.extend(against_others(contest, best));
+    doubts.extend(equals(contest, best));
+    doubts.push(selection_note(contest, best));
+    vec![Block::Paragraph(headline(contest, best)), comparisons(contest, best), Block::Bullets(doubts)]
+}
+
+fn headline(contest: &Contest, best: &Entry) -> String {
+    let accuracy = &best.accuracy;
+    let interval = accuracy.interval.map_or(String::new(), |interval| format!("95 % interval {}, ", percent_range(interval)));
+    let chosen = match contest.chosen_on {
+        Some(dev) => format!(" Chosen on {}, reported on {}.", code(&dev.id), code(&contest.slice.id)),
+        None => String::new(),
+    };
+    let choices = super::contest::AXES.map(|axis| format!("{} {}", axis_word(axis), code(best.on(axis))));
+    let kind = if best.floor { ", the lexical floor: no language model did better" } else { "" };
+    format!(
+        "**Best cell: {} of the texts get the right label** ({interval}n = {}){kind}. It is {} (cell {}).{chosen}",
+        percent(accuracy.value),
+        accuracy.n,
+        choices.join(", "),
+        code(&best.cell.id),
+    )
+}
+
+/// What the best cell is held against, one row each.
+fn comparisons(contest: &Contest, best: &Entry) -> Block {
+    let columns = ["Best cell against", "accuracy", "difference, points [95 %]", "exact McNemar p"];
+    let columns = columns.iter().enumerate().map(|(i, title)| if i == 0 { Column::words(*title) } else { Column::numbers(*title) });
+    let mut rows = vec![chance(contest, best)];
+    rows.extend(majority(contest, best));
+    if best.floor {
+        rows.extend(contest.best_model().map(|model| paired("best language model", contest, best, model)));
+    } else {
+        rows.extend(contest.floor().map(|floor| paired("lexical floor", contest, best, floor)));
+    }
+    match contest.reference_entry() {
+        Some(reference) if reference.cell.id == best.cell.id => {
+            rows.push(vec!["reference: the best cell is the reference".to_owned(), String::new(), String::new(), String::new()]);
+        }
+        Some(reference) => rows.push(paired("reference", contest, best, reference)),
+        None => {}
+    }
+    if let Reference::Failed(reason) = &contest.reference {
+        rows.push(vec![format!("reference: failed, {}", text(reason)), "–".into(), "–".into(), "–".into()]);
+    }
+    Block::table(columns.collect(), rows)
+}
+
+fn chance(contest: &Contest, best: &Entry) -> Vec<String> {
+    let labels = contest.slice.labels.len().max(1);
+    let share = 1.0 / number(labels);
+    let name = format!("chance: one of {}", counted(labels, "label"));
+    vec![name, percent(share), points(best.accuracy.value - share), String::new()]
+}
+
+fn majority(contest: &Contest, best: &Entry) -> Option<Vec<String>> {
+    let (label, share) = majority_share(contest)?;
+    let name = format!("always answering {}", text(contest.label(label)));
+    Some(vec![name, percent(share), points(best.accuracy.value - share), String::new()])
+}
+
+/// The most frequent right label (the first of equals) and its share of the samples.
+pub fn majority_share(contest: &Contest) -> Option<(usize, f64)> {
+    let counts = contest.gold_counts();
+    let (label, count) = counts.iter().copied().enumerate().rev().max_by_key(|(_, count)| *count)?;
+    (!contest.samples.is_empty()).then(|| (label, number(count) / number(contest.samples.len())))
+}
+
+fn paired(role: &str, contest: &Contest, best: &Entry, other: &Entry) -> Vec<String> {
+    let name = format!("{role}: {}", text(&other.name(&contest.varying())));
+    let accuracy = percent_estimate(&other.accuracy);
+    match best.against(other) {
+        Some(pair) => vec![name, accuracy, difference(&pair), bare_p(pair.p_value)],
+        None => vec![name, accuracy, points(best.accuracy.value - other.accuracy.value), "no predictions kept".into()],
+    }
+}
+
+/// `+6.5 [−1.2, +13.8]`
+fn difference(pair: &PairedDifference) -> String {
+    let value = points(pair.difference.value);
+    pair.difference.interval.map_or(value.clone(), |interval| format!("{value} [{}, {}]", points(interval.low), points(interval.high)))
+}
+
+/// Whether the gains over the floor and the reference are noise.
+fn against_others(contest: &Contest, best: &Entry) -> Vec<String> {
+    let floor = contest.floor().filter(|_| !best.floor).map(|floor| ("lexical floor", floor));
+    let reference = contest.reference_entry().map(|reference| ("reference", reference));
+    let others = floor.into_iter().chain(reference).filter(|(_, other)| other.cell.id != best.cell.id);
+    others.filter_map(|(role, other)| best.against(other).map(|pair| noise(role, &pair))).collect()
+}
+
+fn noise(role: &str, pair: &PairedDifference) -> String {
+    let counts = format!("{} only the best cell gets right, {} only the {role}", counted(pair.wins, "text"), pair.losses);
+    if pair.p_value < ALPHA {
+        let direction = if pair.difference.value >= 0.0 { "gain over" } else { "loss against" };
+        format!("The {direction} the {role} is not noise ({}: {counts}).", p_value(pair.p_value))
+    } else {
+        format!("The difference to the {role} may be noise ({}: {counts}).", p_value(pair.p_value))
+    }
+}
+
+/// How many cells the data cannot tell from the best one.
+fn equals(contest: &Contest, best: &Entry) -> Option<String> {
+    let rivals: Vec<PairedDifference> = contest.entries.iter().skip(1).filter_map(|entry| best.against(entry)).collect();
+    if rivals.is_empty() {
+        return None;
+    }
+    let raw: Vec<f64> = rivals.iter().map(|pair| pair.p_value).collect();
+    let close = stats::holm(&raw).iter().filter(|p| **p >= ALPHA).count();
+    let family = format!("exact McNemar, Holm over {}", counted(rivals.len(), "comparison"));
+    Some(match close {
+        0 => format!("Every other cell differs from it by more than noise ({family})."),
+        _ if close == rivals.len() => format!("No other cell can be told from it ({family}): this ranking may be noise."),
+        _ => format!("{close} of the other {} cannot be told from it ({family}): choose among them by cost.", counted(rivals.len(), "cell")),
+    })
+}
+
+/// What picking the best did to its figure.
+fn selection_note(contest: &Contest, best: &Entry) -> String {
+    let cells = contest.entries.len();
+    if let Some(dev) = contest.chosen_on {
+        let on_dev = best.on_dev.map_or("no score".to_owned(), |accuracy| percent(accuracy.value));
+        return format!(
+            "The best of {} was chosen on the dev slice {} ({on_dev} there) and its figure comes from {}, which had no part in the choice.",
+            counted(cells, "cell"),
+            code(&dev.id),
+            code(&contest.slice.id)
+        );
+    }
+    if cells < 2 {
+        return "There is one cell with a score, so nothing was picked.".to_owned();
+    }
+    let mut in_plan: Vec<&Entry> = contest.entries.iter().collect();
+    in_plan.sort_by_key(|entry| entry.order);
+    let right: Vec<&[bool]> = in_plan.iter().map(|entry| entry.right.as_slice()).collect();
+    let honest = selection::split_half(&right, contest.run.provenance.seed).map_or(String::new(), |accuracy| {
+        format!(
+            " Picked on a random half of the texts and scored on the other half ({} seeded halvings), the pick scores {}.",
+            selection::REPEATS,
+            percent(accuracy)
+        )
+    });
+    format!(
+        "Selection bias (the winner's curse): the best of {} was picked on the same {} it is reported on, so {} is optimistic.{honest}",
+        counted(cells, "cell"),
+        counted(best.accuracy.n, "text"),
+        percent(best.accuracy.value)
+    )
+}
+
+/// `(+4.2 to +12.0 points, p = 0.013)`
+pub fn evidence(pair: &PairedDifference) -> String {
+    let range = pair.difference.interval.map_or(String::new(), |interval| format!("95 % interval {} points, ", points_range(interval)));
+    format!("{range}{}", p_value(pair.p_value))
+}

@@ -1,0 +1,188 @@
+//! The ranked cells as a table and a figure, and the cells that failed.
+
+use std::collections::BTreeMap;
+
+use super::Axis;
+use super::advice::{reference_note, share_or_dash};
+use super::answer::majority_share;
+use super::axis_word;
+use super::contest::{AXES, Contest, Entry, Reference};
+use crate::report::document::{Block, Column, Figure};
+use crate::report::escape::{code, shorten, text};
+use crate::report::number::{bare_p, counted, percent_estimate, points};
+use crate::report::plot::{Dot, Dots, Drawing, Mark, Tone};
+use crate::results::{Outcome, RunRecord};
+use crate::stats::{self, number};
+
+const ROWS: usize = 20;
+const DOTS: usize = 15;
+
+pub fn blocks(contest: &Contest) -> Vec<Block> {
+    if contest.entries.is_empty() {
+        return vec![Block::Paragraph("No cell has a score.".to_owned())];
+    }
+    let mut blocks = vec![Block::Figure(figure(contest)), Block::Paragraph(preface(contest)), table(contest)];
+    let hidden = contest.entries.len().saturating_sub(ROWS);
+    if hidden > 0 {
+        blocks.push(Block::Paragraph(format!("{} with a score are in the results' `cells.parquet`.", counted(hidden, "more cell"))));
+    }
+    blocks
+}
+
+/// What all rows share, and how to read the columns.
+fn preface(contest: &Contest) -> String {
+    let same: Vec<String> = hidden_axes(contest)
+        .into_iter()
+        .filter_map(|axis| contest.best().map(|best| format!("{} {}", axis_word(axis), code(best.on(axis)))))
+        .collect();
+    let mut sentences = Vec::new();
+    if !same.is_empty() {
+        sentences.push(format!("All cells: {}.", same.join(", ")));
+    }
+    match contest.chosen_on {
+        Some(dev) => sentences.push(format!("Ranked by accuracy on the dev slice {}; all other columns are about {}.", code(&dev.id), code(&contest.slice.id))),
+        None => sentences.push("Ranked by accuracy, then macro F1.".to_owned()),
+    }
+    match &contest.reference {
+        Reference::Entry(place) => {
+            let others = counted(contest.entries.len() - 1, "comparison");
+            sentences.push(format!("Differences are to the reference (rank {}), p is exact McNemar after Holm over {others}. Brackets: 95 % intervals.", place + 1));
+        }
+        Reference::Failed(_) | Reference::Absent => sentences.extend(reference_note(contest)),
+    }
+    sentences.join(" ")
+}
+
+/// Axes that are not worth a column because all scored cells agree.
+fn hidden_axes(contest: &Contest) -> Vec<Axis> {
+    [Axis::Readout, Axis::Labels, Axis::Calibration].into_iter().filter(|axis| contest.choices(*axis).len() == 1).collect()
+}
+
+/// Axes that are worth a column.
+pub fn shown_axes(contest: &Contest) -> Vec<Axis> {
+    let hidden = hidden_axes(contest);
+    AXES.into_iter().filter(|axis| !hidden.contains(axis)).collect()
+}
+
+fn table(contest: &Contest) -> Block {
+    let axes = shown_axes(contest);
+    let mut columns = vec![Column::numbers("#")];
+    columns.extend(axes.iter().map(|axis| Column::words(axis_word(*axis))));
+    if contest.chosen_on.is_some() {
+        columns.push(Column::numbers("accuracy on dev"));
+    }
+    columns.extend(["accuracy", "macro F1", "vs reference, points", "p (Holm)", "texts cut"].map(Column::numbers));
+    columns.push(Column::words("cell"));
+    let adjusted = adjusted_p(contest);
+    let rows = contest.entries.iter().take(ROWS).enumerate().map(|(i, entry)| row(contest, entry, i, &axes, adjusted.get(i).copied().flatten()));
+    Block::table(columns, rows.collect())
+}
+
+fn row(contest: &Contest, entry: &Entry, place: usize, axes: &[Axis], p: Option<f64>) -> Vec<String> {
+    let mut row = vec![(place + 1).to_string()];
+    row.extend(axes.iter().map(|axis| text(entry.on(*axis))));
+    if contest.chosen_on.is_some() {
+        row.push(share_or_dash(entry.on_dev));
+    }
+    let accuracy = percent_estimate(&entry.accuracy);
+    row.push(if place == 0 { format!("**{accuracy}**") } else { accuracy });
+    row.push(share_or_dash(entry.metric("macro_f1")));
+    let is_reference = contest.reference == Reference::Entry(place);
+    row.push(match contest.reference_entry() {
+        _ if is_reference => "reference".to_owned(),
+        Some(reference) => points(entry.accuracy.value - reference.accuracy.value),
+        None => "–".to_owned(),
+    });
+    row.push(p.map_or(if is_reference { String::new() } else { "–".to_owned() }, bare_p));
+    row.push(share_or_dash(entry.metric("cut_share")));
+    row.push(code(&entry.cell.id));
+    row
+}
+
+/// The exact p against the reference for each entry, corrected over all of them; None for the reference itself.
+pub fn adjusted_p(contest: &Contest) -> Vec<Option<f64>> {
+    let Some(reference) = contest.reference_entry() else { return vec![None; contest.entries.len()] };
+    let raw: Vec<Option<f64>> = contest
+        .entries
+        .iter()
+        .map(|entry| if entry.cell.id == reference.cell.id { None } else { entry.against(reference).map(|pair| pair.p_value) })
+        .collect();
+    let known: Vec<f64> = raw.iter().copied().flatten().collect();
+    let mut corrected = stats::holm(&known).into_iter();
+    raw.into_iter().map(|p| p.and_then(|_| corrected.next())).collect()
+}
+
+fn figure(contest: &Contest) -> Figure {
+    let axes = contest.varying();
+    let mut shown: Vec<&Entry> = contest.entries.iter().take(DOTS).collect();
+    if let Some(floor) = contest.floor().filter(|floor| shown.iter().all(|entry| entry.cell.id != floor.cell.id)) {
+        shown.pop();
+        shown.push(floor);
+    }
+    let rows = shown.iter().enumerate().map(|(i, entry)| Dot { name: dot_name(entry, &axes), estimate: entry.accuracy, tone: tone(entry, i) }).collect();
+    let count = shown.len();
+    let of_all = if count < contest.entries.len() { format!("The {count} best of {} cells", contest.entries.len()) } else { "All cells".to_owned() };
+    let floor = if contest.floor().is_some() { " Hollow orange: the lexical floor, whose best cell is always shown." } else { "" };
+    Figure {
+        file: contest.file("leaderboard"),
+        alt: format!("Accuracy of {} with 95 % intervals", counted(count, "cell")),
+        caption: format!("{of_all}: accuracy with 95 % intervals.{floor}"),
+        drawing: Drawing::Dots(Dots { axis: "accuracy, % of texts".to_owned(), rows, marks: marks(contest) }),
+    }
+}
+
+fn dot_name(entry: &Entry, axes: &[Axis]) -> String {
+    if axes.is_empty() { entry.on(Axis::Prompt).to_owned() } else { entry.name(axes) }
+}
+
+fn tone(entry: &Entry, place: usize) -> Tone {
+    match place {
+        _ if entry.floor => Tone::Floor,
+        0 => Tone::Best,
+        _ => Tone::Other,
+    }
+}
+
+/// Chance, the majority label (when it is not the same as chance) and the floor, from low to high.
+fn marks(contest: &Contest) -> Vec<Mark> {
+    let chance = 1.0 / number(contest.slice.labels.len().max(1));
+    let mut marks = vec![Mark { name: "chance".to_owned(), value: chance }];
+    marks.extend(majority_share(contest).filter(|(_, share)| share - chance > 0.02).map(|(_, share)| Mark { name: "majority".to_owned(), value: share }));
+    marks.extend(contest.floor().map(|floor| Mark { name: "lexical floor".to_owned(), value: floor.accuracy.value }));
+    marks.sort_by(|a, b| a.value.total_cmp(&b.value));
+    marks
+}
+
+/// The cells without a score, by reason.
+pub fn failures(run: &RunRecord) -> Vec<Block> {
+    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for cell in &run.cells {
+        if let Outcome::Failed { reason } = &cell.outcome {
+            let choices = [AXES.as_slice(), &[Axis::Slice]].concat();
+            let choices: Vec<&str> = choices.iter().map(|axis| cell.choices.on(*axis)).collect();
+            reasons.entry(reason).or_default().push(choices.join(" · "));
+        }
+    }
+    if reasons.is_empty() {
+        return Vec::new();
+    }
+    let failed: usize = reasons.values().map(Vec::len).sum();
+    let rows = reasons.iter().take(ROWS).map(|(reason, cells)| vec![text(&shorten(reason, 300)), cells.len().to_string(), which(cells)]);
+    let mut blocks = vec![
+        Block::Heading(3, "Failed cells".to_owned()),
+        Block::Paragraph(format!("{} of {} failed and take no part in any comparison.", failed, counted(run.cells.len(), "cell"))),
+        Block::table(vec![Column::words("reason"), Column::numbers("cells"), Column::words("which")], rows.collect()),
+    ];
+    if reasons.len() > ROWS {
+        blocks.push(Block::Paragraph(format!("{} are in the results' `cells.parquet`.", counted(reasons.len() - ROWS, "more reason"))));
+    }
+    blocks
+}
+
+fn which(cells: &[String]) -> String {
+    let mut names: Vec<String> = cells.iter().take(3).map(|name| text(name)).collect();
+    if cells.len() > 3 {
+        names.push(format!("and {} more", cells.len() - 3));
+    }
+    names.join("; ")
+}

@@ -1,0 +1,111 @@
+//! The view model: everything a report says, computed and worded once, in the order it is read.
+
+mod advice;
+mod answer;
+mod confusion;
+mod contest;
+mod diagnosis;
+mod effects;
+mod examples;
+mod leaderboard;
+mod margins;
+mod reproduce;
+mod selection;
+mod standing;
+mod worth;
+
+use super::document::{Block, Figure};
+use super::escape::{code, text};
+use super::number::counted;
+use crate::results::RunRecord;
+use crate::results::Axis;
+pub use standing::{Ranking, Standing};
+
+use contest::Contest;
+use effects::Effect;
+
+/// A report before it has a format.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Plain text.
+    pub title: String,
+    pub blocks: Vec<Block>,
+}
+
+impl View {
+    /// What the run's record says. The same record gives the same view.
+    pub fn of(run: &RunRecord) -> Self {
+        let contests = Contest::all(run);
+        let effects: Vec<Vec<Effect>> = contests.iter().map(Effect::all).collect();
+        let both: Vec<(&Contest, &[Effect])> = contests.iter().zip(effects.iter().map(Vec::as_slice)).collect();
+        let mut blocks = head(run, &contests);
+        let answer = |contest: &Contest, effects: &[Effect]| [answer::blocks(contest), advice::blocks(contest, effects)].concat();
+        blocks.extend(section("The answer", &both, answer));
+        blocks.extend(section("Leaderboard", &both, |contest, _| leaderboard::blocks(contest)));
+        blocks.extend(leaderboard::failures(run));
+        blocks.extend(section("What each choice is worth", &both, worth::blocks));
+        blocks.extend(section("Confusion", &both, |contest, _| confusion::blocks(contest)));
+        blocks.extend(section("Margins", &both, |contest, _| margins::blocks(contest)));
+        blocks.extend(section("Mistakes", &both, |contest, _| examples::blocks(contest)));
+        blocks.extend(section("Diagnosis", &both, |contest, _| diagnosis::blocks(contest)));
+        blocks.push(Block::Heading(2, "How to reproduce".to_owned()));
+        blocks.extend(reproduce::blocks(&run.provenance));
+        Self { title: run.provenance.name.clone(), blocks }
+    }
+
+    /// The figures, in order.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        self.blocks.iter().filter_map(|block| match block {
+            Block::Figure(figure) => Some(figure),
+            _ => None,
+        })
+    }
+}
+
+/// One section: its blocks for each contest, under the slice's name when there are several.
+fn section(title: &str, contests: &[(&Contest, &[Effect])], build: impl Fn(&Contest, &[Effect]) -> Vec<Block>) -> Vec<Block> {
+    let mut blocks = vec![Block::Heading(2, title.to_owned())];
+    for (contest, effects) in contests {
+        let part = build(contest, effects);
+        if contests.len() > 1 {
+            blocks.push(Block::Heading(3, format!("Slice {}", code(&contest.slice.id))));
+            blocks.extend(part.into_iter().map(Block::deeper));
+        } else {
+            blocks.extend(part);
+        }
+    }
+    blocks
+}
+
+fn head(run: &RunRecord, contests: &[Contest]) -> Vec<Block> {
+    let provenance = &run.provenance;
+    let mut blocks = vec![Block::Heading(1, text(&provenance.name))];
+    blocks.extend(provenance.about.iter().map(|about| Block::Paragraph(text(about))));
+    let data: Vec<String> = contests
+        .iter()
+        .map(|contest| {
+            let size = counted(contest.slice.samples, "text");
+            format!("{} ({size}, {})", code(&contest.slice.id), counted(contest.slice.labels.len(), "label"))
+        })
+        .collect();
+    let failed = contests.iter().map(|contest| contest.failed).sum::<usize>();
+    let failures = if failed > 0 { format!(", {failed} of them failed") } else { String::new() };
+    blocks.push(Block::Paragraph(format!(
+        "Label similarity: each text gets the label whose wording is closest by cosine. {}{failures}, on {}.",
+        counted(run.cells.len(), "cell"),
+        data.join(", ")
+    )));
+    blocks
+}
+
+/// An axis as prose names it.
+fn axis_word(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Model => "model",
+        Axis::Prompt => "prompt",
+        Axis::Readout => "readout",
+        Axis::Slice => "slice",
+        Axis::Labels => "labels",
+        Axis::Calibration => "calibration",
+    }
+}

@@ -1,0 +1,143 @@
+//! How to get these numbers again: command, spec, models, data, versions, work done.
+
+use crate::report::document::{Block, Column};
+use crate::report::escape::{code, one_line, shorten, text};
+use crate::report::number::{decimal, grouped, percent};
+use crate::results::{Provenance, SliceRecord};
+
+/// Most entries of a model's digest that are listed, and most views of a prompt.
+const ENTRIES: usize = 16;
+const VIEWS: usize = 3;
+
+pub fn blocks(run: &Provenance) -> Vec<Block> {
+    let mut blocks = vec![
+        Block::Fenced { language: "sh", text: commands(run) },
+        Block::Bullets(facts(run)),
+        Block::Heading(3, "Models".to_owned()),
+        models(run),
+    ];
+    blocks.extend(digests(run));
+    blocks.extend([Block::Heading(3, "Prompts".to_owned()), prompts(run)]);
+    blocks.extend([Block::Heading(3, "Readouts".to_owned()), readouts(run)]);
+    blocks.push(Block::Heading(3, "Data".to_owned()));
+    blocks.push(Block::Bullets(run.slices.iter().map(slice).collect()));
+    blocks.push(Block::Heading(3, "Spec as run".to_owned()));
+    blocks.push(Block::Fenced { language: "toml", text: run.spec.clone() });
+    blocks
+}
+
+fn commands(run: &Provenance) -> String {
+    let (spec, name) = (shell_word(&run.spec_path), shell_word(&format!("results/{}", run.name)));
+    format!("bench run {spec}\nbench report {name}    # this page again, from the results alone")
+}
+
+/// A word for a shell: quoted when it holds anything but plain characters.
+fn shell_word(raw: &str) -> String {
+    let word = one_line(raw);
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+fn facts(run: &Provenance) -> Vec<String> {
+    let times = &run.times;
+    let cached = times.texts_cached;
+    let all = cached + times.texts_embedded;
+    let share = if all == 0 { String::new() } else { format!(" ({} of {})", percent(ratio(cached, all)), grouped(all)) };
+    let work = if times.tokens_computed == 0 {
+        "Computed: nothing, all from the cache".to_owned()
+    } else {
+        format!("Computed: {} token positions in {} s of forward passes", grouped(times.tokens_computed), decimal(times.embed_seconds, 1))
+    };
+    vec![
+        format!("Program: `bench` {}, result format {}, seed {}", text(&run.engine), run.format, run.seed),
+        format!("Started {}, finished {}, {} logical cores", text(&times.started), text(&times.finished), times.cores),
+        format!("{work}; {} unique texts embedded, {} found in the cache{share}", grouped(times.texts_embedded), grouped(cached)),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of texts are far below 2^53")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+fn models(run: &Provenance) -> Block {
+    let columns = vec![
+        Column::words("model"),
+        Column::words("source"),
+        Column::numbers("parameters"),
+        Column::words("dtype"),
+        Column::words("device"),
+        Column::numbers("max tokens"),
+        Column::words("encoder digest"),
+    ];
+    let rows = run.models.iter().map(|model| {
+        let parameters = if model.parameters == 0 { "none".to_owned() } else { grouped(model.parameters) };
+        let limit = grouped(model.max_tokens as u64);
+        vec![text(&model.id), code(&model.source), parameters, text(&model.dtype), text(&model.device), limit, code(&model.encoder.to_string())]
+    });
+    Block::table(columns, rows.collect())
+}
+
+/// What went into the encoder digests.
+fn digests(run: &Provenance) -> Option<Block> {
+    let rows: Vec<Vec<String>> = run
+        .models
+        .iter()
+        .flat_map(|model| {
+            let entries = model.about.as_object().into_iter().flatten().take(ENTRIES);
+            entries.map(|(key, value)| vec![text(&model.id), text(key), value_text(value)])
+        })
+        .collect();
+    let columns = ["model", "part of the digest", "value"].map(Column::words).into();
+    (!rows.is_empty()).then(|| Block::table(columns, rows))
+}
+
+fn value_text(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(plain) => code(&shorten(plain, 120)),
+        other => code(&shorten(&other.to_string(), 120)),
+    }
+}
+
+fn prompts(run: &Provenance) -> Block {
+    let columns = ["prompt", "truncate", "clean", "template"].map(Column::words).into();
+    let rows = run.prompts.iter().map(|prompt| {
+        let mut views: Vec<String> = prompt.views.iter().take(VIEWS).map(|view| code(&shorten(view, 200))).collect();
+        if prompt.views.len() > VIEWS {
+            views.push(format!("and {} more views", prompt.views.len() - VIEWS));
+        }
+        vec![text(&prompt.id), text(&prompt.truncate), text(&prompt.clean), views.join(", ")]
+    });
+    Block::table(columns, rows.collect())
+}
+
+fn readouts(run: &Provenance) -> Block {
+    let yes = |on: bool| if on { "yes" } else { "no" }.to_owned();
+    let columns = vec![
+        Column::words("readout"),
+        Column::numbers("layer"),
+        Column::words("pool"),
+        Column::words("final norm on an inner layer"),
+        Column::words("unit length"),
+    ];
+    let rows = run.readouts.iter().map(|readout| {
+        vec![text(&readout.id), decimal(f64::from(readout.layer), 0), text(&readout.pool), yes(readout.norm), yes(readout.normalize)]
+    });
+    Block::table(columns, rows.collect())
+}
+
+fn slice(slice: &SliceRecord) -> String {
+    let origin = &slice.origin;
+    let files: Vec<String> = origin.files.iter().map(|(name, digest)| format!("{} SHA-256 {}", code(name), code(&digest.to_string()))).collect();
+    let skipped = if origin.skipped > 0 { format!(" {} unreadable rows were skipped, as the manifest allows.", origin.skipped) } else { String::new() };
+    format!(
+        "Slice {}: dataset {}, split {}, {} texts, {} labels, digest {}.{skipped} Files: {}.",
+        code(&slice.id),
+        code(&origin.dataset),
+        code(&origin.split),
+        grouped(slice.samples as u64),
+        slice.labels.len(),
+        code(&slice.digest.to_string()),
+        if files.is_empty() { "none".to_owned() } else { files.join(", ") },
+    )
+}

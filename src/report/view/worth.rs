@@ -1,0 +1,119 @@
+//! What each choice is worth: balanced means by axis, and accuracy by prompt and labels.
+
+use super::Axis;
+use super::axis_word;
+use super::contest::{Contest, Entry};
+use super::effects::Effect;
+use crate::report::document::{Block, Column, Figure};
+use crate::report::escape::{code, text};
+use crate::report::number::{counted, percent, points};
+use crate::report::plot::{Drawing, Grid, Panel};
+use crate::stats::Estimate;
+
+/// Most rows, columns and panels of the heat map.
+const ROWS: usize = 16;
+const COLUMNS: usize = 8;
+const PANELS: usize = 6;
+
+pub fn blocks(contest: &Contest, effects: &[Effect]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    if effects.is_empty() {
+        blocks.push(Block::Paragraph("No two scored cells differ in one choice alone, so no choice can be priced.".to_owned()));
+    } else {
+        blocks.push(Block::Paragraph(preface(contest, effects)));
+        blocks.push(table(contest, effects));
+    }
+    blocks.extend(figure(contest).map(Block::Figure));
+    blocks
+}
+
+fn preface(contest: &Contest, effects: &[Effect]) -> String {
+    let mut sentences = vec![
+        "Each row is the mean accuracy of one choice over combinations of all other choices that every choice of its axis took part in, so the means are balanced. Intervals are 95 %, from a bootstrap over the texts; one that spans 0 is no clear difference.".to_owned(),
+    ];
+    if contest.floor().is_some() && contest.best_model().is_some() {
+        sentences.push("The lexical floor is left out here; the answer compares it.".to_owned());
+    }
+    for effect in effects.iter().filter(|effect| !effect.left_out.is_empty()) {
+        let ids: Vec<String> = effect.left_out.iter().map(|id| code(id)).collect();
+        sentences.push(format!("Not comparable on {}: {}.", axis_word(effect.axis), ids.join(", ")));
+    }
+    sentences.join(" ")
+}
+
+fn table(contest: &Contest, effects: &[Effect]) -> Block {
+    let columns = vec![
+        Column::words("axis"),
+        Column::words("choice"),
+        Column::numbers("mean accuracy"),
+        Column::numbers("to the best choice, points"),
+        Column::numbers("combinations"),
+    ];
+    let rows = effects.iter().flat_map(|effect| {
+        effect.choices.iter().enumerate().map(move |(i, choice)| {
+            let axis = if i == 0 { format!("**{}**", axis_word(effect.axis)) } else { String::new() };
+            let gap = effect.choices.first().filter(|_| i > 0).map(|top| choice.over(top, contest.run.provenance.seed));
+            vec![axis, text(choice.id), percent(choice.mean), gap.map_or("best".to_owned(), |gap| gap_text(&gap)), effect.blocks.to_string()]
+        })
+    });
+    Block::table(columns, rows.collect())
+}
+
+fn gap_text(gap: &Estimate) -> String {
+    let value = points(gap.value);
+    gap.interval.map_or(value.clone(), |interval| format!("{value} [{}, {}]", points(interval.low), points(interval.high)))
+}
+
+/// Prompts by labels for one model and readout, a panel for each calibration; None when there is one prompt and one label set.
+fn figure(contest: &Contest) -> Option<Figure> {
+    let anchor = contest.best_model().or(contest.best())?;
+    let shared = [Axis::Model, Axis::Readout];
+    let fixed = |entry: &&Entry| shared.iter().all(|axis| entry.on(*axis) == anchor.on(*axis));
+    let shown: Vec<&Entry> = contest.entries.iter().filter(fixed).collect();
+    let (prompts, labels) = (leading(&shown, Axis::Prompt, ROWS), leading(&shown, Axis::Labels, COLUMNS));
+    let calibrations = leading(&shown, Axis::Calibration, PANELS);
+    if prompts.len() * labels.len() < 2 {
+        return None;
+    }
+    let panels = calibrations.iter().map(|calibration| panel(&shown, anchor, &prompts, &labels, calibration)).collect();
+    let all = super::contest::distinct(shown.iter().copied(), Axis::Prompt).len();
+    let part = if all > prompts.len() { format!(" The {} best of {all} prompts.", prompts.len()) } else { String::new() };
+    let caption = format!(
+        "Accuracy in percent by prompt and labels, for model {} and readout {}. Darker is better; the best of these cells is outlined.{part}",
+        code(anchor.on(Axis::Model)),
+        code(anchor.on(Axis::Readout))
+    );
+    let own = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    Some(Figure {
+        file: contest.file("prompts-labels"),
+        alt: format!("Accuracy by prompt and labels, {}", counted(calibrations.len(), "calibration")),
+        caption,
+        drawing: Drawing::Grid(Grid { rows: own(&prompts), columns: own(&labels), panels }),
+    })
+}
+
+/// The `most` choices on an axis that have the best cells, in plan order.
+fn leading<'a>(shown: &[&Entry<'a>], axis: Axis, most: usize) -> Vec<&'a str> {
+    let mut kept: Vec<&str> = Vec::new();
+    for entry in shown {
+        if !kept.contains(&entry.on(axis)) {
+            kept.push(entry.on(axis));
+        }
+    }
+    kept.truncate(most);
+    super::contest::distinct(shown.iter().copied().filter(|entry| kept.contains(&entry.on(axis))), axis)
+}
+
+fn panel(shown: &[&Entry], best: &Entry, prompts: &[&str], labels: &[&str], calibration: &str) -> Panel {
+    let at = |prompt: &str, label: &str| {
+        let fits = |entry: &&&Entry| {
+            entry.on(Axis::Prompt) == prompt && entry.on(Axis::Labels) == label && entry.on(Axis::Calibration) == calibration
+        };
+        shown.iter().find(fits).map(|entry| entry.accuracy.value)
+    };
+    let values = prompts.iter().flat_map(|prompt| labels.iter().map(|label| at(prompt, label))).collect();
+    let row = prompts.iter().position(|prompt| *prompt == best.on(Axis::Prompt));
+    let column = labels.iter().position(|label| *label == best.on(Axis::Labels));
+    let outlined = row.zip(column).filter(|_| calibration == best.on(Axis::Calibration));
+    Panel { title: format!("calibration {calibration}"), values, outlined }
+}

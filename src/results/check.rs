@@ -1,0 +1,121 @@
+//! What must hold between a cell and its slice, checked before writing and after reading.
+
+use super::{CellRecord, MetricRow, Outcome, Provenance, SampleRow, SampleText, Scored, SliceRecord};
+
+/// A contradiction between a cell's numbers and the slice they are about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Inconsistency {
+    #[error("its {axis} `{id}` is not in the run's record")]
+    UnknownChoice { axis: &'static str, id: String },
+    #[error("it scores {found} samples, the slice has {wanted}")]
+    SampleCount { found: usize, wanted: usize },
+    #[error("sample {sample} has {found} scores, the slice has {wanted} labels")]
+    ScoreCount { sample: usize, found: usize, wanted: usize },
+    #[error("sample {sample} has label {found} as {role}, the slice has {wanted} labels (counted from 0)")]
+    Label { sample: usize, role: &'static str, found: usize, wanted: usize },
+    #[error("sample {sample} has gold label {found}, the slice says {wanted} (counted from 0)")]
+    Gold { sample: usize, found: usize, wanted: usize },
+    #[error("the gold label of sample {sample} has rank {found}, the slice has {wanted} labels")]
+    Rank { sample: usize, found: usize, wanted: usize },
+    #[error("sample {sample} has a score or margin that is not a finite number")]
+    SampleNotFinite { sample: usize },
+    #[error("its confusion counts have {found} entries, {wanted} were expected")]
+    ConfusionCount { found: usize, wanted: usize },
+    #[error(
+        "{found} samples of label {gold} are counted as predicted {predicted}, the predictions say {wanted} (labels counted from 0)"
+    )]
+    Confusion { gold: usize, predicted: usize, found: u64, wanted: u64 },
+    #[error("its metric `{metric}` is about label `{label}`, which the slice does not have")]
+    MetricLabel { metric: String, label: String },
+    #[error("its metric `{metric}` is not a finite number")]
+    MetricNotFinite { metric: String },
+    #[error("its metric `{metric}` must have either a value or a reason for having none")]
+    MetricReason { metric: String },
+}
+
+/// Checks one cell against the run it belongs to.
+pub(super) fn cell(cell: &CellRecord, provenance: &Provenance, texts: &[SampleText]) -> Result<(), Inconsistency> {
+    let slice = choices(cell, provenance)?;
+    match &cell.outcome {
+        Outcome::Failed { .. } => Ok(()),
+        Outcome::Scored(scored) => self::scored(scored, slice, texts),
+    }
+}
+
+/// Every choice is in the record; returns the slice.
+fn choices<'a>(cell: &CellRecord, provenance: &'a Provenance) -> Result<&'a SliceRecord, Inconsistency> {
+    let choices = &cell.choices;
+    let unknown = |axis, id: &str| Inconsistency::UnknownChoice { axis, id: id.to_owned() };
+    let known = [
+        ("model", &choices.model, provenance.models.iter().any(|model| model.id == choices.model)),
+        ("prompt", &choices.prompt, provenance.prompts.iter().any(|prompt| prompt.id == choices.prompt)),
+        ("readout", &choices.readout, provenance.readouts.iter().any(|readout| readout.id == choices.readout)),
+        ("labels", &choices.labels, provenance.labels.iter().any(|labels| labels.id == choices.labels)),
+    ];
+    match known.into_iter().find(|(.., known)| !known) {
+        Some((axis, id, _)) => Err(unknown(axis, id)),
+        None => provenance.slice(&choices.slice).ok_or_else(|| unknown("slice", &choices.slice)),
+    }
+}
+
+fn scored(scored: &Scored, slice: &SliceRecord, texts: &[SampleText]) -> Result<(), Inconsistency> {
+    let labels = slice.labels.len();
+    if scored.samples.len() != texts.len() {
+        return Err(Inconsistency::SampleCount { found: scored.samples.len(), wanted: texts.len() });
+    }
+    for (index, (row, text)) in scored.samples.iter().zip(texts).enumerate() {
+        sample(index, row, text, labels)?;
+    }
+    confusion(scored, labels)?;
+    scored.metrics.iter().try_for_each(|row| metric(row, slice))
+}
+
+fn sample(sample: usize, row: &SampleRow, text: &SampleText, labels: usize) -> Result<(), Inconsistency> {
+    for (role, label) in [("gold", row.gold), ("prediction", row.predicted)] {
+        if label >= labels {
+            return Err(Inconsistency::Label { sample, role, found: label, wanted: labels });
+        }
+    }
+    if row.gold != text.gold {
+        return Err(Inconsistency::Gold { sample, found: row.gold, wanted: text.gold });
+    }
+    if !(1..=labels).contains(&row.gold_rank) {
+        return Err(Inconsistency::Rank { sample, found: row.gold_rank, wanted: labels });
+    }
+    if row.scores.len() != labels {
+        return Err(Inconsistency::ScoreCount { sample, found: row.scores.len(), wanted: labels });
+    }
+    let finite = row.scores.iter().chain(&row.margin).chain(&row.gold_margin).all(|value| value.is_finite());
+    if finite { Ok(()) } else { Err(Inconsistency::SampleNotFinite { sample }) }
+}
+
+fn confusion(scored: &Scored, labels: usize) -> Result<(), Inconsistency> {
+    if scored.confusion.len() != labels * labels {
+        return Err(Inconsistency::ConfusionCount { found: scored.confusion.len(), wanted: labels * labels });
+    }
+    let mut counted = vec![0_u64; labels * labels];
+    scored.samples.iter().for_each(|row| counted[row.gold * labels + row.predicted] += 1);
+    match (0..counted.len()).find(|&i| counted[i] != scored.confusion[i]) {
+        Some(i) => Err(Inconsistency::Confusion {
+            gold: i / labels,
+            predicted: i % labels,
+            found: scored.confusion[i],
+            wanted: counted[i],
+        }),
+        None => Ok(()),
+    }
+}
+
+fn metric(row: &MetricRow, slice: &SliceRecord) -> Result<(), Inconsistency> {
+    let metric = row.name.clone();
+    if let Some(label) = row.label.as_ref().filter(|label| !slice.labels.contains(label)) {
+        return Err(Inconsistency::MetricLabel { metric, label: label.clone() });
+    }
+    if row.estimate.is_some() == row.reason.is_some() {
+        return Err(Inconsistency::MetricReason { metric });
+    }
+    let Some(estimate) = row.estimate else { return Ok(()) };
+    let ends = estimate.interval.map(|interval| [interval.low, interval.high]);
+    let finite = estimate.value.is_finite() && ends.iter().flatten().all(|end| end.is_finite());
+    if finite { Ok(()) } else { Err(Inconsistency::MetricNotFinite { metric }) }
+}

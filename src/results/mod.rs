@@ -1,0 +1,270 @@
+//! What a run leaves in `results/<name>/`: the record of where it came from, and tables of what it found.
+//!
+//! `Recorder` writes a run cell by cell, `RunRecord::open` reads it back; `results/README.md` documents the files.
+
+mod atomic;
+mod check;
+mod error;
+mod open;
+mod partial;
+mod rank;
+mod recorder;
+mod run_file;
+mod schema;
+mod summary;
+mod table;
+mod tables;
+
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::Origin;
+use crate::digest::Digest;
+use crate::stats::Estimate;
+
+pub use crate::spec::Axis;
+pub use check::Inconsistency;
+pub use error::ResultsError;
+pub use rank::{AxisMean, Best};
+pub use recorder::Recorder;
+
+/// Version of the files in a result folder; another version is refused.
+pub const FORMAT: u32 = 1;
+
+/// Everything a result folder says, in memory.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    pub provenance: Provenance,
+    /// Samples of each slice, by the slice's id. Gold and predicted labels of a cell point into its slice's labels.
+    pub samples: BTreeMap<String, Vec<SampleText>>,
+    /// In the order of the plan.
+    pub cells: Vec<CellRecord>,
+}
+
+impl RunRecord {
+    /// The cell with this id.
+    pub fn cell(&self, id: &str) -> Option<&CellRecord> {
+        self.cells.iter().find(|cell| cell.id == id)
+    }
+
+    /// The slice with this id.
+    pub fn slice(&self, id: &str) -> Option<&SliceRecord> {
+        self.provenance.slice(id)
+    }
+}
+
+/// Where a run's numbers come from: `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    pub format: u32,
+    pub name: String,
+    pub about: Option<String>,
+    /// The spec as run.
+    pub spec: String,
+    pub spec_path: String,
+    pub seed: u64,
+    /// Version of this program.
+    pub engine: String,
+    pub models: Vec<ModelRecord>,
+    pub prompts: Vec<PromptRecord>,
+    pub readouts: Vec<ReadoutRecord>,
+    pub slices: Vec<SliceRecord>,
+    pub labels: Vec<LabelsRecord>,
+    /// Id of the cell that the others are compared with.
+    pub reference: Option<String>,
+    /// Whatever differs between two runs of the same spec.
+    pub times: Times,
+}
+
+impl Provenance {
+    /// The slice with this id.
+    pub fn slice(&self, id: &str) -> Option<&SliceRecord> {
+        self.slices.iter().find(|slice| slice.id == id)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    pub id: String,
+    pub source: String,
+    pub dtype: String,
+    pub device: String,
+    pub max_tokens: usize,
+    pub parameters: u64,
+    /// Digest of everything that makes this model's embeddings what they are.
+    pub encoder: Digest,
+    /// What went into that digest.
+    pub about: serde_json::Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PromptRecord {
+    pub id: String,
+    pub views: Vec<String>,
+    pub truncate: String,
+    pub clean: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadoutRecord {
+    pub id: String,
+    pub layer: i32,
+    pub pool: String,
+    pub norm: bool,
+    pub normalize: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SliceRecord {
+    pub id: String,
+    pub digest: Digest,
+    pub labels: Vec<String>,
+    pub samples: usize,
+    pub origin: Origin,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelsRecord {
+    pub id: String,
+    /// Phrasings by label, for each slice's labels in use.
+    pub phrases: Vec<(String, Vec<String>)>,
+    /// Id of the labels' own prompt; the cell's prompt when absent.
+    pub prompt: Option<String>,
+}
+
+/// Clock and work of one run. Never compared, never part of an id.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// RFC 3339, UTC.
+    pub started: String,
+    pub finished: String,
+    /// Unit: seconds of wall clock spent in forward passes.
+    pub embed_seconds: f64,
+    /// Token positions computed in this run; 0 when everything was cached.
+    pub tokens_computed: u64,
+    /// Unique rendered texts embedded in this run, and found in the cache.
+    pub texts_embedded: u64,
+    pub texts_cached: u64,
+    /// Logical cores.
+    pub cores: usize,
+}
+
+/// A sample's text, kept so that reports need no dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleText {
+    pub id: String,
+    pub text: String,
+    pub gold: usize,
+}
+
+/// One cell of the grid and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellRecord {
+    /// 12 hexadecimal digits: digest of the cell's content, never of its position.
+    pub id: String,
+    pub choices: Choices,
+    pub outcome: Outcome,
+}
+
+/// The ids chosen on each axis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Choices {
+    pub model: String,
+    pub prompt: String,
+    pub readout: String,
+    pub slice: String,
+    pub labels: String,
+    pub calibration: String,
+}
+
+impl Choices {
+    /// The choice on one axis.
+    pub fn on(&self, axis: Axis) -> &str {
+        match axis {
+            Axis::Model => &self.model,
+            Axis::Prompt => &self.prompt,
+            Axis::Readout => &self.readout,
+            Axis::Slice => &self.slice,
+            Axis::Labels => &self.labels,
+            Axis::Calibration => &self.calibration,
+        }
+    }
+}
+
+/// A cell has scores, or a reason why it has none.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Scored(Scored),
+    Failed { reason: String },
+}
+
+impl CellRecord {
+    /// What the cell scored, unless it failed.
+    pub const fn scored(&self) -> Option<&Scored> {
+        match &self.outcome {
+            Outcome::Scored(scored) => Some(scored),
+            Outcome::Failed { .. } => None,
+        }
+    }
+
+    /// A metric over all samples of the slice, where the cell has scores and the metric is defined.
+    pub fn estimate(&self, metric: &str) -> Option<Estimate> {
+        self.scored()?.metric(metric)?.estimate
+    }
+}
+
+/// What a cell scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    pub metrics: Vec<MetricRow>,
+    /// One per sample of the slice, in its order.
+    pub samples: Vec<SampleRow>,
+    /// Row-major `[gold, predicted]` counts over the slice's labels.
+    pub confusion: Vec<u64>,
+}
+
+impl Scored {
+    /// A metric over all samples of the slice.
+    pub fn metric(&self, name: &str) -> Option<&MetricRow> {
+        self.metrics.iter().find(|row| row.name == name && row.label.is_none())
+    }
+
+    /// A metric of one label.
+    pub fn label_metric(&self, name: &str, label: &str) -> Option<&MetricRow> {
+        self.metrics.iter().find(|row| row.name == name && row.label.as_deref() == Some(label))
+    }
+}
+
+/// One metric of a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricRow {
+    pub name: String,
+    /// The label it is about, if it is about one.
+    pub label: Option<String>,
+    pub estimate: Option<Estimate>,
+    /// Why there is no estimate.
+    pub reason: Option<String>,
+}
+
+/// One sample under one cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SampleRow {
+    pub gold: usize,
+    pub predicted: usize,
+    pub gold_rank: usize,
+    pub margin: Option<f64>,
+    pub gold_margin: Option<f64>,
+    pub tied: bool,
+    /// Tokens of the rendered text as embedded (over all views of a fused prompt).
+    pub tokens: usize,
+    /// Tokens that truncation removed.
+    pub cut: usize,
+    /// One score per label of the slice.
+    pub scores: Vec<f64>,
+}

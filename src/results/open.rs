@@ -1,0 +1,248 @@
+//! Result files -> run record, with every contradiction an error that names file, column and row.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::recorder::check_samples;
+use super::schema::{CELLS, CONFUSION, PREDICTIONS, SAMPLES};
+use super::table::Table;
+use super::{
+    CellRecord, Choices, MetricRow, Outcome, Provenance, ResultsError, RunRecord, SampleRow, SampleText, Scored, SliceRecord,
+    check, run_file,
+};
+use crate::stats::{Estimate, Interval};
+
+impl RunRecord {
+    /// Reads the results of a finished run from its folder alone.
+    ///
+    /// # Errors
+    /// A folder without a finished run, another [`super::FORMAT`], a file whose bytes are not those that the run wrote, and
+    /// every value that contradicts another: see [`ResultsError`].
+    pub fn open(dir: &Path) -> Result<Self, ResultsError> {
+        let (provenance, digests) = run_file::read(dir)?;
+        let samples = read_samples(&Table::open(dir, &SAMPLES, &digests)?, &provenance)?;
+        check_samples(&provenance, &samples)?;
+        let table = Table::open(dir, &CELLS, &digests)?;
+        let mut cells = read_cells(&table, &provenance)?;
+        read_predictions(&Table::open(dir, &PREDICTIONS, &digests)?, &provenance, &samples, &mut cells)?;
+        read_confusion(&Table::open(dir, &CONFUSION, &digests)?, &provenance, &mut cells)?;
+        for cell in &cells {
+            let texts = samples.get(&cell.choices.slice).map_or(&[][..], Vec::as_slice);
+            check::cell(cell, &provenance, texts).map_err(|source| ResultsError::Contradiction {
+                path: table.path.clone(),
+                cell: cell.id.clone(),
+                source,
+            })?;
+        }
+        Ok(Self { provenance, samples, cells })
+    }
+}
+
+fn read_samples(table: &Table, provenance: &Provenance) -> Result<BTreeMap<String, Vec<SampleText>>, ResultsError> {
+    let (slices, indices) = (table.names("slice")?, table.indices("index")?);
+    let (ids, texts, golds) = (table.names("sample")?, table.names("text")?, table.names("gold")?);
+    let mut samples: BTreeMap<String, Vec<SampleText>> =
+        provenance.slices.iter().map(|slice| (slice.id.clone(), Vec::new())).collect();
+    for row in 0..table.height() {
+        let slice = provenance.slice(slices[row]);
+        let slice = slice.ok_or_else(|| table.value("slice", row, quoted(slices[row]), "a slice of run.json"))?;
+        let gold = label(table, "gold", row, golds[row], slice)?;
+        let of_slice = samples.entry(slice.id.clone()).or_default();
+        expect_index(table, row, indices[row], of_slice.len())?;
+        of_slice.push(SampleText { id: ids[row].to_owned(), text: texts[row].to_owned(), gold });
+    }
+    Ok(samples)
+}
+
+/// The cells and their metrics; samples and confusion counts are still empty.
+fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<CellRecord>, ResultsError> {
+    let (ids, status) = (table.names("cell")?, table.names("status")?);
+    let (reasons, metrics) = (table.texts("reason")?, Metrics::of(table)?);
+    let all_choices = read_choices(table)?;
+    let mut cells: Vec<CellRecord> = Vec::new();
+    for (row, choices) in all_choices.into_iter().enumerate() {
+        let id = ids[row];
+        if cells.last().is_none_or(|cell| cell.id != id) {
+            if cells.iter().any(|cell| cell.id == id) {
+                return Err(table.value("cell", row, format!("{id} once more"), "its rows one after the other"));
+            }
+            let outcome = match (status[row], reasons[row]) {
+                ("scored", _) => Outcome::Scored(empty(provenance, &choices.slice)),
+                ("failed", Some(reason)) => Outcome::Failed { reason: reason.to_owned() },
+                ("failed", None) => return Err(table.value("reason", row, "null", "the reason of the failure")),
+                (other, _) => return Err(table.value("status", row, quoted(other), "`scored` or `failed`")),
+            };
+            cells.push(CellRecord { id: id.to_owned(), choices: choices.clone(), outcome });
+        }
+        let Some(cell) = cells.last_mut() else { continue };
+        if cell.choices != choices || cell.outcome.status() != status[row] {
+            return Err(table.value("cell", row, format!("{id} with other choices"), "the choices of its first row"));
+        }
+        match (&mut cell.outcome, metrics.row(row, reasons[row])?) {
+            (Outcome::Scored(scored), metric) => scored.metrics.extend(metric),
+            (Outcome::Failed { .. }, None) => {}
+            (Outcome::Failed { .. }, Some(metric)) => {
+                return Err(table.value("metric", row, quoted(&metric.name), "null, since the cell failed"));
+            }
+        }
+    }
+    Ok(cells)
+}
+
+fn read_choices(table: &Table) -> Result<Vec<Choices>, ResultsError> {
+    let (models, prompts, readouts) = (table.names("model")?, table.names("prompt")?, table.names("readout")?);
+    let (slices, labels, calibrations) = (table.names("slice")?, table.names("labels")?, table.names("calibration")?);
+    let choices = |row: usize| Choices {
+        model: models[row].to_owned(),
+        prompt: prompts[row].to_owned(),
+        readout: readouts[row].to_owned(),
+        slice: slices[row].to_owned(),
+        labels: labels[row].to_owned(),
+        calibration: calibrations[row].to_owned(),
+    };
+    Ok((0..table.height()).map(choices).collect())
+}
+
+fn empty(provenance: &Provenance, slice: &str) -> Scored {
+    let labels = provenance.slice(slice).map_or(0, |slice| slice.labels.len());
+    Scored { metrics: Vec::new(), samples: Vec::new(), confusion: vec![0; labels * labels] }
+}
+
+/// The columns that hold metrics.
+struct Metrics<'a> {
+    table: &'a Table,
+    names: Vec<Option<&'a str>>,
+    labels: Vec<Option<&'a str>>,
+    values: Vec<Option<f64>>,
+    lows: Vec<Option<f64>>,
+    highs: Vec<Option<f64>>,
+    counts: Vec<Option<usize>>,
+}
+
+impl<'a> Metrics<'a> {
+    fn of(table: &'a Table) -> Result<Self, ResultsError> {
+        Ok(Self {
+            table,
+            names: table.texts("metric")?,
+            labels: table.texts("label")?,
+            values: table.numbers("value")?,
+            lows: table.numbers("low")?,
+            highs: table.numbers("high")?,
+            counts: table.counts("n")?,
+        })
+    }
+
+    /// The metric of one row; None where the row has none.
+    fn row(&self, row: usize, reason: Option<&str>) -> Result<Option<MetricRow>, ResultsError> {
+        let Some(name) = self.names[row] else { return Ok(None) };
+        let interval = match (self.lows[row], self.highs[row]) {
+            (Some(low), Some(high)) => Some(Interval { low, high }),
+            (None, None) => None,
+            (low, _) => {
+                let column = if low.is_none() { "low" } else { "high" };
+                return Err(self.table.value(column, row, "null", "both ends of the interval, or none"));
+            }
+        };
+        let estimate = match (self.values[row], self.counts[row]) {
+            (Some(value), Some(n)) => Some(Estimate { value, interval, n }),
+            (None, None) => None,
+            (None, Some(_)) => return Err(self.table.value("value", row, "null", "a value, since n is given")),
+            (Some(_), None) => return Err(self.table.value("n", row, "null", "a count, since a value is given")),
+        };
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Ok(Some(MetricRow { name: name.to_owned(), label: owned(self.labels[row]), estimate, reason: owned(reason) }))
+    }
+}
+
+fn read_predictions(
+    table: &Table,
+    provenance: &Provenance,
+    samples: &BTreeMap<String, Vec<SampleText>>,
+    cells: &mut [CellRecord],
+) -> Result<(), ResultsError> {
+    let (ids, names, indices) = (table.names("cell")?, table.names("sample")?, table.indices("index")?);
+    let (golds, predictions, ranks) = (table.names("gold")?, table.names("predicted")?, table.indices("gold_rank")?);
+    let (margins, gold_margins, tied) = (table.numbers("margin")?, table.numbers("gold_margin")?, table.flags("tied")?);
+    let (tokens, cuts, lists) = (table.indices("tokens")?, table.indices("cut")?, table.lists("scores")?);
+    let mut rows = Rows::new(cells);
+    for row in 0..table.height() {
+        let (slice, cell) = rows.of(table, row, ids[row], provenance)?;
+        expect_index(table, row, indices[row], cell.samples.len())?;
+        let text = samples.get(&slice.id).and_then(|texts| texts.get(indices[row]));
+        if text.is_none_or(|text| text.id != names[row]) {
+            let wanted = text.map_or("no further sample", |text| &text.id);
+            return Err(table.value("sample", row, quoted(names[row]), quoted(wanted)));
+        }
+        let scores = lists.row(row).ok_or_else(|| table.value("scores", row, "a broken list", "scores"))?;
+        cell.samples.push(SampleRow {
+            gold: label(table, "gold", row, golds[row], slice)?,
+            predicted: label(table, "predicted", row, predictions[row], slice)?,
+            gold_rank: ranks[row],
+            margin: margins[row],
+            gold_margin: gold_margins[row],
+            tied: tied[row],
+            tokens: tokens[row],
+            cut: cuts[row],
+            scores: scores.to_vec(),
+        });
+    }
+    Ok(())
+}
+
+fn read_confusion(table: &Table, provenance: &Provenance, cells: &mut [CellRecord]) -> Result<(), ResultsError> {
+    let (ids, counts) = (table.names("cell")?, table.indices("count")?);
+    let (golds, predictions) = (table.names("gold")?, table.names("predicted")?);
+    let mut rows = Rows::new(cells);
+    for row in 0..table.height() {
+        let (slice, scored) = rows.of(table, row, ids[row], provenance)?;
+        let gold = label(table, "gold", row, golds[row], slice)?;
+        let predicted = label(table, "predicted", row, predictions[row], slice)?;
+        let count = &mut scored.confusion[gold * slice.labels.len() + predicted];
+        if *count > 0 {
+            let pair = format!("{} and {} once more", golds[row], predictions[row]);
+            return Err(table.value("predicted", row, pair, "each pair of labels once"));
+        }
+        *count = counts[row] as u64;
+    }
+    Ok(())
+}
+
+/// Finds the cell that a row is about.
+struct Rows<'a> {
+    cells: &'a mut [CellRecord],
+    by_id: BTreeMap<String, usize>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(cells: &'a mut [CellRecord]) -> Self {
+        let by_id = cells.iter().enumerate().map(|(i, cell)| (cell.id.clone(), i)).collect();
+        Self { cells, by_id }
+    }
+
+    fn of<'p>(
+        &mut self,
+        table: &Table,
+        row: usize,
+        id: &str,
+        provenance: &'p Provenance,
+    ) -> Result<(&'p SliceRecord, &mut Scored), ResultsError> {
+        let cell = self.by_id.get(id).and_then(|&i| self.cells.get_mut(i));
+        let unknown = || table.value("cell", row, quoted(id), "a scored cell of cells.parquet, on a slice of run.json");
+        let Some(CellRecord { choices, outcome: Outcome::Scored(scored), .. }) = cell else { return Err(unknown()) };
+        Ok((provenance.slice(&choices.slice).ok_or_else(unknown)?, scored))
+    }
+}
+
+/// The index of a label's name in its slice.
+fn label(table: &Table, column: &'static str, row: usize, name: &str, slice: &SliceRecord) -> Result<usize, ResultsError> {
+    let index = slice.labels.iter().position(|label| label == name);
+    index.ok_or_else(|| table.value(column, row, quoted(name), format!("a label of slice `{}`", slice.id)))
+}
+
+fn expect_index(table: &Table, row: usize, found: usize, wanted: usize) -> Result<(), ResultsError> {
+    if found == wanted { Ok(()) } else { Err(table.value("index", row, found.to_string(), wanted.to_string())) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("`{text}`")
+}

@@ -1,0 +1,217 @@
+//! Cells of a run that has not finished: one file each, ignored unless it is whole and means the same today.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::atomic::Staged;
+use super::{CellRecord, Choices, FORMAT, MetricRow, Outcome, Provenance, ResultsError, SampleRow, SampleText, Scored, check};
+use crate::digest::{Digest, Hasher};
+use crate::stats::{Estimate, Interval};
+
+/// Where the files of an unfinished run lie.
+pub(super) fn folder(dir: &Path) -> PathBuf {
+    dir.join("partial")
+}
+
+/// How many cells lie there.
+pub(super) fn count(dir: &Path) -> usize {
+    let is_cell = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    fs::read_dir(folder(dir)).map_or(0, |entries| entries.flatten().filter(|entry| is_cell(&entry.path())).count())
+}
+
+/// Writes one cell: a line with the SHA-256 of all that follows, then JSON with numbers as their bits.
+pub(super) fn write(dir: &Path, cell: &CellRecord, provenance: &Provenance) -> Result<(), ResultsError> {
+    let path = file(dir, &cell.id).ok_or_else(|| ResultsError::CellId { id: cell.id.clone() })?;
+    let stored = Stored {
+        key: key(&cell.id, &cell.choices, provenance),
+        choices: cell.choices.clone(),
+        outcome: (&cell.outcome).into(),
+    };
+    let json = serde_json::to_string(&stored).map_err(|source| ResultsError::Encode { path: path.clone(), source })?;
+    let text = format!("{}\n{json}", Digest::of_bytes(json.as_bytes()));
+    Staged::bytes(&folder(dir), path, text.as_bytes())?.publish()
+}
+
+/// Reads one cell back; None unless its file is whole, was written for this cell under the same choices, seed and
+/// program, and agrees with its slice.
+pub(super) fn read(
+    dir: &Path,
+    id: &str,
+    provenance: &Provenance,
+    samples: &BTreeMap<String, Vec<SampleText>>,
+) -> Option<CellRecord> {
+    let text = fs::read_to_string(file(dir, id)?).ok()?;
+    let (digest, json) = text.split_once('\n')?;
+    if Digest::parse(digest)? != Digest::of_bytes(json.as_bytes()) {
+        return None;
+    }
+    let stored: Stored = serde_json::from_str(json).ok()?;
+    if stored.key != key(id, &stored.choices, provenance) {
+        return None;
+    }
+    let cell = CellRecord { id: id.to_owned(), choices: stored.choices, outcome: stored.outcome.into() };
+    check::cell(&cell, provenance, samples.get(&cell.choices.slice)?).ok()?;
+    Some(cell)
+}
+
+fn file(dir: &Path, id: &str) -> Option<PathBuf> {
+    let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    plain.then(|| folder(dir).join(format!("{id}.json")))
+}
+
+/// Digest of all that a cell's numbers depend on and that its id might not tell: what its choices' ids stand for in this
+/// run, the seed, the program. Other cells of the plan are no part of it.
+fn key(id: &str, choices: &Choices, provenance: &Provenance) -> Digest {
+    Hasher::new("partial/1")
+        .json("format", &FORMAT)
+        .field("engine", &provenance.engine)
+        .json("seed", &provenance.seed)
+        .field("cell", id)
+        .json("choices", choices)
+        .json("model", &provenance.models.iter().find(|record| record.id == choices.model))
+        .json("prompt", &provenance.prompts.iter().find(|record| record.id == choices.prompt))
+        .json("readout", &provenance.readouts.iter().find(|record| record.id == choices.readout))
+        .json("slice", &provenance.slice(&choices.slice))
+        .json("labels", &provenance.labels.iter().find(|record| record.id == choices.labels))
+        .finish()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    key: Digest,
+    choices: Choices,
+    outcome: StoredOutcome,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredOutcome {
+    Failed { reason: String },
+    Scored { metrics: Vec<StoredMetric>, samples: Vec<StoredSample>, confusion: Vec<u64> },
+}
+
+/// An f64 as its bits: decimal text may come back one unit in the last place off.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Bits(u64);
+
+#[derive(Serialize, Deserialize)]
+struct StoredMetric {
+    name: String,
+    label: Option<String>,
+    estimate: Option<StoredEstimate>,
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredEstimate {
+    value: Bits,
+    interval: Option<(Bits, Bits)>,
+    n: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredSample {
+    gold: usize,
+    predicted: usize,
+    gold_rank: usize,
+    margin: Option<Bits>,
+    gold_margin: Option<Bits>,
+    tied: bool,
+    tokens: usize,
+    cut: usize,
+    scores: Vec<Bits>,
+}
+
+impl From<f64> for Bits {
+    fn from(value: f64) -> Self {
+        Self(value.to_bits())
+    }
+}
+
+impl From<Bits> for f64 {
+    fn from(Bits(bits): Bits) -> Self {
+        Self::from_bits(bits)
+    }
+}
+
+impl From<&Outcome> for StoredOutcome {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Failed { reason } => Self::Failed { reason: reason.clone() },
+            Outcome::Scored(Scored { metrics, samples, confusion }) => Self::Scored {
+                metrics: metrics.iter().map(StoredMetric::from).collect(),
+                samples: samples.iter().map(StoredSample::from).collect(),
+                confusion: confusion.clone(),
+            },
+        }
+    }
+}
+
+impl From<StoredOutcome> for Outcome {
+    fn from(stored: StoredOutcome) -> Self {
+        match stored {
+            StoredOutcome::Failed { reason } => Self::Failed { reason },
+            StoredOutcome::Scored { metrics, samples, confusion } => Self::Scored(Scored {
+                metrics: metrics.into_iter().map(MetricRow::from).collect(),
+                samples: samples.into_iter().map(SampleRow::from).collect(),
+                confusion,
+            }),
+        }
+    }
+}
+
+impl From<&MetricRow> for StoredMetric {
+    fn from(row: &MetricRow) -> Self {
+        let estimate = row.estimate.map(|Estimate { value, interval, n }| StoredEstimate {
+            value: value.into(),
+            interval: interval.map(|interval| (interval.low.into(), interval.high.into())),
+            n,
+        });
+        Self { name: row.name.clone(), label: row.label.clone(), estimate, reason: row.reason.clone() }
+    }
+}
+
+impl From<StoredMetric> for MetricRow {
+    fn from(stored: StoredMetric) -> Self {
+        let estimate = stored.estimate.map(|StoredEstimate { value, interval, n }| Estimate {
+            value: value.into(),
+            interval: interval.map(|(low, high)| Interval { low: low.into(), high: high.into() }),
+            n,
+        });
+        Self { name: stored.name, label: stored.label, estimate, reason: stored.reason }
+    }
+}
+
+impl From<&SampleRow> for StoredSample {
+    fn from(row: &SampleRow) -> Self {
+        Self {
+            gold: row.gold,
+            predicted: row.predicted,
+            gold_rank: row.gold_rank,
+            margin: row.margin.map(Bits::from),
+            gold_margin: row.gold_margin.map(Bits::from),
+            tied: row.tied,
+            tokens: row.tokens,
+            cut: row.cut,
+            scores: row.scores.iter().copied().map(Bits::from).collect(),
+        }
+    }
+}
+
+impl From<StoredSample> for SampleRow {
+    fn from(stored: StoredSample) -> Self {
+        Self {
+            gold: stored.gold,
+            predicted: stored.predicted,
+            gold_rank: stored.gold_rank,
+            margin: stored.margin.map(f64::from),
+            gold_margin: stored.gold_margin.map(f64::from),
+            tied: stored.tied,
+            tokens: stored.tokens,
+            cut: stored.cut,
+            scores: stored.scores.into_iter().map(f64::from).collect(),
+        }
+    }
+}

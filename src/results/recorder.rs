@@ -1,0 +1,136 @@
+//! Writes a run cell by cell, so that an interruption loses at most the cell in hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::atomic::{Staged, publish_durably};
+use super::schema::{CELLS, CONFUSION, Layout, PREDICTIONS, SAMPLES};
+use super::{
+    CellRecord, Outcome, Provenance, ResultsError, RunRecord, SampleText, Times, check, partial, run_file, summary, tables,
+};
+use crate::digest::Digest;
+
+/// Writes the results of one run into its folder.
+///
+/// Until [`Recorder::finish`], the folder holds what it held before, plus `partial/` with one file per recorded cell. A
+/// later recorder of the same folder finds them there.
+#[derive(Debug)]
+pub struct Recorder {
+    dir: PathBuf,
+    provenance: Provenance,
+    samples: BTreeMap<String, Vec<SampleText>>,
+}
+
+impl Recorder {
+    /// Opens `dir` (made if need be) for a run. `samples` are the texts of each slice, by the slice's id.
+    ///
+    /// # Errors
+    /// [`ResultsError::Samples`] when the texts are not those of the run's slices, [`ResultsError::Io`] when the folder
+    /// cannot be made.
+    pub fn start(dir: &Path, provenance: Provenance, samples: BTreeMap<String, Vec<SampleText>>) -> Result<Self, ResultsError> {
+        check_samples(&provenance, &samples)?;
+        fs::create_dir_all(dir).map_err(ResultsError::io("create", dir))?;
+        Ok(Self { dir: dir.to_owned(), provenance, samples })
+    }
+
+    /// A cell that an interrupted run already scored, under the same choices, seed and program. Failed cells are not
+    /// finished: they deserve another try. Neither is a cell whose file is torn or altered.
+    pub fn finished(&self, cell_id: &str) -> Option<CellRecord> {
+        self.read(cell_id).filter(|cell| cell.scored().is_some())
+    }
+
+    /// Keeps one cell on disk, at once and whole. It is not forced out of the system's buffers: syncing takes longer than
+    /// scoring the cell again, and a file that a power cut tore is recognised by its digest.
+    ///
+    /// # Errors
+    /// [`ResultsError::Cell`] when its numbers contradict the slice (another length, an unknown label, a value that is
+    /// not finite), [`ResultsError::Io`] when it cannot be written.
+    pub fn record(&mut self, cell: &CellRecord) -> Result<(), ResultsError> {
+        let texts = self.samples.get(&cell.choices.slice).map_or(&[][..], Vec::as_slice);
+        check::cell(cell, &self.provenance, texts).map_err(|source| ResultsError::Cell { cell: cell.id.clone(), source })?;
+        partial::write(&self.dir, cell, &self.provenance)
+    }
+
+    /// Writes the tables and records of the whole run, with the cells in the order given, and drops `partial/`.
+    ///
+    /// Every file appears whole. `run.json`, which names the digests of the tables, appears last, so that a mixture of two runs
+    /// is recognised as such. Determinism: the same cells give the same bytes, but for `times` in `run.json`.
+    ///
+    /// # Errors
+    /// [`ResultsError::NotRecorded`] for a cell of `order` that was not recorded, [`ResultsError::Twice`] for one that
+    /// is named twice, [`ResultsError::Io`] and [`ResultsError::Table`] when a file cannot be written.
+    pub fn finish(mut self, times: Times, order: &[String]) -> Result<RunRecord, ResultsError> {
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = order.iter().find(|id| !seen.insert(*id)) {
+            return Err(ResultsError::Twice { cell: twice.clone() });
+        }
+        let cells = order
+            .iter()
+            .map(|id| self.read(id).ok_or_else(|| ResultsError::NotRecorded { cell: id.clone() }))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.provenance.times = times;
+        let record = RunRecord { provenance: self.provenance, samples: self.samples, cells };
+        publish(&self.dir, &record)?;
+        let leftovers = partial::folder(&self.dir);
+        fs::remove_dir_all(&leftovers).map_err(ResultsError::io("remove", leftovers))?;
+        Ok(record)
+    }
+
+    fn read(&self, cell_id: &str) -> Option<CellRecord> {
+        partial::read(&self.dir, cell_id, &self.provenance, &self.samples)
+    }
+}
+
+/// Every slice comes with its texts, every gold label is one of its labels, and nothing else comes.
+pub(super) fn check_samples(provenance: &Provenance, samples: &BTreeMap<String, Vec<SampleText>>) -> Result<(), ResultsError> {
+    for slice in &provenance.slices {
+        let texts = samples.get(&slice.id).map_or(&[][..], Vec::as_slice);
+        let labelled = texts.iter().filter(|text| text.gold < slice.labels.len()).count();
+        if texts.len() != slice.samples || labelled != slice.samples {
+            return Err(ResultsError::Samples { slice: slice.id.clone(), found: labelled, wanted: slice.samples });
+        }
+    }
+    match samples.iter().find(|(id, _)| provenance.slice(id).is_none()) {
+        Some((id, texts)) => Err(ResultsError::Samples { slice: id.clone(), found: texts.len(), wanted: 0 }),
+        None => Ok(()),
+    }
+}
+
+fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
+    let staging = partial::folder(dir);
+    let mut staged = Vec::new();
+    let mut digests: BTreeMap<&'static str, Digest> = BTreeMap::new();
+    let frames: [(&Layout, _); 4] = [
+        (&SAMPLES, tables::samples(record)),
+        (&CELLS, tables::cells(record)),
+        (&CONFUSION, tables::confusion(record)),
+        (&PREDICTIONS, tables::predictions(record)),
+    ];
+    for (layout, frames) in frames {
+        let path = dir.join(layout.file);
+        let frames = frames.map_err(ResultsError::table("build", &path))?;
+        let file = Staged::new(&staging, path.clone(), |file| {
+            tables::write(file, layout, &frames).map_err(ResultsError::table("write", path))
+        })?;
+        digests.insert(layout.file, file.digest()?);
+        staged.push(file);
+    }
+    for (name, json) in [(summary::FILE, summary::json(record)), (run_file::FILE, run_file::json(&record.provenance, &digests))]
+    {
+        let path = dir.join(name);
+        let json = json.map_err(|source| ResultsError::Encode { path: path.clone(), source })?;
+        staged.push(Staged::bytes(&staging, path, json.as_bytes())?);
+    }
+    publish_durably(dir, staged)
+}
+
+impl Outcome {
+    /// `scored` or `failed`, as the tables say it.
+    pub const fn status(&self) -> &'static str {
+        match self {
+            Self::Scored(_) => "scored",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}

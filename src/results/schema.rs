@@ -1,0 +1,113 @@
+//! The columns of every table: one list that writing, reading and the documentation share.
+
+use polars::prelude::DataType;
+
+/// One Parquet file of a result folder.
+pub(super) struct Layout {
+    pub file: &'static str,
+    pub columns: &'static [ColumnLayout],
+}
+
+/// One column.
+pub(super) struct ColumnLayout {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub nulls: Nulls,
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Count,
+    Flag,
+    Number,
+    Numbers,
+}
+
+/// Whether a column may hold nulls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nulls {
+    Never,
+    Allowed,
+}
+
+impl Kind {
+    pub(super) fn dtype(self) -> DataType {
+        match self {
+            Self::Text => DataType::String,
+            Self::Count => DataType::UInt64,
+            Self::Flag => DataType::Boolean,
+            Self::Number => DataType::Float64,
+            Self::Numbers => DataType::List(Box::new(DataType::Float64)),
+        }
+    }
+}
+
+const fn column(name: &'static str, kind: Kind) -> ColumnLayout {
+    ColumnLayout { name, kind, nulls: Nulls::Never }
+}
+
+const fn optional(name: &'static str, kind: Kind) -> ColumnLayout {
+    ColumnLayout { name, kind, nulls: Nulls::Allowed }
+}
+
+pub(super) const CELLS: Layout = Layout {
+    file: "cells.parquet",
+    columns: &[
+        column("cell", Kind::Text),
+        column("model", Kind::Text),
+        column("prompt", Kind::Text),
+        column("readout", Kind::Text),
+        column("slice", Kind::Text),
+        column("labels", Kind::Text),
+        column("calibration", Kind::Text),
+        column("status", Kind::Text),
+        optional("reason", Kind::Text),
+        optional("metric", Kind::Text),
+        optional("label", Kind::Text),
+        optional("value", Kind::Number),
+        optional("low", Kind::Number),
+        optional("high", Kind::Number),
+        optional("n", Kind::Count),
+    ],
+};
+
+pub(super) const PREDICTIONS: Layout = Layout {
+    file: "predictions.parquet",
+    columns: &[
+        column("cell", Kind::Text),
+        column("sample", Kind::Text),
+        column("index", Kind::Count),
+        column("gold", Kind::Text),
+        column("predicted", Kind::Text),
+        column("gold_rank", Kind::Count),
+        optional("margin", Kind::Number),
+        optional("gold_margin", Kind::Number),
+        column("tied", Kind::Flag),
+        column("tokens", Kind::Count),
+        column("cut", Kind::Count),
+        column("scores", Kind::Numbers),
+    ],
+};
+
+pub(super) const CONFUSION: Layout = Layout {
+    file: "confusion.parquet",
+    columns: &[
+        column("cell", Kind::Text),
+        column("gold", Kind::Text),
+        column("predicted", Kind::Text),
+        column("count", Kind::Count),
+    ],
+};
+
+pub(super) const SAMPLES: Layout = Layout {
+    file: "samples.parquet",
+    columns: &[
+        column("slice", Kind::Text),
+        column("index", Kind::Count),
+        column("sample", Kind::Text),
+        column("text", Kind::Text),
+        column("gold", Kind::Text),
+    ],
+};

@@ -1,0 +1,74 @@
+//! `summary.json`: the headline numbers of every cell, made for diffs.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{CellRecord, Choices, FORMAT, Outcome, RunRecord};
+use crate::stats::Estimate;
+
+pub(super) const FILE: &str = "summary.json";
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    format: u32,
+    name: &'a str,
+    reference: Option<&'a str>,
+    /// By cell id.
+    cells: BTreeMap<&'a str, Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    choices: &'a Choices,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<Headline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    macro_f1: Option<Headline>,
+}
+
+#[derive(Serialize)]
+struct Headline {
+    value: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+    n: usize,
+}
+
+/// The file's text: cells sorted by id, numbers rounded to six decimals so that the last bits of a platform make no diff.
+pub(super) fn json(record: &RunRecord) -> serde_json::Result<String> {
+    let summary = Summary {
+        format: FORMAT,
+        name: &record.provenance.name,
+        reference: record.provenance.reference.as_deref(),
+        cells: record.cells.iter().map(|cell| (cell.id.as_str(), entry(cell))).collect(),
+    };
+    Ok(serde_json::to_string_pretty(&summary)? + "\n")
+}
+
+fn entry(cell: &CellRecord) -> Entry<'_> {
+    let reason = match &cell.outcome {
+        Outcome::Failed { reason } => Some(reason.as_str()),
+        Outcome::Scored(_) => None,
+    };
+    Entry {
+        choices: &cell.choices,
+        status: cell.outcome.status(),
+        reason,
+        accuracy: cell.estimate("accuracy").map(headline),
+        macro_f1: cell.estimate("macro_f1").map(headline),
+    }
+}
+
+fn headline(Estimate { value, interval, n }: Estimate) -> Headline {
+    let rounded = |value: f64| (value * 1e6).round() / 1e6;
+    Headline {
+        value: rounded(value),
+        low: interval.map(|interval| rounded(interval.low)),
+        high: interval.map(|interval| rounded(interval.high)),
+        n,
+    }
+}

@@ -1,0 +1,136 @@
+//! One Parquet table of a result folder, read and checked against its layout.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::*;
+
+use super::ResultsError;
+use super::schema::{ColumnLayout, Layout, Nulls};
+use crate::digest::Digest;
+
+/// A table whose columns are those of its layout: present, of the right type, without nulls where none may be.
+pub(super) struct Table {
+    pub path: PathBuf,
+    frame: DataFrame,
+}
+
+/// The lists of a column: all values in one run, and where each row's begin and end among them.
+pub(super) struct Lists {
+    values: Vec<f64>,
+    bounds: Vec<(usize, usize)>,
+}
+
+impl Lists {
+    /// The numbers of one row.
+    pub(super) fn row(&self, row: usize) -> Option<&[f64]> {
+        let &(start, end) = self.bounds.get(row)?;
+        self.values.get(start..end)
+    }
+}
+
+impl Table {
+    /// Reads a table after checking that its bytes are those that the run wrote.
+    pub(super) fn open(dir: &Path, layout: &'static Layout, digests: &BTreeMap<String, Digest>) -> Result<Self, ResultsError> {
+        let path = dir.join(layout.file);
+        if !path.is_file() {
+            return Err(ResultsError::Missing { dir: dir.to_owned(), file: layout.file });
+        }
+        let wanted = *digests.get(layout.file).ok_or_else(|| ResultsError::Undigested { path: path.clone() })?;
+        let found = Digest::of_file(&path).map_err(ResultsError::io("read", &path))?;
+        if found != wanted {
+            return Err(ResultsError::Damaged { path, found, wanted });
+        }
+        let file = File::open(&path).map_err(ResultsError::io("read", &path))?;
+        let mut frame = ParquetReader::new(file).finish().map_err(ResultsError::table("read", &path))?;
+        frame.rechunk_mut();
+        let table = Self { path, frame };
+        layout.columns.iter().try_for_each(|column| table.check(column))?;
+        Ok(table)
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.frame.height()
+    }
+
+    fn check(&self, layout: &ColumnLayout) -> Result<(), ResultsError> {
+        let (path, column) = (self.path.clone(), layout.name);
+        let Ok(found) = self.frame.column(column) else {
+            let found = self.frame.get_column_names().into_iter().map(ToString::to_string).collect();
+            return Err(ResultsError::ColumnMissing { path, column, found });
+        };
+        if *found.dtype() != layout.kind.dtype() {
+            let (found, wanted) = (found.dtype().to_string(), layout.kind.dtype().to_string());
+            return Err(ResultsError::ColumnType { path, column, found, wanted });
+        }
+        let null = found.is_null().iter().position(|null| null == Some(true));
+        match null.filter(|_| layout.nulls == Nulls::Never) {
+            Some(row) => Err(self.value(column, row, "null", "a value")),
+            None => Ok(()),
+        }
+    }
+
+    /// The error for a value that makes no sense.
+    pub(super) fn value(
+        &self,
+        column: &'static str,
+        row: usize,
+        found: impl Into<String>,
+        wanted: impl Into<String>,
+    ) -> ResultsError {
+        ResultsError::Value { path: self.path.clone(), column, row, found: found.into(), wanted: wanted.into() }
+    }
+
+    /// A column of text, null as None.
+    pub(super) fn texts(&self, column: &str) -> Result<Vec<Option<&str>>, ResultsError> {
+        Ok(self.frame.column(column).and_then(Column::str).map_err(self.failed())?.iter().collect())
+    }
+
+    /// A column of text that holds no nulls.
+    pub(super) fn names(&self, column: &str) -> Result<Vec<&str>, ResultsError> {
+        Ok(self.texts(column)?.into_iter().flatten().collect())
+    }
+
+    /// A column of counts, null as None.
+    pub(super) fn counts(&self, column: &'static str) -> Result<Vec<Option<usize>>, ResultsError> {
+        let values = self.frame.column(column).and_then(Column::u64).map_err(self.failed())?;
+        let count = |(row, value): (usize, Option<u64>)| {
+            let count = value.map(|value| usize::try_from(value).map_err(|_| value)).transpose();
+            count.map_err(|value| self.value(column, row, value.to_string(), "a smaller number"))
+        };
+        values.iter().enumerate().map(count).collect()
+    }
+
+    /// A column of counts that holds no nulls.
+    pub(super) fn indices(&self, column: &'static str) -> Result<Vec<usize>, ResultsError> {
+        Ok(self.counts(column)?.into_iter().flatten().collect())
+    }
+
+    /// A column of numbers, null as None.
+    pub(super) fn numbers(&self, column: &str) -> Result<Vec<Option<f64>>, ResultsError> {
+        Ok(self.frame.column(column).and_then(Column::f64).map_err(self.failed())?.iter().collect())
+    }
+
+    /// A column of flags that holds no nulls.
+    pub(super) fn flags(&self, column: &str) -> Result<Vec<bool>, ResultsError> {
+        Ok(self.frame.column(column).and_then(Column::bool).map_err(self.failed())?.iter().flatten().collect())
+    }
+
+    /// A column of lists of numbers that holds no nulls.
+    pub(super) fn lists(&self, column: &'static str) -> Result<Lists, ResultsError> {
+        let lists = self.frame.column(column).and_then(Column::list).map_err(self.failed())?;
+        let inner = lists.get_inner();
+        let values = inner.f64().map_err(self.failed())?;
+        let values: Vec<f64> = values.cont_slice().map_err(self.failed())?.to_vec();
+        let bounds = lists.downcast_iter().flat_map(|chunk| {
+            let at = |offset: i64| usize::try_from(offset).unwrap_or(usize::MAX);
+            chunk.offsets().as_slice().windows(2).map(move |ends| (at(ends[0]), at(ends[1])))
+        });
+        Ok(Lists { bounds: bounds.collect(), values })
+    }
+
+    fn failed(&self) -> impl FnOnce(PolarsError) -> ResultsError {
+        ResultsError::table("read", &self.path)
+    }
+}

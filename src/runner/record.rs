@@ -1,0 +1,87 @@
+//! What a run writes about itself: provenance, and the texts its reports show.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use crate::dataset::Sample;
+use crate::plan::{ModelWork, Plan};
+use crate::prompt::Prompt;
+use crate::results::{LabelsRecord, ModelRecord, PromptRecord, Provenance, ReadoutRecord, SampleText, SliceRecord, Times};
+use crate::spec::Model;
+
+/// The texts that reports show, by slice.
+pub fn sample_texts(plan: &Plan) -> BTreeMap<String, Vec<SampleText>> {
+    let text = |sample: &Sample| SampleText { id: sample.id.clone(), text: sample.text.clone(), gold: sample.gold };
+    plan.slices.iter().map(|slice| (slice.id.clone(), slice.samples.iter().map(text).collect())).collect()
+}
+
+/// The time, RFC 3339, UTC.
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// Where the numbers of a plan will come from.
+pub fn provenance(plan: &Plan) -> Provenance {
+    let spec = &plan.spec;
+    Provenance {
+        format: crate::results::FORMAT,
+        name: spec.name.clone(),
+        about: spec.about.clone(),
+        spec: spec.text.clone(),
+        spec_path: spec.path.display().to_string(),
+        seed: spec.seed,
+        engine: env!("CARGO_PKG_VERSION").to_owned(),
+        models: (spec.models.iter().zip(&plan.models)).map(|(model, work)| model_record(model, work)).collect(),
+        prompts: spec.prompts.iter().map(prompt_record).collect(),
+        readouts: (spec.readouts.iter())
+            .map(|readout| ReadoutRecord {
+                id: readout.id.clone(),
+                layer: readout.layer,
+                pool: readout.pool.to_string(),
+                norm: readout.norm,
+                normalize: readout.normalize,
+            })
+            .collect(),
+        slices: (plan.slices.iter())
+            .map(|slice| SliceRecord {
+                id: slice.id.clone(),
+                digest: slice.digest,
+                labels: slice.labels.clone(),
+                samples: slice.samples.len(),
+                origin: slice.origin.clone(),
+            })
+            .collect(),
+        labels: (spec.labels.iter())
+            .map(|set| LabelsRecord {
+                id: set.id.clone(),
+                phrases: set.phrases.clone(),
+                prompt: set.prompt.as_ref().map(|prompt| prompt.id.clone()),
+            })
+            .collect(),
+        reference: plan.reference().map(|cell| cell.id.clone()),
+        times: Times::default(),
+    }
+}
+
+fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
+    let card = work.encoder.card();
+    ModelRecord {
+        id: model.id.clone(),
+        source: model.source.to_string(),
+        dtype: model.dtype.to_string(),
+        device: card.device.clone(),
+        max_tokens: card.max_tokens,
+        parameters: card.parameters,
+        encoder: card.digest,
+        about: card.about.clone(),
+    }
+}
+
+fn prompt_record(prompt: &Prompt) -> PromptRecord {
+    PromptRecord {
+        id: prompt.id.clone(),
+        views: prompt.views.iter().map(|view| view.source().to_owned()).collect(),
+        truncate: prompt.truncate.to_string(),
+        clean: prompt.clean.to_string(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Embeds a sample of cached texts again and holds the cache to it.
+
+use std::ops::ControlFlow;
+
+use crate::cache::{Key, Store};
+use crate::embed::Resolved;
+use crate::error::Error;
+use crate::plan::Plan;
+
+/// How a model's cached vectors compare with fresh ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified {
+    pub model: String,
+    /// Vectors compared; 0 when nothing was cached.
+    pub vectors: usize,
+    /// Largest distance between a cached vector and a fresh one, relative to the fresh one's length.
+    pub worst: f64,
+}
+
+/// Compares up to `sample` cached texts of each model of a plan with what the model gives for them.
+///
+/// # Errors
+/// A cache that cannot be read, an encoder that fails.
+pub fn verify(plan: &Plan, store: &Store, sample: usize) -> Result<Vec<Verified>, Error> {
+    (0..plan.models.len()).map(|model| verify_model(plan, model, store, sample)).collect()
+}
+
+fn verify_model(plan: &Plan, model: usize, store: &Store, sample: usize) -> Result<Verified, Error> {
+    let work = &plan.models[model];
+    let shelf = work.shelf(store)?;
+    let found = work.stored(&shelf)?;
+    let rows = work.rows.as_slice();
+    let mut verified = Verified { model: plan.spec.models[model].id.clone(), vectors: 0, worst: 0.0 };
+    for readout in work.readouts.values() {
+        let key = |row: usize| Key::new(&readout.key(), &rows[row].ids);
+        let mut cached: Vec<usize> = (0..rows.len()).filter(|&row| found.contains(&key(row))).collect();
+        // Keys are digests: their order is a draw without a generator.
+        cached.sort_by_key(|&row| key(row));
+        cached.truncate(sample);
+        let keys: Vec<Key> = cached.iter().map(|&row| key(row)).collect();
+        if keys.is_empty() {
+            continue;
+        }
+        let stored = shelf.read(&found, &keys, readout.dim)?;
+        let ids: Vec<&[u32]> = cached.iter().map(|&row| rows[row].ids.as_slice()).collect();
+        work.encoder.encode(&ids, 0, &[Resolved::clone(readout)], &mut |batch| {
+            for (&row, fresh) in batch.rows.iter().zip(batch.embeddings.iter().flat_map(crate::embeddings::Embeddings::rows)) {
+                verified.vectors += 1;
+                verified.worst = verified.worst.max(distance(stored.row(row), fresh));
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(verified)
+}
+
+fn distance(cached: &[f32], fresh: &[f32]) -> f64 {
+    let square = |value: f64| value * value;
+    let apart: f64 = cached.iter().zip(fresh).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
+    let length: f64 = fresh.iter().map(|&value| square(f64::from(value))).sum();
+    if apart == 0.0 { 0.0 } else { (apart / length).sqrt() }
+}

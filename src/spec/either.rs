@@ -1,0 +1,115 @@
+//! Values that a spec may write in two ways.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use toml::Spanned;
+
+/// One id or several.
+pub enum Ids {
+    One(String),
+    Many(Vec<Spanned<String>>),
+}
+
+impl<'de> Deserialize<'de> for Ids {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Ids;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id or a list of ids")
+            }
+
+            fn visit_str<E>(self, id: &str) -> Result<Ids, E> {
+                Ok(Ids::One(id.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut ids: A) -> Result<Ids, A::Error> {
+                let mut many = Vec::new();
+                while let Some(id) = ids.next_element()? {
+                    many.push(id);
+                }
+                Ok(Ids::Many(many))
+            }
+        }
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+impl JsonSchema for Ids {
+    fn schema_name() -> Cow<'static, str> {
+        "Ids".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "One id or several.",
+            "oneOf": [
+                { "type": "string" },
+                { "type": "array", "items": { "type": "string" }, "minItems": 1 }
+            ]
+        })
+    }
+}
+
+/// Templates in place, or a file of them.
+pub enum Views {
+    Inline(Vec<Spanned<String>>),
+    File(ViewFile),
+}
+
+/// A file with one template a line.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ViewFile {
+    /// Its path, relative to the spec's folder.
+    #[schemars(with = "String", length(min = 1))]
+    pub file: Spanned<String>,
+}
+
+impl<'de> Deserialize<'de> for Views {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InlineOrFile;
+        impl<'de> Visitor<'de> for InlineOrFile {
+            type Value = Views;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of templates or { file = \"...\" }")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut templates: A) -> Result<Views, A::Error> {
+                let mut inline = Vec::new();
+                while let Some(template) = templates.next_element()? {
+                    inline.push(template);
+                }
+                Ok(Views::Inline(inline))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Views, A::Error> {
+                ViewFile::deserialize(MapAccessDeserializer::new(map)).map(Views::File)
+            }
+        }
+        deserializer.deserialize_any(InlineOrFile)
+    }
+}
+
+impl JsonSchema for Views {
+    fn schema_name() -> Cow<'static, str> {
+        "Views".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Templates in place, or a file of them.",
+            "oneOf": [
+                { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+                generator.subschema_for::<ViewFile>()
+            ]
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! The ids on each axis, read from the file's tree before anything else: an entry with a mistake keeps its id, so that
+//! references to it are no mistakes of their own.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Problem, position};
+use super::suggest::did_you_mean;
+use super::{Axis, Calibration};
+
+/// Ids of the entries on each axis.
+pub struct Ids {
+    /// In the order of [`Axis::ALL`]. `None` where an id cannot be told: then nothing can be said to be unknown.
+    axes: Vec<(Axis, Option<Vec<Spanned<String>>>)>,
+}
+
+/// Id of the prompt that a spec without `[[prompt]]` has.
+pub const DEFAULT_PROMPT: &str = "raw";
+/// Id of the readout that a spec without `[[readout]]` has.
+pub const DEFAULT_READOUT: &str = "own";
+/// Id of the wording that a spec without `[[labels]]` has.
+pub const DEFAULT_LABELS: &str = "names";
+
+impl Ids {
+    /// Reads the tree of a file as it was written.
+    pub fn of(table: &DeTable<'_>) -> Self {
+        let axes = Axis::ALL.iter().map(|&axis| {
+            let ids = match axis {
+                Axis::Model | Axis::Slice => entry_ids(table, axis, None),
+                Axis::Prompt => entry_ids(table, axis, Some(DEFAULT_PROMPT)),
+                Axis::Readout => entry_ids(table, axis, Some(DEFAULT_READOUT)),
+                Axis::Labels => entry_ids(table, axis, Some(DEFAULT_LABELS)),
+                Axis::Calibration => calibrations(table),
+            };
+            (axis, ids)
+        });
+        Self { axes: axes.collect() }
+    }
+
+    /// The ids on one axis; `None` where some cannot be told.
+    pub fn on(&self, axis: Axis) -> Option<&[Spanned<String>]> {
+        self.axes.iter().find(|(known, _)| *known == axis)?.1.as_deref()
+    }
+
+    /// What is wrong when `id` is not on `axis`.
+    pub fn unknown(&self, axis: Axis, id: &Spanned<String>) -> Option<Problem> {
+        let ids = self.on(axis)?;
+        let found = id.get_ref();
+        if ids.iter().any(|known| known.get_ref() == found) {
+            return None;
+        }
+        let help = did_you_mean(found, ids.iter().map(|known| known.get_ref().as_str()));
+        Some(Problem::new(id.span(), format!("there is no {} `{found}` in this spec", noun(axis))).help(help))
+    }
+
+    /// Ids that are no names, and ids that an axis has twice.
+    pub fn check(&self, text: &str, problems: &mut Vec<Problem>) {
+        for (axis, ids) in &self.axes {
+            let ids = ids.as_deref().unwrap_or_default();
+            for (i, id) in ids.iter().enumerate() {
+                if *axis != Axis::Calibration {
+                    problems.extend(bad_name("id", id));
+                }
+                if let Some(first) = ids[..i].iter().find(|first| first.get_ref() == id.get_ref()) {
+                    let (line, _) = position(text, first.span().start);
+                    let message = format!("{} `{}` is there twice", noun(*axis), id.get_ref());
+                    problems.push(Problem::new(id.span(), message).help(format!("the first is on line {line}")));
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with `name` as the name of a file or a cell's choice.
+pub fn bad_name(key: &str, name: &Spanned<String>) -> Option<Problem> {
+    let text = name.get_ref();
+    let starts = text.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    if starts && text.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
+        return None;
+    }
+    let help = "use letters, digits, `-`, `_` and `.`, beginning with a letter, a digit or `_`";
+    Some(Problem::new(name.span(), format!("`{text}` cannot be the `{key}`")).help(help))
+}
+
+/// What one choice on an axis is called in a sentence.
+const fn noun(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Model => "model",
+        Axis::Prompt => "prompt",
+        Axis::Readout => "readout",
+        Axis::Slice => "slice",
+        Axis::Labels => "label wording",
+        Axis::Calibration => "calibration",
+    }
+}
+
+fn entry_ids(table: &DeTable<'_>, axis: Axis, default: Option<&str>) -> Option<Vec<Spanned<String>>> {
+    match (table.get(axis.name()), default) {
+        (Some(entries), _) => {
+            let ids = entries.get_ref().as_array()?.iter().map(|entry| string(entry.get_ref().get("id")?));
+            let ids: Vec<_> = ids.collect::<Option<_>>()?;
+            if ids.is_empty() { default.map(|id| vec![Spanned::new(0..0, id.to_owned())]) } else { Some(ids) }
+        }
+        (None, Some(id)) => Some(vec![Spanned::new(0..0, id.to_owned())]),
+        (None, None) => None,
+    }
+}
+
+fn calibrations(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {
+    let default = || Spanned::new(0..0, Calibration::default().to_string());
+    let Some(tasks) = table.get("task") else { return Some(vec![default()]) };
+    let mut found = Vec::new();
+    for task in tasks.get_ref().as_array()? {
+        let Some(list) = task.get_ref().get("calibration") else {
+            found.push(default());
+            continue;
+        };
+        for name in list.get_ref().as_array()? {
+            let name = string(name)?;
+            name.get_ref().parse::<Calibration>().ok()?;
+            found.push(name);
+        }
+    }
+    Some(if found.is_empty() { vec![default()] } else { found })
+}
+
+fn string(value: &Spanned<DeValue<'_>>) -> Option<Spanned<String>> {
+    Some(Spanned::new(value.span(), value.get_ref().as_str()?.to_owned()))
+}

@@ -1,0 +1,275 @@
+//! Turns the mirror of the file into the program's own types, once, and collects every problem of meaning.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+
+use super::ids::{DEFAULT_LABELS, DEFAULT_READOUT, Ids, bad_name};
+use super::problem::Problem;
+use super::source::SourceError;
+use super::suggest::suggest;
+use super::{
+    Axis, Calibration, Device, Gate, LabelSet, Model, Pooling, Readout, Slice, Source, Spec, Task, prompts, select, wire,
+};
+use crate::prompt::{Prompt, catalogue};
+
+/// What lowering needs to know beside the mirror itself.
+pub struct Lowering<'a> {
+    text: &'a str,
+    path: &'a Path,
+    ids: Ids,
+    pruned: BTreeSet<usize>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Lowering<'a> {
+    /// `problems` are those of the file's shape; `pruned` is where tables begin that lost a key over them.
+    pub fn new(text: &'a str, path: &'a Path, ids: Ids, pruned: BTreeSet<usize>, problems: Vec<Problem>) -> Self {
+        Self { text, path, ids, pruned, problems }
+    }
+
+    pub fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// All problems, when the file's mirror cannot be built at all.
+    pub fn refused(mut self, why: Problem) -> Vec<Problem> {
+        if self.problems.is_empty() {
+            self.report(why);
+        }
+        self.problems
+    }
+
+    pub fn ids(&self) -> &Ids {
+        &self.ids
+    }
+
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The spec's folder.
+    pub fn folder(&self) -> &'a Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Whether the table that begins there lost a key: what it lacks may be what was misspelt.
+    pub fn is_pruned(&self, span: &Range<usize>) -> bool {
+        self.pruned.contains(&span.start)
+    }
+
+    /// The spec, if nothing is wrong with it.
+    pub fn spec(mut self, file: wire::File) -> Result<Spec, Vec<Problem>> {
+        let mut wrong_ids = Vec::new();
+        self.ids.check(self.text, &mut wrong_ids);
+        wrong_ids.extend(file.name.as_ref().and_then(|name| bad_name("name", name)));
+        self.problems.append(&mut wrong_ids);
+        let models = list(file.model).filter_map(|model| self.model(model)).collect();
+        let prompts = self.prompts(file.prompt);
+        let slices: Vec<Slice> = list(file.slice).map(|slice| self.slice(slice.into_inner())).collect();
+        let labels = self.label_sets(file.labels, &slices, &prompts);
+        let skips = select::skips(file.grid, &mut self);
+        let reference = select::reference(file.compare, &skips, &mut self);
+        let spec = Spec {
+            name: file.name.map(Spanned::into_inner).unwrap_or_default(),
+            about: file.about,
+            seed: file.seed,
+            models,
+            prompts,
+            readouts: readouts(file.readout),
+            slices,
+            labels,
+            tasks: self.tasks(file.task),
+            skips: skips.into_iter().map(Spanned::into_inner).collect(),
+            reference,
+            gate: file.gate.map(|gate| Gate { metric: gate.metric, max_drop: gate.max_drop }),
+            path: self.path.to_owned(),
+            text: self.text.to_owned(),
+        };
+        if self.problems.is_empty() { Ok(spec) } else { Err(self.problems) }
+    }
+
+    fn model(&mut self, entry: Spanned<wire::Model>) -> Option<Model> {
+        let span = entry.span();
+        let model = entry.into_inner();
+        let fit_span = model.fit.as_ref().map(Spanned::span);
+        let source = match Source::parse(model.source.get_ref(), model.fit.map(Spanned::into_inner)) {
+            Ok(source) => source,
+            Err(SourceError::FitMissing) if self.is_pruned(&span) => return None,
+            Err(error) => {
+                let refused = fit_span.filter(|_| error == SourceError::FitRefused);
+                let place = refused.unwrap_or_else(|| model.source.span());
+                self.report(Problem::new(place, error.what()).help(error.help()));
+                return None;
+            }
+        };
+        if matches!(source, Source::CharNgram { .. }) {
+            let dtype = model.dtype.as_ref().map(|dtype| ("dtype", dtype.span()));
+            let device = model.device.as_ref().map(|device| ("device", device.span()));
+            for (key, place) in [dtype, device].into_iter().flatten() {
+                let message = format!("`{key}` means nothing to `builtin:char-ngram`");
+                self.report(Problem::new(place, message).help(format!("remove `{key}`: this model has no forward pass")));
+            }
+        }
+        let device = model.device.and_then(|device| self.device(&device)).unwrap_or_default();
+        let dtype = model.dtype.map(Spanned::into_inner).unwrap_or_default();
+        Some(Model { id: model.id.into_inner(), source, dtype, device, max_tokens: model.max_tokens })
+    }
+
+    fn device(&mut self, device: &Spanned<String>) -> Option<Device> {
+        match device.get_ref().parse() {
+            Ok(device) => Some(device),
+            Err(error) => {
+                let message = format!("`device` cannot be `{}`", device.get_ref());
+                self.report(Problem::new(device.span(), message).help(error.help));
+                None
+            }
+        }
+    }
+
+    fn prompts(&mut self, entries: Option<Vec<Spanned<wire::Prompt>>>) -> Vec<Prompt> {
+        match entries.filter(|entries| !entries.is_empty()) {
+            Some(entries) => entries.into_iter().filter_map(|entry| prompts::prompt(entry, self)).collect(),
+            None => prompts::bare(super::ids::DEFAULT_PROMPT).into_iter().collect(),
+        }
+    }
+
+    fn slice(&mut self, slice: wire::Slice) -> Slice {
+        let labels = slice.labels.unwrap_or_default();
+        for (i, label) in labels.iter().enumerate() {
+            if labels[..i].iter().any(|earlier| earlier.get_ref() == label.get_ref()) {
+                let problem = Problem::new(label.span(), format!("label `{}` is there twice", label.get_ref()));
+                self.report(problem.help("list each label once"));
+            }
+        }
+        if let (Some(shortest), Some(longest)) = (&slice.min_chars, slice.max_chars)
+            && *shortest.get_ref() > longest
+        {
+            let message = format!("`min_chars` is {shortest}, which is more than `max_chars`, {longest}");
+            self.report(Problem::new(shortest.span(), message).help("no text is that long and that short"));
+        }
+        Slice {
+            id: slice.id.into_inner(),
+            dataset: slice.dataset,
+            split: slice.split,
+            labels: labels.into_iter().map(Spanned::into_inner).collect(),
+            rename: in_file_order(slice.rename).into_iter().map(|(old, new)| (old.into_inner(), new)).collect(),
+            limit: slice.limit,
+            per_label: slice.per_label,
+            min_chars: slice.min_chars.map(Spanned::into_inner),
+            max_chars: slice.max_chars,
+        }
+    }
+
+    fn label_sets(
+        &mut self,
+        entries: Option<Vec<Spanned<wire::Labels>>>,
+        slices: &[Slice],
+        prompts: &[Prompt],
+    ) -> Vec<LabelSet> {
+        let entries = entries.unwrap_or_default();
+        if entries.is_empty() {
+            return vec![LabelSet { id: DEFAULT_LABELS.to_owned(), phrases: Vec::new(), prompt: None }];
+        }
+        let known = self.known_labels(slices);
+        let mut sets = Vec::new();
+        for entry in entries {
+            let entry = entry.into_inner();
+            let phrases = in_file_order(entry.phrases);
+            if let Some(known) = &known {
+                for (label, _) in &phrases {
+                    self.check_label(label, known);
+                }
+            }
+            sets.push(LabelSet {
+                id: entry.id.into_inner(),
+                phrases: phrases.into_iter().map(|(label, phrases)| (label.into_inner(), phrases)).collect(),
+                prompt: entry.prompt.and_then(|name| self.label_prompt(&name, prompts)),
+            });
+        }
+        sets
+    }
+
+    /// Every label of every slice, if each slice lists its labels.
+    fn known_labels<'s>(&self, slices: &'s [Slice]) -> Option<Vec<&'s str>> {
+        let all = self.ids.on(Axis::Slice)?.len() == slices.len();
+        let listed = slices.iter().all(|slice| !slice.labels.is_empty());
+        (all && listed).then(|| slices.iter().flat_map(|slice| slice.labels.iter().map(String::as_str)).collect())
+    }
+
+    fn check_label(&mut self, label: &Spanned<String>, known: &[&str]) {
+        let name = label.get_ref();
+        if known.contains(&name.as_str()) {
+            return;
+        }
+        let help = match suggest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "add it to a slice's `labels`, or remove its phrasings".to_owned(),
+        };
+        self.report(Problem::new(label.span(), format!("no slice has the label `{name}`")).help(help));
+    }
+
+    fn label_prompt(&mut self, name: &Spanned<String>, prompts: &[Prompt]) -> Option<Prompt> {
+        let id = name.get_ref();
+        if let Some(prompt) = prompts.iter().find(|prompt| prompt.id == *id) {
+            return Some(prompt.clone());
+        }
+        let ids = self.ids.on(Axis::Prompt)?;
+        if ids.iter().any(|known| known.get_ref() == id) {
+            return None;
+        }
+        if let Some(entry) = catalogue::find(id) {
+            return Some(entry.prompt(id));
+        }
+        let known = ids.iter().map(|known| known.get_ref().as_str()).chain(catalogue::ENTRIES.iter().map(|entry| entry.name));
+        let help = match suggest(id, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write the id of a `[[prompt]]`, or the name of a built-in prompt".to_owned(),
+        };
+        self.report(Problem::new(name.span(), format!("there is no prompt `{id}`")).help(help));
+        None
+    }
+
+    fn tasks(&mut self, entries: Option<Vec<Spanned<wire::Task>>>) -> Vec<Task> {
+        let entries = entries.unwrap_or_default();
+        for second in entries.iter().skip(1) {
+            let problem = Problem::new(second.get_ref().kind.span(), "`label-similarity` is there twice");
+            self.report(problem.help("list all calibrations in one `[[task]]`"));
+        }
+        let calibrations: Vec<Calibration> =
+            entries.into_iter().filter_map(|task| task.into_inner().calibration).flatten().map(Spanned::into_inner).collect();
+        let calibrations = if calibrations.is_empty() { vec![Calibration::default()] } else { calibrations };
+        vec![Task::LabelSimilarity { calibrations }]
+    }
+}
+
+fn readouts(entries: Option<Vec<Spanned<wire::Readout>>>) -> Vec<Readout> {
+    let entries = entries.unwrap_or_default();
+    if entries.is_empty() {
+        let id = DEFAULT_READOUT.to_owned();
+        return vec![Readout { id, layer: -1, pool: Pooling::Own, norm: false, normalize: true }];
+    }
+    entries
+        .into_iter()
+        .map(Spanned::into_inner)
+        .map(|entry| Readout {
+            id: entry.id.into_inner(),
+            layer: entry.layer,
+            pool: entry.pool,
+            norm: entry.norm,
+            normalize: entry.normalize,
+        })
+        .collect()
+}
+
+fn list<T>(entries: Option<Vec<T>>) -> impl Iterator<Item = T> {
+    entries.into_iter().flatten()
+}
+
+fn in_file_order<T>(table: BTreeMap<Spanned<String>, T>) -> Vec<(Spanned<String>, T)> {
+    let mut pairs: Vec<_> = table.into_iter().collect();
+    pairs.sort_by_key(|(key, _)| key.span().start);
+    pairs
+}

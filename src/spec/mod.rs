@@ -1,0 +1,274 @@
+//! The experiment a TOML file asks for, as the program thinks of it.
+//!
+//! `wire` mirrors the file, `lower` turns the mirror into these types once and collects every problem with its place.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::de::{DeTable, Deserializer};
+
+use crate::prompt::Prompt;
+
+mod check;
+mod either;
+mod ids;
+mod lower;
+mod names;
+mod problem;
+mod prompts;
+mod schema;
+mod select;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use names::UnknownName;
+pub use problem::{Problem, Problems};
+pub use schema::schema;
+pub use source::SourceError;
+pub use suggest::suggest;
+
+/// One experiment: the axes of a grid and what to do with its cells.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Names `results/<name>` and `reports/<name>`; letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// One sentence for the head of the report.
+    pub about: Option<String>,
+    /// Seeds slices' limits and the bootstrap.
+    pub seed: u64,
+    pub models: Vec<Model>,
+    pub prompts: Vec<Prompt>,
+    pub readouts: Vec<Readout>,
+    pub slices: Vec<Slice>,
+    pub labels: Vec<LabelSet>,
+    pub tasks: Vec<Task>,
+    /// Combinations that are not cells.
+    pub skips: Vec<Selector>,
+    /// The cell every other one is compared with; the first of the grid when absent.
+    pub reference: Option<Selector>,
+    /// When a candidate is a regression of a baseline.
+    pub gate: Option<Gate>,
+    /// Where the spec was read from.
+    pub path: PathBuf,
+    /// The file's text, kept for the run record.
+    pub text: String,
+}
+
+impl Spec {
+    /// Reads a spec file, and the files with views that it names.
+    ///
+    /// # Errors
+    /// Every problem of the file at once, each with its place and the way out.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(error) => Err(Problems::unreadable(path, &error)),
+        }
+    }
+
+    /// Reads a spec from its text; `path` names it in messages, and its folder is where files with views lie.
+    ///
+    /// Syntax errors hide all others: what a broken file was to mean cannot be told.
+    ///
+    /// # Errors
+    /// Every problem of the text at once, each with its place and the way out.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let (mut table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            return Err(Problems::new(path, text, errors.iter().map(syntax_problem).collect()));
+        }
+        let ids = ids::Ids::of(table.get_ref());
+        let checked = check::check(table.get_mut(), &schema());
+        let lowering = lower::Lowering::new(text, path, ids, checked.pruned, checked.problems);
+        let spec = match wire::File::deserialize(Deserializer::from(table)) {
+            Ok(file) => lowering.spec(file),
+            Err(error) => Err(lowering.refused(syntax_problem(&error))),
+        };
+        spec.map_err(|problems| Problems::new(path, text, problems))
+    }
+}
+
+fn syntax_problem(error: &toml::de::Error) -> Problem {
+    Problem::new(error.span().unwrap_or(0..0), error.message())
+}
+
+/// A model to embed with.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub id: String,
+    pub source: Source,
+    pub dtype: DType,
+    pub device: Device,
+    /// Most tokens of one rendered text; the model's own limit when absent.
+    pub max_tokens: Option<usize>,
+}
+
+/// Where a model comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `path:DIR`: a folder in the Hugging Face layout. Relative paths are relative to the working directory.
+    Path(PathBuf),
+    /// `hf:REPO[@REV]`: a repository of the Hugging Face hub.
+    Hub { repo: String, revision: Option<String> },
+    /// `builtin:char-ngram`: hashed character n-grams; IDF fitted on the named split's texts.
+    CharNgram { fit: FitSet },
+}
+
+/// Unlabelled texts that something is fitted on: every text of one split of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FitSet {
+    /// A dataset's name.
+    pub dataset: String,
+    /// One of its splits.
+    pub split: String,
+}
+
+/// Arithmetic of the forward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DType {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// 16-bit floats with the range of 32-bit ones.
+    Bf16,
+}
+
+/// Where the forward pass runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Device {
+    /// The first GPU this build and machine have, else the CPU.
+    #[default]
+    Auto,
+    Cpu,
+    Cuda(usize),
+    Metal,
+}
+
+/// What is read out of one forward pass.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Readout {
+    pub id: String,
+    /// Hidden state as transformers counts them: 0 is the embeddings, `-1` is after the final norm.
+    pub layer: i32,
+    pub pool: Pooling,
+    /// Apply the model's final norm to an inner layer's state.
+    pub norm: bool,
+    /// Scale each vector to unit length.
+    pub normalize: bool,
+}
+
+/// How the states of one text's tokens become one vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// The last real token.
+    Last,
+    /// The mean over all real tokens, special ones included.
+    Mean,
+    /// The first token.
+    Cls,
+    /// What the model's own sentence-transformers folder says (`modules.json`, `1_Pooling`). A folder without such
+    /// settings: the last token of a causal model; the mean of an encoder, as sentence-transformers does.
+    Own,
+}
+
+/// A deterministic part of a dataset's split.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Slice {
+    pub id: String,
+    pub dataset: String,
+    pub split: String,
+    /// Kept labels, in the order they are reported; empty: all of the dataset's.
+    pub labels: Vec<String>,
+    /// New names: `rename."old" = "new"`; two labels may get one name. Applied before `labels`.
+    pub rename: Vec<(String, String)>,
+    /// At most so many samples, drawn by seed.
+    pub limit: Option<usize>,
+    /// At most so many samples of each label, drawn by seed.
+    pub per_label: Option<usize>,
+    /// Shortest text kept, in characters.
+    pub min_chars: Option<usize>,
+    /// Longest text kept, in characters.
+    pub max_chars: Option<usize>,
+}
+
+/// How labels are worded.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabelSet {
+    pub id: String,
+    /// Phrasings by label, in file order; a label that is not listed is worded by its bare name.
+    pub phrases: Vec<(String, Vec<String>)>,
+    /// Prompt for the phrasings (a `[[prompt]]` id or a catalogue name); the cell's own prompt when absent.
+    pub prompt: Option<Prompt>,
+}
+
+/// What is done with the embeddings of a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Cosine between each text and each label's phrasings; the best label is the prediction.
+    LabelSimilarity { calibrations: Vec<Calibration> },
+}
+
+/// Correction of label similarity; each is a choice on an axis of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Calibration {
+    /// Cosine of the vectors as they are.
+    #[default]
+    None,
+    /// Texts minus the slice's mean text vector, labels minus the mean label vector; then cosine.
+    Center,
+}
+
+/// When a candidate is a regression of a baseline.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gate {
+    pub metric: GateMetric,
+    /// Largest drop that passes. Range: 0 to 1, a share.
+    pub max_drop: f64,
+}
+
+/// Metrics of a whole slice that are better when higher: what a gate can watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateMetric {
+    /// Share of samples whose best label is the right one.
+    #[default]
+    Accuracy,
+    /// Mean of the labels' F1.
+    MacroF1,
+    /// Mean of the labels' F1, weighted by their samples.
+    WeightedF1,
+    /// Share of samples whose right label is among the best two.
+    Top2,
+    /// Share of samples whose right label is among the best three.
+    Top3,
+}
+
+/// Matches cells by the ids of their choices; an axis that is not named matches any choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// Pairs of an axis and the ids that match on it.
+    pub axes: Vec<(Axis, Vec<String>)>,
+}
+
+/// The axes of a grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Axis {
+    Model,
+    Prompt,
+    Readout,
+    Slice,
+    Labels,
+    Calibration,
+}

@@ -1,0 +1,156 @@
+//! The words of a spec file for the choices that have names, and back.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::suggest::did_you_mean;
+use super::{Axis, Calibration, DType, Device, GateMetric, Pooling};
+
+/// A word that names no choice of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is no {kind}: {help}")]
+pub struct UnknownName {
+    /// What was expected, for example "dtype".
+    pub kind: &'static str,
+    pub found: String,
+    /// "did you mean ...", or the whole choice.
+    pub help: String,
+}
+
+/// Gives an enum its words: `ALL`, `name`, `Display` and `FromStr` from one table.
+macro_rules! names {
+    ($type:ident, $kind:literal, $($variant:ident => $name:literal),+ $(,)?) => {
+        impl $type {
+            /// Every choice, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// As written in a spec.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                Self::ALL.iter().copied().find(|choice| choice.name() == text).ok_or_else(|| UnknownName {
+                    kind: $kind,
+                    found: text.to_owned(),
+                    help: did_you_mean(text, Self::ALL.iter().map(|choice| choice.name())),
+                })
+            }
+        }
+    };
+}
+
+names!(DType, "dtype", F32 => "f32", F16 => "f16", Bf16 => "bf16");
+names!(Pooling, "pooling", Last => "last", Mean => "mean", Cls => "cls", Own => "own");
+names!(Calibration, "calibration", None => "none", Center => "center");
+names!(
+    Axis,
+    "axis",
+    Model => "model",
+    Prompt => "prompt",
+    Readout => "readout",
+    Slice => "slice",
+    Labels => "labels",
+    Calibration => "calibration",
+);
+names!(
+    GateMetric,
+    "metric of a gate",
+    Accuracy => "accuracy",
+    MacroF1 => "macro_f1",
+    WeightedF1 => "weighted_f1",
+    Top2 => "top2",
+    Top3 => "top3",
+);
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Metal => f.write_str("metal"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let unknown = || UnknownName {
+            kind: "device",
+            found: text.to_owned(),
+            // No guess: the nearest word to `gpu` is `cpu`.
+            help: "write `auto`, `cpu`, `cuda:N` or `metal`".to_owned(),
+        };
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "metal" => Ok(Self::Metal),
+            _ => {
+                let index = text.strip_prefix("cuda:").ok_or_else(unknown)?;
+                let digits = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+                index.parse().ok().filter(|_| digits).map(Self::Cuda).ok_or_else(unknown)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same_words<T>(all: &[T])
+    where
+        T: Copy + fmt::Display + fmt::Debug + PartialEq + FromStr<Err = UnknownName> + serde::Serialize,
+    {
+        for choice in all {
+            assert_eq!(serde_json::to_value(choice).unwrap(), choice.to_string());
+            assert_eq!(choice.to_string().parse(), Ok(*choice));
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_spec() {
+        same_words(DType::ALL);
+        same_words(Pooling::ALL);
+        same_words(Calibration::ALL);
+        same_words(Axis::ALL);
+        same_words(GateMetric::ALL);
+    }
+
+    #[test]
+    fn devices_there_and_back() {
+        for device in [Device::Auto, Device::Cpu, Device::Cuda(0), Device::Cuda(12), Device::Metal] {
+            assert_eq!(device.to_string().parse(), Ok(device));
+        }
+        for wrong in ["", "cuda", "cuda:", "cuda:+1", "cuda:x", "gpu", "CPU", "cuda:99999999999999999999999"] {
+            assert!(wrong.parse::<Device>().is_err(), "{wrong}");
+        }
+        assert_eq!(
+            "cuda".parse::<Device>().unwrap_err().to_string(),
+            "`cuda` is no device: write `auto`, `cpu`, `cuda:N` or `metal`"
+        );
+    }
+
+    #[test]
+    fn unknown_words_get_help() {
+        let error = "fp16".parse::<DType>().unwrap_err();
+        assert_eq!(error.to_string(), "`fp16` is no dtype: did you mean `f16`?");
+        let error = "max".parse::<Pooling>().unwrap_err();
+        assert_eq!(error.to_string(), "`max` is no pooling: write `last`, `mean`, `cls` or `own`");
+    }
+}

@@ -1,0 +1,109 @@
+//! Lowering of what selects cells by the ids of their choices: `[grid] skip` and `[compare] reference`.
+
+use toml::Spanned;
+
+use super::either::Ids;
+use super::lower::Lowering;
+use super::problem::Problem;
+use super::{Axis, Selector, wire};
+
+impl Selector {
+    /// Whether a cell matches, given the id it has on each axis.
+    pub fn matches<'a>(&self, id_on: impl Fn(Axis) -> &'a str) -> bool {
+        self.axes.iter().all(|(axis, ids)| ids.iter().any(|id| id == id_on(*axis)))
+    }
+}
+
+/// The combinations that are not cells.
+pub fn skips(grid: Option<wire::Grid>, lowering: &mut Lowering<'_>) -> Vec<Spanned<Selector>> {
+    let entries = grid.map(|grid| grid.skip).unwrap_or_default();
+    let mut skips = Vec::new();
+    for entry in entries {
+        let span = entry.span();
+        let selector = selector(axes_of_skip(entry.into_inner()), lowering);
+        // An entry that lost an axis would leave out more than it says.
+        if !lowering.is_pruned(&span) {
+            skips.push(Spanned::new(span, selector));
+        }
+    }
+    for &axis in Axis::ALL {
+        check_axis_survives(axis, &skips, lowering);
+    }
+    skips
+}
+
+/// The cell every other one is compared with.
+pub fn reference(compare: Option<wire::Compare>, skips: &[Spanned<Selector>], lowering: &mut Lowering<'_>) -> Option<Selector> {
+    let reference = compare?.reference;
+    let span = reference.span();
+    let selector = selector(axes_of_reference(reference.into_inner()), lowering);
+    let on = |axis: Axis| selector.axes.iter().find(|(named, _)| *named == axis).and_then(|(_, ids)| ids.first());
+    let skipped =
+        skips.iter().any(|skip| skip.get_ref().axes.iter().all(|(axis, ids)| on(*axis).is_some_and(|id| ids.contains(id))));
+    if skipped {
+        let problem = Problem::new(span, "the reference is one of the combinations that `skip` leaves out");
+        lowering.report(problem.help("choose another reference, or keep this combination"));
+    }
+    Some(selector)
+}
+
+fn selector(axes: Vec<(Axis, Vec<Spanned<String>>)>, lowering: &mut Lowering<'_>) -> Selector {
+    for (axis, ids) in &axes {
+        for id in ids {
+            if let Some(problem) = lowering.ids().unknown(*axis, id) {
+                lowering.report(problem);
+            }
+        }
+    }
+    let bare = |ids: Vec<Spanned<String>>| ids.into_iter().map(Spanned::into_inner).collect();
+    Selector { axes: axes.into_iter().map(|(axis, ids)| (axis, bare(ids))).collect() }
+}
+
+/// Skips that name no other axis may not leave out all of this one.
+fn check_axis_survives(axis: Axis, skips: &[Spanned<Selector>], lowering: &mut Lowering<'_>) {
+    let Some(ids) = lowering.ids().on(axis) else { return };
+    let mut left: Vec<&str> = ids.iter().map(|id| id.get_ref().as_str()).collect();
+    for skip in skips {
+        let [(only, skipped)] = skip.get_ref().axes.as_slice() else { continue };
+        if *only == axis {
+            left.retain(|id| !skipped.iter().any(|other| other == id));
+            if left.is_empty() {
+                let problem = Problem::new(skip.span(), format!("`skip` leaves no {axis}, so no cell"));
+                lowering.report(problem.help("keep at least one, or name a second axis in the entry"));
+                return;
+            }
+        }
+    }
+}
+
+fn axes_of_skip(skip: wire::Skip) -> Vec<(Axis, Vec<Spanned<String>>)> {
+    let named = [
+        (Axis::Model, skip.model),
+        (Axis::Prompt, skip.prompt),
+        (Axis::Readout, skip.readout),
+        (Axis::Slice, skip.slice),
+        (Axis::Labels, skip.labels),
+        (Axis::Calibration, skip.calibration),
+    ];
+    named.into_iter().filter_map(|(axis, ids)| Some((axis, ids_of(ids?)))).collect()
+}
+
+fn ids_of(ids: Spanned<Ids>) -> Vec<Spanned<String>> {
+    let span = ids.span();
+    match ids.into_inner() {
+        Ids::One(id) => vec![Spanned::new(span, id)],
+        Ids::Many(ids) => ids,
+    }
+}
+
+fn axes_of_reference(reference: wire::Reference) -> Vec<(Axis, Vec<Spanned<String>>)> {
+    let named = [
+        (Axis::Model, reference.model),
+        (Axis::Prompt, reference.prompt),
+        (Axis::Readout, reference.readout),
+        (Axis::Slice, reference.slice),
+        (Axis::Labels, reference.labels),
+        (Axis::Calibration, reference.calibration),
+    ];
+    named.into_iter().filter_map(|(axis, id)| Some((axis, vec![id?]))).collect()
+}

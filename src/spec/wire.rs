@@ -1,0 +1,299 @@
+//! The spec file as it is written: what serde reads, and what the JSON Schema for editors is generated from.
+//!
+//! Doc comments on these types are the help that editors show. `lower` turns them into the program's own types.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::either::{Ids, Views};
+use super::schema;
+use super::{Calibration, DType, FitSet, GateMetric, Pooling};
+use crate::prompt::{Clean, Truncation};
+
+/// One experiment of `bench`: the axes of a grid, and what to do with its cells.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "bench experiment")]
+pub struct File {
+    /// Names the folders of results and reports: letters, digits, `-`, `_` and `.`.
+    #[schemars(schema_with = "schema::id")]
+    pub name: Option<Spanned<String>>,
+    /// One sentence for the head of the report: what the experiment asks.
+    pub about: Option<String>,
+    /// Seed of everything random: limited slices, bootstrap intervals.
+    #[serde(default = "seed")]
+    pub seed: u64,
+    /// The models to embed with.
+    #[schemars(with = "Vec<Model>", length(min = 1))]
+    pub model: Option<Vec<Spanned<Model>>>,
+    /// The prompts to put texts into. Without any: the bare text.
+    #[schemars(with = "Option<Vec<Prompt>>")]
+    pub prompt: Option<Vec<Spanned<Prompt>>>,
+    /// What to read out of a forward pass; several cost no second pass. Without any: `pool = "own"`.
+    #[schemars(with = "Option<Vec<Readout>>")]
+    pub readout: Option<Vec<Spanned<Readout>>>,
+    /// The data to score on.
+    #[schemars(with = "Vec<Slice>", length(min = 1))]
+    pub slice: Option<Vec<Spanned<Slice>>>,
+    /// How labels are worded. Without any: by their bare names, under the id `names`.
+    #[schemars(with = "Option<Vec<Labels>>")]
+    pub labels: Option<Vec<Spanned<Labels>>>,
+    /// What to do with the embeddings. Without any: label similarity without calibration.
+    #[schemars(with = "Option<Vec<Task>>")]
+    pub task: Option<Vec<Spanned<Task>>>,
+    /// Which combinations are cells.
+    pub grid: Option<Grid>,
+    /// What cells are compared with.
+    pub compare: Option<Compare>,
+    /// When a candidate is a regression of a baseline.
+    pub gate: Option<Gate>,
+}
+
+/// A model to embed with.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// What reports call this model.
+    #[schemars(schema_with = "schema::id")]
+    pub id: Spanned<String>,
+    /// The model's address: `path:DIR` (a folder), `hf:REPO[@REV]` (the Hugging Face hub) or `builtin:char-ngram`.
+    #[schemars(schema_with = "schema::address")]
+    pub source: Spanned<String>,
+    /// Arithmetic of the forward pass; `f32` when absent.
+    #[schemars(with = "Option<DType>")]
+    pub dtype: Option<Spanned<DType>>,
+    /// Where the forward pass runs: `auto` (when absent), `cpu`, `cuda:N` or `metal`.
+    #[schemars(schema_with = "schema::device")]
+    #[serde(default)]
+    pub device: Option<Spanned<String>>,
+    /// Most tokens of one rendered text; the model's own limit when absent.
+    #[schemars(range(min = 8))]
+    pub max_tokens: Option<usize>,
+    /// Unlabelled texts that `builtin:char-ngram` takes its IDF from; for no other model.
+    #[schemars(with = "Option<FitSet>")]
+    pub fit: Option<Spanned<FitSet>>,
+}
+
+/// A prompt: exactly one of `use`, `template` and `views`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prompt {
+    /// What reports call this prompt.
+    #[schemars(schema_with = "schema::id")]
+    pub id: Spanned<String>,
+    /// Name of a built-in prompt.
+    #[serde(rename = "use")]
+    #[schemars(schema_with = "schema::catalogue")]
+    #[serde(default)]
+    pub entry: Option<Spanned<String>>,
+    /// The prompt's text with `{text}` where the text goes; literal braces are doubled.
+    #[schemars(with = "Option<String>")]
+    pub template: Option<Spanned<String>>,
+    /// Several templates whose vectors are fused: a list, or `{ file = "..." }` with one template a line.
+    #[schemars(with = "Option<Views>")]
+    pub views: Option<Spanned<Views>>,
+    /// How the views' vectors become one; `mean` when absent. Only with `views`.
+    #[schemars(with = "Option<Fuse>")]
+    pub fuse: Option<Spanned<Fuse>>,
+    /// Which part of a text goes when the rendered text is too long.
+    #[serde(default)]
+    pub truncate: Truncation,
+    /// Clean-up of a text before it fills the slot. When absent: that of the built-in prompt, else `none`.
+    pub clean: Option<Clean>,
+}
+
+/// How the vectors of several views become one.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fuse {
+    /// The mean of the raw vectors.
+    Mean,
+}
+
+/// What is read out of one forward pass.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Readout {
+    /// What reports call this readout.
+    #[schemars(schema_with = "schema::id")]
+    pub id: Spanned<String>,
+    /// Hidden state as transformers counts them: 0 is the embeddings, -1 is after the final norm, -2 is the raw output
+    /// of the last block but one.
+    #[serde(default = "after_final_norm")]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub layer: i32,
+    /// How the states of a text's tokens become one vector.
+    pub pool: Pooling,
+    /// Apply the model's final norm to an inner layer's state.
+    #[serde(default)]
+    pub norm: bool,
+    /// Scale each vector to unit length.
+    #[serde(default = "yes")]
+    pub normalize: bool,
+}
+
+/// A deterministic part of a dataset's split.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slice {
+    /// What reports call this slice.
+    #[schemars(schema_with = "schema::id")]
+    pub id: Spanned<String>,
+    /// A dataset's name: `bench data list` shows them.
+    #[schemars(length(min = 1))]
+    pub dataset: String,
+    /// One of its splits.
+    #[schemars(length(min = 1))]
+    pub split: String,
+    /// Kept labels, in the order they are reported; all when absent.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    pub labels: Option<Vec<Spanned<String>>>,
+    /// New names: `rename."old" = "new"`; two labels may get one name. Applied before `labels`.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::rename")]
+    pub rename: BTreeMap<Spanned<String>, String>,
+    /// At most so many samples, drawn by seed.
+    #[schemars(range(min = 1))]
+    pub limit: Option<usize>,
+    /// At most so many samples of each label, drawn by seed.
+    #[schemars(range(min = 1))]
+    pub per_label: Option<usize>,
+    /// Shortest text kept, in characters.
+    #[schemars(with = "Option<usize>")]
+    pub min_chars: Option<Spanned<usize>>,
+    /// Longest text kept, in characters.
+    #[schemars(range(min = 1))]
+    pub max_chars: Option<usize>,
+}
+
+/// How labels are worded.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    /// What reports call this wording.
+    #[schemars(schema_with = "schema::id")]
+    pub id: Spanned<String>,
+    /// Phrasings by label: `phrases."label" = ["...", ...]`; several are averaged. Other labels go by their names.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::phrases")]
+    pub phrases: BTreeMap<Spanned<String>, Vec<String>>,
+    /// Prompt for the phrasings: the id of a `[[prompt]]` or the name of a built-in one; each cell's own when absent.
+    #[schemars(with = "Option<String>")]
+    pub prompt: Option<Spanned<String>>,
+}
+
+/// What is done with the embeddings of a cell.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// The kind of task.
+    #[schemars(with = "TaskKind")]
+    pub kind: Spanned<TaskKind>,
+    /// Corrections of the scores, each a choice on an axis of its own; `["none"]` when absent.
+    #[schemars(with = "Option<Vec<Calibration>>", length(min = 1))]
+    pub calibration: Option<Vec<Spanned<Calibration>>>,
+}
+
+/// The kinds of task.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// Cosine between each text and each label's phrasings; the best label is the prediction.
+    LabelSimilarity,
+}
+
+/// Which combinations are cells.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grid {
+    /// Combinations that are not cells. An axis that is not named matches any choice.
+    #[serde(default)]
+    #[schemars(with = "Vec<Skip>")]
+    pub skip: Vec<Spanned<Skip>>,
+}
+
+/// Combinations that are not cells: `{ model = "a", readout = ["b", "c"] }`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct Skip {
+    /// Ids of models.
+    #[schemars(with = "Option<Ids>")]
+    pub model: Option<Spanned<Ids>>,
+    /// Ids of prompts.
+    #[schemars(with = "Option<Ids>")]
+    pub prompt: Option<Spanned<Ids>>,
+    /// Ids of readouts.
+    #[schemars(with = "Option<Ids>")]
+    pub readout: Option<Spanned<Ids>>,
+    /// Ids of slices.
+    #[schemars(with = "Option<Ids>")]
+    pub slice: Option<Spanned<Ids>>,
+    /// Ids of label wordings.
+    #[schemars(with = "Option<Ids>")]
+    pub labels: Option<Spanned<Ids>>,
+    /// Calibrations.
+    #[schemars(with = "Option<Ids>")]
+    pub calibration: Option<Spanned<Ids>>,
+}
+
+/// What cells are compared with.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Compare {
+    /// The cell every other one is compared with: the first that matches. Without it, the first of the grid.
+    #[schemars(with = "Reference")]
+    pub reference: Spanned<Reference>,
+}
+
+/// A cell by the ids of its choices: `{ model = "a", prompt = "b" }`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct Reference {
+    /// Id of a model.
+    #[schemars(with = "Option<String>")]
+    pub model: Option<Spanned<String>>,
+    /// Id of a prompt.
+    #[schemars(with = "Option<String>")]
+    pub prompt: Option<Spanned<String>>,
+    /// Id of a readout.
+    #[schemars(with = "Option<String>")]
+    pub readout: Option<Spanned<String>>,
+    /// Id of a slice.
+    #[schemars(with = "Option<String>")]
+    pub slice: Option<Spanned<String>>,
+    /// Id of a label wording.
+    #[schemars(with = "Option<String>")]
+    pub labels: Option<Spanned<String>>,
+    /// A calibration.
+    #[schemars(with = "Option<String>")]
+    pub calibration: Option<Spanned<String>>,
+}
+
+/// When a candidate is a regression of a baseline.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// The metric that must not drop.
+    #[serde(default)]
+    pub metric: GateMetric,
+    /// Largest drop that passes, as a share: 0.01 is one percentage point.
+    #[schemars(range(min = 0, max = 1))]
+    pub max_drop: f64,
+}
+
+const fn seed() -> u64 {
+    42
+}
+
+const fn after_final_norm() -> i32 {
+    -1
+}
+
+const fn yes() -> bool {
+    true
+}

@@ -1,0 +1,122 @@
+//! Estimates with intervals and paired tests: pure functions of numbers.
+
+mod bootstrap;
+mod paired;
+
+use serde::{Deserialize, Serialize};
+
+pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all};
+pub use paired::{PairedDifference, holm, mcnemar_exact, paired_accuracy};
+
+/// The 0.975 quantile of the standard normal distribution: half-width of a two-sided 95 % interval.
+pub const Z95: f64 = 1.959_963_984_540_054;
+
+/// A value, how sure we are of it, and on how many observations it rests.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    pub value: f64,
+    /// 95 % interval, where one was computed.
+    pub interval: Option<Interval>,
+    /// Observations (samples, or pairs of samples for a difference).
+    pub n: usize,
+}
+
+impl Estimate {
+    /// A number that is known exactly, or whose uncertainty is not estimated.
+    pub const fn exact(value: f64, n: usize) -> Self {
+        Self { value, interval: None, n }
+    }
+}
+
+/// A closed 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Interval {
+    /// Whether `value` lies in the interval, ends included.
+    pub fn contains(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+}
+
+/// The share `successes / n` with its Wilson score interval.
+///
+/// Unlike the textbook interval it stays within 0..1 and keeps its coverage near 0 and 1 and for small `n`.
+/// Nothing is known of a share of no observations: its interval is 0..1 and its value, by convention, 0; `n` tells.
+/// More successes than observations count as `n`.
+///
+/// Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference".
+pub fn wilson(successes: usize, n: usize) -> Estimate {
+    let successes = successes.min(n);
+    if n == 0 {
+        return Estimate { value: 0.0, interval: Some(Interval { low: 0.0, high: 1.0 }), n };
+    }
+    let (count, total) = (number(successes), number(n));
+    let share = count / total;
+    let z2 = Z95 * Z95;
+    let centre = (count + z2 / 2.0) / (total + z2);
+    let half = Z95 / (total + z2) * (share * (total - count) + z2 / 4.0).sqrt();
+    // The ends are exact where rounding would leave a trace of the wrong sign.
+    let low = if successes == 0 { 0.0 } else { (centre - half).clamp(0.0, share) };
+    let high = if successes == n { 1.0 } else { (centre + half).clamp(share, 1.0) };
+    Estimate { value: share, interval: Some(Interval { low, high }), n }
+}
+
+/// A count as f64.
+#[expect(clippy::cast_precision_loss, reason = "counts of samples and labels stay far below 2^53")]
+pub(crate) const fn number(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(found: f64, wanted: f64) {
+        assert!((found - wanted).abs() < 1e-12, "found {found}, wanted {wanted}");
+    }
+
+    /// `scipy.stats.binomtest(k, n).proportion_ci(0.95, "wilson")`, scipy 1.17.1.
+    #[test]
+    fn wilson_agrees_with_scipy() {
+        for (k, n, low, high) in [
+            (0, 10, 0.0, 0.27753279986288926),
+            (1, 10, 0.017876213095072896, 0.4041500267952385),
+            (5, 10, 0.236593090512564, 0.7634069094874361),
+            (10, 10, 0.7224672001371109, 1.0),
+            (111, 167, 0.5900781601251109, 0.7318577468828303),
+            (83, 167, 0.422098763255677, 0.5720478566169058),
+            (1, 100000, 1.765247730378316e-06, 5.664709659040965e-05),
+            (99999, 100000, 0.9999433529034095, 0.9999982347522695),
+            (2, 3, 0.20765960080204782, 0.9385080552796038),
+        ] {
+            let interval = wilson(k, n).interval.unwrap();
+            close(interval.low, low);
+            close(interval.high, high);
+            close(wilson(k, n).value, number(k) / number(n));
+        }
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_unknown() {
+        let nothing = wilson(0, 0);
+        assert_eq!(nothing.n, 0);
+        assert_eq!(nothing.interval, Some(Interval { low: 0.0, high: 1.0 }));
+    }
+
+    #[test]
+    fn the_interval_holds_the_share_and_its_ends_are_exact() {
+        for n in 1..60 {
+            for k in 0..=n {
+                let share = wilson(k, n);
+                assert!(share.interval.unwrap().contains(share.value), "{k} of {n}");
+            }
+            assert_eq!(wilson(0, n).interval.unwrap().low, 0.0);
+            assert_eq!(wilson(n, n).interval.unwrap().high, 1.0);
+        }
+        assert_eq!(wilson(9, 4), wilson(4, 4));
+    }
+}

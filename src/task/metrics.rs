@@ -1,0 +1,238 @@
+//! The named numbers of one cell.
+
+use super::counts::{Counts, Tally, macro_f1, tally, weighted_f1};
+use super::{Metric, NEAR_TIE, Prediction};
+use crate::stats::{Estimate, RESAMPLES, bootstrap_all, number, wilson};
+
+/// What a metric is and how its interval is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricInfo {
+    pub name: &'static str,
+    pub scope: Scope,
+    pub uncertainty: Uncertainty,
+    /// One sentence; says when the metric is undefined.
+    pub about: &'static str,
+}
+
+/// What one value of a metric is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All samples of the slice.
+    Slice,
+    /// One label; there is a value for each.
+    Label,
+}
+
+/// Where a metric's 95 % interval comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uncertainty {
+    /// A share of samples: Wilson's score interval.
+    Wilson,
+    /// Percentile bootstrap over samples.
+    Bootstrap,
+    /// Exact for the vectors at hand, or a plain count: no interval.
+    None,
+}
+
+/// Every metric that [`super::label_similarity`] produces, in its order.
+pub const METRICS: &[MetricInfo] = &[
+    slice("accuracy", Uncertainty::Wilson, "Share of samples whose best label is the gold label."),
+    slice(
+        "top2",
+        Uncertainty::Wilson,
+        "Share of samples whose gold label is among the two best; only with more than 2 labels.",
+    ),
+    slice(
+        "top3",
+        Uncertainty::Wilson,
+        "Share of samples whose gold label is among the three best; only with more than 3 labels.",
+    ),
+    slice("macro_f1", Uncertainty::Bootstrap, "Mean F1 over the labels that occur as gold or as prediction."),
+    slice("weighted_f1", Uncertainty::Bootstrap, "Mean F1 weighted by the number of samples of each label."),
+    slice("mean_margin", Uncertainty::Bootstrap, "Mean of best minus second-best score; undefined with one label."),
+    slice(
+        "mean_gold_margin",
+        Uncertainty::Bootstrap,
+        "Mean of gold score minus the best other score; undefined with one label.",
+    ),
+    slice(
+        "near_ties",
+        Uncertainty::Wilson,
+        "Share of samples whose margin is at most 1 % of the mean range (highest minus lowest) of a sample's scores; undefined with one label.",
+    ),
+    slice(
+        "exact_ties",
+        Uncertainty::Wilson,
+        "Share of samples whose two best scores are equal within 1e-6; undefined with one label.",
+    ),
+    slice("hub_share", Uncertainty::Wilson, "Largest share of predictions that one label attracts."),
+    slice(
+        "anisotropy",
+        Uncertainty::None,
+        "Mean cosine over distinct pairs of text vectors as embedded, before calibration; undefined with fewer than two non-zero vectors.",
+    ),
+    slice(
+        "label_anisotropy",
+        Uncertainty::None,
+        "Mean cosine over distinct pairs of label vectors, before calibration; undefined with fewer than two non-zero vectors.",
+    ),
+    slice(
+        "zero_vectors",
+        Uncertainty::Wilson,
+        "Share of text and label vectors without direction: all zeros, or equal to the mean that calibration subtracts. They score 0.",
+    ),
+    label(
+        "precision",
+        Uncertainty::Wilson,
+        "Share of the predictions of this label that are right; undefined without a prediction.",
+    ),
+    label(
+        "recall",
+        Uncertainty::Wilson,
+        "Share of the samples of this label that are predicted as it; undefined without a sample.",
+    ),
+    label(
+        "f1",
+        Uncertainty::None,
+        "Harmonic mean of precision and recall, 0 where one of them is undefined; undefined where both are.",
+    ),
+    label("support", Uncertainty::None, "Number of samples of this label."),
+    label("attracted", Uncertainty::Wilson, "Share of all predictions that this label attracts."),
+];
+
+const fn slice(name: &'static str, uncertainty: Uncertainty, about: &'static str) -> MetricInfo {
+    MetricInfo { name, scope: Scope::Slice, uncertainty, about }
+}
+
+const fn label(name: &'static str, uncertainty: Uncertainty, about: &'static str) -> MetricInfo {
+    MetricInfo { name, scope: Scope::Label, uncertainty, about }
+}
+
+/// What the metrics of a cell are computed from.
+pub(super) struct Inputs<'a> {
+    pub scores: &'a [f64],
+    /// At least one.
+    pub predictions: &'a [Prediction],
+    pub counts: &'a Counts,
+    pub anisotropy: Option<f64>,
+    pub label_anisotropy: Option<f64>,
+    /// Text and label vectors without direction.
+    pub zero_vectors: usize,
+    pub seed: u64,
+}
+
+const ONE_LABEL: &str = "there is only one label";
+const ONE_VECTOR: &str = "fewer than two vectors have a direction";
+
+impl Inputs<'_> {
+    /// All metrics, in the order of [`METRICS`].
+    pub(super) fn metrics(&self) -> Vec<Metric> {
+        let mut metrics = self.ranks();
+        metrics.extend(self.resampled());
+        metrics.extend(self.diagnosis());
+        for (label, tally) in self.counts.tallies.iter().enumerate() {
+            metrics.extend(self.of_label(label, tally));
+        }
+        metrics
+    }
+
+    fn labels(&self) -> usize {
+        self.counts.tallies.len()
+    }
+
+    fn share(&self, holds: impl Fn(&Prediction) -> bool) -> Estimate {
+        wilson(self.predictions.iter().filter(|prediction| holds(prediction)).count(), self.predictions.len())
+    }
+
+    fn ranks(&self) -> Vec<Metric> {
+        let within = |rank: usize| self.share(|prediction| prediction.gold_rank <= rank);
+        let mut metrics = vec![known("accuracy", within(1))];
+        for (name, rank) in [("top2", 2), ("top3", 3)] {
+            if self.labels() > rank {
+                metrics.push(known(name, within(rank)));
+            }
+        }
+        metrics
+    }
+
+    fn resampled(&self) -> [Metric; 4] {
+        let all: Vec<u32> = (0..).take(self.predictions.len()).collect();
+        let [macro_value, weighted, margin, gold_margin] = self.statistics(&all);
+        let values = [macro_value, weighted, margin, gold_margin].map(|value| value.unwrap_or(0.0));
+        let estimates = bootstrap_all(all.len(), self.seed, RESAMPLES, |indices| self.statistics(indices), values);
+        let [macro_f1, weighted_f1, mean_margin, mean_gold_margin] = estimates;
+        [
+            known("macro_f1", macro_f1),
+            known("weighted_f1", weighted_f1),
+            optional("mean_margin", margin.map(|_| mean_margin), ONE_LABEL),
+            optional("mean_gold_margin", gold_margin.map(|_| mean_gold_margin), ONE_LABEL),
+        ]
+    }
+
+    /// Macro F1, weighted F1, mean margin and mean gold margin of the samples with these indices.
+    fn statistics(&self, indices: &[u32]) -> [Option<f64>; 4] {
+        let chosen = || indices.iter().map(|&i| &self.predictions[i as usize]);
+        let tallies = tally(chosen(), self.labels());
+        let mean = |sum: Option<f64>| sum.map(|sum| sum / number(indices.len()));
+        [
+            macro_f1(&tallies),
+            weighted_f1(&tallies),
+            mean(chosen().map(|prediction| prediction.margin).sum()),
+            mean(chosen().map(|prediction| prediction.gold_margin).sum()),
+        ]
+    }
+
+    fn diagnosis(&self) -> [Metric; 6] {
+        let several = self.labels() > 1;
+        let near = NEAR_TIE * self.mean_range();
+        let near_ties = self.share(|prediction| prediction.margin.is_some_and(|margin| margin <= near));
+        let exact_ties = self.share(|prediction| prediction.tied);
+        let samples = self.predictions.len();
+        let hub = self.counts.tallies.iter().map(|tally| tally.predicted).max().unwrap_or(0);
+        let vectors = samples + self.labels();
+        let anisotropy = self.anisotropy.map(|value| Estimate::exact(value, samples));
+        let label_anisotropy = self.label_anisotropy.map(|value| Estimate::exact(value, self.labels()));
+        [
+            optional("near_ties", several.then_some(near_ties), ONE_LABEL),
+            optional("exact_ties", several.then_some(exact_ties), ONE_LABEL),
+            known("hub_share", wilson(hub, samples)),
+            optional("anisotropy", anisotropy, ONE_VECTOR),
+            optional("label_anisotropy", label_anisotropy, ONE_VECTOR),
+            known("zero_vectors", wilson(self.zero_vectors, vectors)),
+        ]
+    }
+
+    /// Mean over samples of the highest minus the lowest score.
+    fn mean_range(&self) -> f64 {
+        let range = |scores: &[f64]| {
+            let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
+            high - low
+        };
+        self.scores.chunks_exact(self.labels()).map(range).sum::<f64>() / number(self.predictions.len())
+    }
+
+    fn of_label(&self, label: usize, tally: &Tally) -> [Metric; 5] {
+        let samples = self.predictions.len();
+        let precision = (tally.predicted > 0).then(|| wilson(tally.right, tally.predicted));
+        let recall = (tally.support > 0).then(|| wilson(tally.right, tally.support));
+        let f1 = tally.f1().map(|value| Estimate::exact(value, tally.involved()));
+        [
+            optional("precision", precision, "nothing was predicted as this label"),
+            optional("recall", recall, "no sample has this label"),
+            optional("f1", f1, "no sample has this label and nothing was predicted as it"),
+            known("support", Estimate::exact(number(tally.support), samples)),
+            known("attracted", wilson(tally.predicted, samples)),
+        ]
+        .map(|metric| Metric { label: Some(label), ..metric })
+    }
+}
+
+fn known(name: &'static str, estimate: Estimate) -> Metric {
+    Metric { name, label: None, estimate: Some(estimate), reason: None }
+}
+
+fn optional(name: &'static str, estimate: Option<Estimate>, why_not: &str) -> Metric {
+    let reason = estimate.is_none().then(|| why_not.to_owned());
+    Metric { name, label: None, estimate, reason }
+}

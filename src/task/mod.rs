@@ -1,0 +1,183 @@
+//! What is computed from embeddings: label similarity, its calibration and its metrics.
+
+mod calibrate;
+mod counts;
+mod metrics;
+mod scores;
+
+use crate::embeddings::Embeddings;
+use crate::spec::Calibration;
+use crate::stats::Estimate;
+
+pub use metrics::{METRICS, MetricInfo, Scope, Uncertainty};
+
+/// Two scores this close count as tied: the resolution of the f32 vectors behind them.
+pub const TIE: f64 = 1e-6;
+
+/// A margin of at most this share of the cell's mean score range is a near tie.
+pub const NEAR_TIE: f64 = 0.01;
+
+/// What label similarity works on.
+pub struct LabelSimilarity<'a> {
+    /// One row per sample. Shape: `[n, dim]`.
+    pub texts: &'a Embeddings,
+    /// The right label of each sample, as an index into the labels.
+    pub gold: &'a [usize],
+    /// One row per phrasing. Shape: `[phrasings, dim]`.
+    pub phrasings: &'a Embeddings,
+    /// The label each phrasing words, as an index into the labels; every label has at least one.
+    pub owner: &'a [usize],
+    /// Number of labels.
+    pub labels: usize,
+    pub calibration: Calibration,
+    /// Seed of the bootstrap.
+    pub seed: u64,
+}
+
+/// Per-sample scores and the metrics over them.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    pub labels: usize,
+    /// Row-major `[n, labels]`; every score is finite.
+    pub scores: Vec<f64>,
+    /// One per sample.
+    pub predictions: Vec<Prediction>,
+    /// Row-major `[gold, predicted]` counts.
+    pub confusion: Vec<u64>,
+    pub metrics: Vec<Metric>,
+}
+
+/// What one sample's scores say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    pub gold: usize,
+    /// Highest score; among exact ties, the label that comes first in the slice.
+    pub predicted: usize,
+    /// Rank of the gold label, 1 for the predicted one; equal scores rank in the slice's label order.
+    pub gold_rank: usize,
+    /// Best minus second-best score, 0 for a tie; None with a single label.
+    pub margin: Option<f64>,
+    /// Gold score minus the best other score, negative or 0 when wrong; None with a single label.
+    pub gold_margin: Option<f64>,
+    /// Whether the two best scores are equal within 1e-6.
+    pub tied: bool,
+}
+
+/// One named number of a cell, over all samples or for one label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// `accuracy`, `macro_f1`, `top2`, `precision`, ...: the list is [`METRICS`].
+    pub name: &'static str,
+    /// Index of the label it is about, if it is about one.
+    pub label: Option<usize>,
+    /// None where the metric is undefined, with `reason` saying why.
+    pub estimate: Option<Estimate>,
+    pub reason: Option<String>,
+}
+
+/// Why embeddings could not be scored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TaskError {
+    #[error("there are no samples to score: the slice is empty; widen its labels, length bounds or limits")]
+    NoSamples,
+    #[error("there are no labels to score against: name at least one label in the slice")]
+    NoLabels,
+    #[error("{texts} text vectors came with {gold} gold labels; there must be one of each per sample")]
+    GoldCount { texts: usize, gold: usize },
+    #[error("{phrasings} phrasing vectors came with {owner} label indices; there must be one of each per phrasing")]
+    OwnerCount { phrasings: usize, owner: usize },
+    #[error(
+        "text vectors have {texts} dimensions and phrasing vectors {phrasings}; embed both with the same model and readout"
+    )]
+    Dimensions { texts: usize, phrasings: usize },
+    #[error("{of} {row} belongs to label {label}, but there are only {labels} labels (counted from 0)")]
+    LabelRange { of: Vectors, row: usize, label: usize, labels: usize },
+    #[error("label {label} (counted from 0) has no phrasing; give it at least one, or leave it out of the slice")]
+    NoPhrasing { label: usize },
+    #[error(
+        "the vector of {of} {row} (counted from 0) holds a value that is not a finite number; the model overflowed on it: try dtype f32 or bf16, or an earlier layer"
+    )]
+    NotFinite { of: Vectors, row: usize },
+}
+
+/// Which of the two matrices of a task an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vectors {
+    Texts,
+    Phrasings,
+}
+
+impl std::fmt::Display for Vectors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Texts => "text",
+            Self::Phrasings => "phrasing",
+        })
+    }
+}
+
+/// Scores every text against every label by cosine and predicts the label with the highest score.
+///
+/// All arithmetic is f64. A label's vector is the mean of its phrasings' unit vectors, scaled to unit length again. With
+/// [`Calibration::Center`], each side is centred on its own mean before the cosine: unit text vectors on the mean of the
+/// unit text vectors of the slice, label vectors on the mean label vector. Scaling comes first so that no long vector
+/// rules a mean. A vector without direction (all zeros, or equal to the mean) scores 0 everywhere, is left out of the mean,
+/// and is counted in the metric `zero_vectors`.
+///
+/// Scores are cosines. Range: -1..1. Determinism: the number of threads changes no bit.
+///
+/// # Errors
+/// Inputs whose shapes disagree, that are empty, or that hold a non-finite value: see [`TaskError`].
+pub fn label_similarity(task: &LabelSimilarity<'_>) -> Result<Evaluation, TaskError> {
+    check(task)?;
+    let texts = calibrate::Texts::new(task.texts, task.calibration);
+    let labels = calibrate::Labels::new(task.phrasings, task.owner, task.labels, task.calibration);
+    let (scores, lost) = scores::score(task.texts, &texts, &labels);
+    let predictions = scores::predict(&scores, task.labels, task.gold);
+    let counts = counts::Counts::of(&predictions, task.labels);
+    let metrics = metrics::Inputs {
+        scores: &scores,
+        predictions: &predictions,
+        counts: &counts,
+        anisotropy: texts.anisotropy,
+        label_anisotropy: labels.anisotropy,
+        zero_vectors: lost + labels.without_direction(),
+        seed: task.seed,
+    }
+    .metrics();
+    Ok(Evaluation { labels: task.labels, scores, confusion: counts.confusion, predictions, metrics })
+}
+
+fn check(task: &LabelSimilarity<'_>) -> Result<(), TaskError> {
+    let LabelSimilarity { texts, gold, phrasings, owner, labels, .. } = *task;
+    if texts.is_empty() {
+        return Err(TaskError::NoSamples);
+    }
+    if labels == 0 {
+        return Err(TaskError::NoLabels);
+    }
+    if gold.len() != texts.len() {
+        return Err(TaskError::GoldCount { texts: texts.len(), gold: gold.len() });
+    }
+    if owner.len() != phrasings.len() {
+        return Err(TaskError::OwnerCount { phrasings: phrasings.len(), owner: owner.len() });
+    }
+    if texts.dim() != phrasings.dim() {
+        return Err(TaskError::Dimensions { texts: texts.dim(), phrasings: phrasings.dim() });
+    }
+    for (of, indices, vectors) in [(Vectors::Texts, gold, texts), (Vectors::Phrasings, owner, phrasings)] {
+        if let Some(row) = indices.iter().position(|&label| label >= labels) {
+            return Err(TaskError::LabelRange { of, row, label: indices[row], labels });
+        }
+        if let Some(row) = calibrate::first_not_finite(vectors) {
+            return Err(TaskError::NotFinite { of, row });
+        }
+    }
+    match (0..labels).find(|label| !owner.contains(label)) {
+        Some(label) => Err(TaskError::NoPhrasing { label }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! Label similarity end to end: against scikit-learn, and on inputs at the edge of meaning.
+
+use super::*;
+
+/// Integers that stand for vectors; the reference script fills its matrices with the same formula.
+fn matrix(rows: usize, shift: usize) -> Embeddings {
+    let value = |i: usize, j: usize| i16::try_from((i * 7 + j * 13 + i * j * 3 + shift) % 31).unwrap() - 6;
+    Embeddings::from_values(5, (0..rows).flat_map(|i| (0..5).map(move |j| f32::from(value(i, j)))).collect())
+}
+
+fn evaluate(
+    texts: &Embeddings,
+    gold: &[usize],
+    phrasings: &Embeddings,
+    owner: &[usize],
+    calibration: Calibration,
+) -> Evaluation {
+    let labels = owner.iter().max().unwrap() + 1;
+    label_similarity(&LabelSimilarity { texts, gold, phrasings, owner, labels, calibration, seed: 42 }).unwrap()
+}
+
+fn example(calibration: Calibration) -> Evaluation {
+    let gold: Vec<usize> = (0..24).map(|i| (i * i + i / 4) % 4).collect();
+    evaluate(&matrix(24, 0), &gold, &matrix(6, 4), &[0, 0, 1, 2, 3, 3], calibration)
+}
+
+fn metric<'a>(evaluation: &'a Evaluation, name: &str, label: Option<usize>) -> &'a Metric {
+    evaluation.metrics.iter().find(|metric| metric.name == name && metric.label == label).unwrap()
+}
+
+fn value(evaluation: &Evaluation, name: &str) -> f64 {
+    metric(evaluation, name, None).estimate.unwrap().value
+}
+
+fn undefined(evaluation: &Evaluation, name: &str, label: Option<usize>) -> bool {
+    let metric = metric(evaluation, name, label);
+    metric.estimate.is_none() && metric.reason.is_some()
+}
+
+fn all_close(found: &[f64], wanted: &[f64]) {
+    assert_eq!(found.len(), wanted.len());
+    for (found, wanted) in found.iter().zip(wanted) {
+        assert!((found - wanted).abs() < 1e-12, "found {found}, wanted {wanted}");
+    }
+}
+
+const NAMES: [&str; 11] = [
+    "accuracy",
+    "top2",
+    "top3",
+    "macro_f1",
+    "weighted_f1",
+    "mean_margin",
+    "mean_gold_margin",
+    "near_ties",
+    "hub_share",
+    "anisotropy",
+    "label_anisotropy",
+];
+
+fn headline(evaluation: &Evaluation) -> Vec<f64> {
+    NAMES.iter().map(|name| value(evaluation, name)).collect()
+}
+
+/// `cosine_similarity(normalize(T), normalize(means of normalize(P)))` and the metrics of scikit-learn 1.9.1.
+#[test]
+fn cosine_agrees_with_scikit_learn() {
+    let found = example(Calibration::None);
+    all_close(
+        &found.scores[..4],
+        &[0.800_025_470_757_380_8, 0.384_156_835_756_599_04, 0.252_007_531_047_455_1, 0.661_346_648_729_520_9],
+    );
+    let predicted: Vec<usize> = found.predictions.iter().map(|prediction| prediction.predicted).collect();
+    assert_eq!(predicted, [0, 3, 0, 2, 1, 0, 0, 0, 2, 3, 3, 0, 1, 2, 0, 2, 0, 1, 3, 0, 2, 1, 2, 0]);
+    all_close(
+        &headline(&found),
+        &[
+            0.291_666_666_666_666_7,
+            0.625,
+            0.75,
+            0.281_25,
+            0.288_194_444_444_444_4,
+            0.132_800_548_887_931_14,
+            -0.166_246_604_775_382_47,
+            0.041_666_666_666_666_664,
+            0.416_666_666_666_666_7,
+            0.516_597_973_631_488_7,
+            0.591_976_633_264_006,
+        ],
+    );
+    assert_eq!(found.confusion, [3, 0, 2, 1, 2, 2, 3, 1, 3, 1, 1, 1, 2, 1, 0, 1]);
+}
+
+/// The same after subtracting `normalize(T).mean(0)` and the mean label vector; `precision_recall_fscore_support` by label.
+#[test]
+fn centring_agrees_with_scikit_learn() {
+    let found = example(Calibration::Center);
+    all_close(
+        &found.scores[..4],
+        &[0.671_555_745_275_110_6, 0.036_214_010_658_657_61, -0.834_004_616_016_370_2, 0.331_639_862_288_868_3],
+    );
+    all_close(
+        &headline(&found),
+        &[
+            0.291_666_666_666_666_7,
+            0.541_666_666_666_666_6,
+            0.75,
+            0.284_493_284_493_284_5,
+            0.292_429_792_429_792_45,
+            0.385_015_587_291_256_4,
+            -0.403_880_537_763_475_1,
+            0.041_666_666_666_666_664,
+            0.333_333_333_333_333_3,
+            0.516_597_973_631_488_7,
+            0.591_976_633_264_006,
+        ],
+    );
+    assert_eq!(found.confusion, [1, 1, 3, 1, 0, 3, 3, 2, 1, 1, 1, 3, 1, 1, 0, 2]);
+    let by_label =
+        |name| -> Vec<f64> { (0..4).map(|label| metric(&found, name, Some(label)).estimate.unwrap().value).collect() };
+    all_close(&by_label("precision"), &[1.0 / 3.0, 0.5, 1.0 / 7.0, 0.25]);
+    all_close(&by_label("recall"), &[1.0 / 6.0, 0.375, 1.0 / 6.0, 0.5]);
+    all_close(&by_label("f1"), &[2.0 / 9.0, 3.0 / 7.0, 2.0 / 13.0, 1.0 / 3.0]);
+    all_close(&by_label("support"), &[6.0, 8.0, 6.0, 4.0]);
+    all_close(&by_label("attracted"), &[3.0 / 24.0, 6.0 / 24.0, 7.0 / 24.0, 8.0 / 24.0]);
+}
+
+#[test]
+fn metrics_are_those_of_the_list_in_its_order() {
+    let found = example(Calibration::None);
+    let of_slice = METRICS.iter().filter(|info| info.scope == Scope::Slice).map(|info| (info.name, None));
+    let of_labels = (0..4)
+        .flat_map(|label| METRICS.iter().filter(|info| info.scope == Scope::Label).map(move |info| (info.name, Some(label))));
+    let wanted: Vec<_> = of_slice.chain(of_labels).collect();
+    let names: Vec<_> = found.metrics.iter().map(|metric| (metric.name, metric.label)).collect();
+    assert_eq!(names, wanted);
+    for metric in &found.metrics {
+        let info = METRICS.iter().find(|info| info.name == metric.name).unwrap();
+        let estimate = metric.estimate.unwrap();
+        assert_eq!(estimate.interval.is_some(), info.uncertainty != Uncertainty::None, "{}", metric.name);
+        assert!(estimate.interval.is_none_or(|interval| interval.contains(estimate.value)), "{}", metric.name);
+    }
+}
+
+#[test]
+fn threads_and_scale_change_nothing() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for calibration in [Calibration::None, Calibration::Center] {
+        let (one, many) = (pool.install(|| example(calibration)), example(calibration));
+        assert_eq!(one.scores, many.scores);
+        assert_eq!(one.metrics, many.metrics);
+    }
+    let texts = matrix(24, 0);
+    // A power of two for each row: unit vectors are the same to the last bit.
+    let scaled =
+        (0..24_i16).flat_map(|i| texts.row(i.unsigned_abs().into()).iter().map(move |x| x * 2_f32.powi((i % 5 * 4).into())));
+    let scaled = Embeddings::from_values(5, scaled.collect());
+    let (gold, owner) = ([0; 24], [0, 0, 1, 2, 3, 3]);
+    let plain = evaluate(&texts, &gold, &matrix(6, 4), &owner, Calibration::Center);
+    assert_eq!(plain.scores, evaluate(&scaled, &gold, &matrix(6, 4), &owner, Calibration::Center).scores);
+}
+
+#[test]
+fn blocks_and_single_rows_score_alike() {
+    let (texts, phrasings, owner) = (matrix(400, 0), matrix(6, 4), [0, 0, 1, 2, 3, 3]);
+    let all = evaluate(&texts, &[0; 400], &phrasings, &owner, Calibration::None);
+    for i in [0, 15, 16, 255, 256, 399] {
+        let one = evaluate(&texts.select(&[i]), &[0], &phrasings, &owner, Calibration::None);
+        assert_eq!(one.scores, all.scores[i * 4..(i + 1) * 4], "row {i}");
+    }
+}
+
+#[test]
+fn one_label_is_always_right_and_has_no_margins() {
+    let found = evaluate(&matrix(3, 0), &[0; 3], &matrix(1, 4), &[0], Calibration::None);
+    assert_eq!((value(&found, "accuracy"), value(&found, "macro_f1"), value(&found, "hub_share")), (1.0, 1.0, 1.0));
+    for name in ["mean_margin", "mean_gold_margin", "near_ties", "exact_ties", "label_anisotropy"] {
+        assert!(undefined(&found, name, None), "{name}");
+    }
+    assert!(!found.metrics.iter().any(|metric| metric.name.starts_with("top")));
+}
+
+#[test]
+fn equal_labels_tie_everywhere_and_the_first_wins() {
+    let phrasings = matrix(1, 4).select(&[0, 0, 0]);
+    let found = evaluate(&matrix(8, 0), &[0, 1, 2, 0, 1, 2, 0, 1], &phrasings, &[0, 1, 2], Calibration::None);
+    assert_eq!((value(&found, "exact_ties"), value(&found, "near_ties"), value(&found, "hub_share")), (1.0, 1.0, 1.0));
+    assert_eq!(value(&found, "accuracy"), 0.375);
+    assert_eq!(value(&found, "mean_margin"), 0.0);
+    assert!(undefined(&found, "precision", Some(1)) && !undefined(&found, "f1", Some(1)));
+}
+
+#[test]
+fn constant_vectors_lose_their_direction_when_centred() {
+    let found = evaluate(&matrix(1, 0).select(&[0; 5]), &[0, 1, 0, 1, 0], &matrix(2, 4), &[0, 1], Calibration::Center);
+    assert!(found.scores.iter().all(|&score| score == 0.0));
+    // Five texts of seven vectors; the two labels differ.
+    assert!((value(&found, "zero_vectors") - 5.0 / 7.0).abs() < 1e-15);
+    assert!((value(&found, "anisotropy") - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_label_without_samples_or_predictions_is_undefined_not_zero() {
+    let texts = Embeddings::from_values(2, vec![1.0, 0.0, 1.0, 0.1]);
+    let phrasings = Embeddings::from_values(2, vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0]);
+    let found = evaluate(&texts, &[0, 0], &phrasings, &[0, 1, 2], Calibration::None);
+    for name in ["precision", "recall", "f1"] {
+        assert!(undefined(&found, name, Some(1)), "{name}");
+    }
+    assert_eq!(metric(&found, "support", Some(1)).estimate.unwrap().value, 0.0);
+    assert_eq!(value(&found, "macro_f1"), 1.0);
+}
+
+#[test]
+fn zero_vectors_score_zero_and_are_counted() {
+    let texts = Embeddings::from_values(2, vec![0.0, 0.0, 1.0, 0.0, 0.0, -1.0]);
+    let phrasings = Embeddings::from_values(2, vec![0.0, 1.0, 0.0, 0.0]);
+    for calibration in [Calibration::None, Calibration::Center] {
+        let found = evaluate(&texts, &[0, 1, 1], &phrasings, &[0, 1], calibration);
+        assert_eq!(found.scores[..2], [0.0, 0.0]);
+        assert!(found.scores.iter().skip(1).step_by(2).all(|&score| score == 0.0));
+    }
+    let found = evaluate(&texts, &[0, 1, 1], &phrasings, &[0, 1], Calibration::None);
+    assert_eq!(found.scores, [0.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
+    assert_eq!(value(&found, "zero_vectors"), 0.4);
+}
+
+#[test]
+fn one_sample_has_shares_but_no_bootstrap_intervals() {
+    let found = evaluate(&matrix(1, 0), &[0], &matrix(2, 4), &[0, 1], Calibration::None);
+    assert!(metric(&found, "accuracy", None).estimate.unwrap().interval.is_some());
+    assert_eq!(metric(&found, "macro_f1", None).estimate.unwrap().interval, None);
+    assert!(undefined(&found, "anisotropy", None));
+}
+
+#[test]
+fn inputs_that_make_no_sense_are_errors_that_name_the_row() {
+    let (texts, phrasings) = (matrix(3, 0), matrix(2, 4));
+    let sound = || LabelSimilarity {
+        texts: &texts,
+        gold: &[0, 1, 1],
+        phrasings: &phrasings,
+        owner: &[0, 1],
+        labels: 2,
+        calibration: Calibration::None,
+        seed: 1,
+    };
+    let refused = |task: LabelSimilarity<'_>| label_similarity(&task).map(|_| ()).unwrap_err();
+    assert!(label_similarity(&sound()).is_ok());
+    let (none, narrow) = (Embeddings::new(5), Embeddings::from_values(1, vec![1.0, 2.0]));
+    assert_eq!(refused(LabelSimilarity { texts: &none, gold: &[], ..sound() }), TaskError::NoSamples);
+    assert_eq!(refused(LabelSimilarity { labels: 0, ..sound() }), TaskError::NoLabels);
+    assert_eq!(refused(LabelSimilarity { gold: &[0], ..sound() }), TaskError::GoldCount { texts: 3, gold: 1 });
+    assert_eq!(refused(LabelSimilarity { owner: &[0], ..sound() }), TaskError::OwnerCount { phrasings: 2, owner: 1 });
+    assert_eq!(refused(LabelSimilarity { phrasings: &narrow, ..sound() }), TaskError::Dimensions { texts: 5, phrasings: 1 });
+    let range = TaskError::LabelRange { of: Vectors::Texts, row: 1, label: 2, labels: 2 };
+    assert_eq!(refused(LabelSimilarity { gold: &[0, 2, 1], ..sound() }), range);
+    assert_eq!(refused(LabelSimilarity { owner: &[0, 0], ..sound() }), TaskError::NoPhrasing { label: 1 });
+    for bad in [f32::NAN, f32::INFINITY] {
+        let broken = Embeddings::from_values(5, [[0.0; 5], [0.0, 0.0, 0.0, 0.0, bad], [1.0; 5]].concat());
+        assert_eq!(refused(LabelSimilarity { texts: &broken, ..sound() }), TaskError::NotFinite { of: Vectors::Texts, row: 1 });
+    }
+}

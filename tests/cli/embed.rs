@@ -1,0 +1,62 @@
+//! `bench embed`: the winner of a run, or a recipe by flags, applied to a file.
+
+use polars::prelude::*;
+
+use crate::lab::{Lab, fixtures};
+
+fn table(lab: &Lab, name: &str) -> DataFrame {
+    ParquetReader::new(std::fs::File::open(lab.path(name)).unwrap()).finish().unwrap()
+}
+
+fn first_vector(frame: &DataFrame) -> Vec<f32> {
+    let row = frame.column("embedding").unwrap().array().unwrap().get_as_series(0).unwrap();
+    row.f32().unwrap().into_no_null_iter().collect()
+}
+
+#[test]
+fn the_winner_embeds_plain_lines() {
+    let lab = Lab::new(12);
+    lab.expect(0, &["run", "toy.toml"]);
+    lab.write("in.txt", "rain in the north\nguitar lessons\n");
+    let said = lab.expect(0, &["embed", "results/toy", "--cell", "best", "--input", "in.txt", "-o", "out/vectors.parquet"]);
+    assert!(said.out.starts_with("out/vectors.parquet: 2 texts"), "{}", said.out);
+    let frame = table(&lab, "out/vectors.parquet");
+    let names: Vec<&str> = frame.get_column_names().into_iter().map(PlSmallStr::as_str).collect();
+    assert_eq!(names, ["index", "text", "rendered", "token_ids", "cut", "embedding"]);
+    let length: f32 = first_vector(&frame).iter().map(|value| value * value).sum();
+    assert!((length - 1.0).abs() < 1e-5, "a readout that normalises gives unit vectors, not {length}");
+}
+
+#[test]
+fn a_recipe_by_flags_reads_every_kind_of_input_alike() {
+    let lab = Lab::new(3);
+    let model = format!("path:{}/llama", fixtures().display());
+    lab.write("in.txt", "rain\nguitar\n");
+    lab.write("in.jsonl", "{\"text\": \"rain\"}\n{\"text\": \"guitar\"}\n");
+    let mut frame = df!("text" => ["rain", "guitar"]).unwrap();
+    ParquetWriter::new(std::fs::File::create(lab.path("in.parquet")).unwrap()).finish(&mut frame).unwrap();
+    let mut seen = Vec::new();
+    for kind in ["txt", "jsonl", "parquet"] {
+        let input = format!("in.{kind}");
+        let recipe = ["--model", &model, "--template", "T {text}", "--layer", "-1", "--pool", "last", "--no-normalize"];
+        lab.expect(0, &[&["embed"], &recipe[..], &["--input", &input, "-o", "out.parquet"]].concat());
+        let out = table(&lab, "out.parquet");
+        assert_eq!(out.column("rendered").unwrap().str().unwrap().get(0), Some("T rain"));
+        seen.push(first_vector(&out));
+    }
+    assert!(seen[0] == seen[1] && seen[1] == seen[2]);
+    let length: f32 = seen[0].iter().map(|value| value * value).sum();
+    assert!((length - 1.0).abs() > 1e-3, "--no-normalize keeps the model's own length");
+}
+
+#[test]
+fn an_input_without_texts_says_what_it_lacks() {
+    let lab = Lab::new(3);
+    let model = format!("path:{}/llama", fixtures().display());
+    lab.write("in.jsonl", "{\"text\": \"rain\"}\n{\"body\": \"guitar\"}\n");
+    let said = lab.expect(2, &["embed", "--model", &model, "--input", "in.jsonl", "-o", "out.parquet"]);
+    insta::assert_snapshot!("embed_without_text", said.err);
+    assert!(!lab.path("out.parquet").exists());
+    let said = lab.expect(2, &["embed", "results/none", "--input", "in.jsonl", "-o", "out.parquet"]);
+    insta::assert_snapshot!("embed_without_results", said.err);
+}
