@@ -13,10 +13,10 @@ use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Observer, Stop};
 use crate::plan::{self, Block, ModelWork, Rows};
-use crate::prompt::Prompt;
-use crate::results::{RunRecord, Times};
+use crate::prompt::{Prompt, Template};
+use crate::results::{Choices, Provenance, RunRecord, Times};
 use crate::runner::Desk;
-use crate::spec::{Model, Readout, Spec};
+use crate::spec::{Device, Model, Readout, Source};
 
 /// Texts embedded and written at a time: bounds memory whatever the file's size.
 const CHUNK: usize = 4096;
@@ -33,7 +33,7 @@ impl Recipe {
     /// The recipe of a cell of a run: `best`, or the beginning of a cell's id.
     ///
     /// # Errors
-    /// A cell that is not there or not unique, and a recorded spec that cannot be read.
+    /// A cell that is not there or not unique, and a record that does not say how it was made.
     pub fn of_cell(record: &RunRecord, which: &str) -> Result<Self, Error> {
         let ranked = record.leaderboard();
         let mut matching = ranked.iter().filter(|cell| which == "best" || cell.id.starts_with(which));
@@ -45,15 +45,32 @@ impl Recipe {
         if which != "best" && matching.next().is_some() {
             return Err(ApplyError::Ambiguous { which: which.to_owned() }.into());
         }
-        let spec = Spec::parse(&record.provenance.spec, Path::new(&record.provenance.spec_path))?;
-        let choices = &cell.choices;
-        let model = spec.models.into_iter().find(|model| model.id == choices.model);
-        let prompt = spec.prompts.into_iter().find(|prompt| prompt.id == choices.prompt);
-        let readout = spec.readouts.into_iter().find(|readout| readout.id == choices.readout);
-        match (model, prompt, readout) {
-            (Some(model), Some(prompt), Some(readout)) => Ok(Self { model, prompt, readout }),
-            _ => Err(unknown().into()),
-        }
+        Self::recorded(&record.provenance, &cell.choices).ok_or_else(|| ApplyError::Unreadable { cell: cell.id.clone() }.into())
+    }
+
+    /// The recipe of these choices as a run recorded it; None if the record does not hold together.
+    fn recorded(provenance: &Provenance, choices: &Choices) -> Option<Self> {
+        let model = provenance.models.iter().find(|model| model.id == choices.model)?;
+        let prompt = provenance.prompts.iter().find(|prompt| prompt.id == choices.prompt)?;
+        let readout = provenance.readouts.iter().find(|readout| readout.id == choices.readout)?;
+        let views: Result<Vec<Template>, _> = prompt.views.iter().map(|view| Template::parse(view)).collect();
+        Some(Self {
+            model: Model {
+                id: model.id.clone(),
+                source: Source::parse(&model.source, model.fit.clone()).ok()?,
+                dtype: model.dtype.parse().ok()?,
+                device: Device::Auto,
+                max_tokens: Some(model.max_tokens).filter(|_| model.fit.is_none()),
+            },
+            prompt: Prompt::new(&prompt.id, views.ok()?, prompt.truncate.parse().ok()?, prompt.clean.parse().ok()?),
+            readout: Readout {
+                id: readout.id.clone(),
+                layer: readout.layer,
+                pool: readout.pool.parse().ok()?,
+                norm: readout.norm,
+                normalize: readout.normalize,
+            },
+        })
     }
 }
 
@@ -160,7 +177,7 @@ fn frame(first: usize, texts: &[String], views: &[Vec<Prepared>], vectors: &Embe
     let ids = |i: usize| Series::new("".into(), views.iter().flat_map(|view| view[i].ids.iter().copied()).collect::<Vec<u32>>());
     let cut = |i: usize| views.iter().map(|view| view[i].cut as u64).sum::<u64>();
     let embedding = Series::new("embedding".into(), vectors.values())
-        .reshape_array(&[ReshapeDimension::new(n as i64), ReshapeDimension::new(vectors.dim() as i64)])?;
+        .reshape_array(&[ReshapeDimension::Infer, ReshapeDimension::new_dimension(vectors.dim() as u64)])?;
     DataFrame::new(
         n,
         vec![
@@ -181,6 +198,8 @@ pub enum ApplyError {
     NoCell { which: String, known: String },
     #[error("several cells of the run begin with `{which}`; give more of the id")]
     Ambiguous { which: String },
+    #[error("run.json does not say how cell `{cell}` was made; run the spec again, or name the recipe with --model and --template")]
+    Unreadable { cell: String },
     #[error("text {index} (counted from 0) cannot be embedded with this recipe: {source}")]
     Text { index: usize, source: EmbedError },
     #[error("model `{model}` gave no vectors: {reason}")]

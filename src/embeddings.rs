@@ -81,6 +81,7 @@ impl Embeddings {
             mean.values.iter_mut().zip(&view.values).for_each(|(sum, value)| *sum += value);
         }
         if !rest.is_empty() {
+            #[expect(clippy::cast_precision_loss, reason = "a prompt has a handful of views")]
             let scale = 1.0 / views.len() as f32;
             mean.values.iter_mut().for_each(|value| *value *= scale);
         }
@@ -92,6 +93,7 @@ impl Embeddings {
         for row in self.values.chunks_exact_mut(self.dim) {
             let length = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
             if length > 0.0 {
+                #[expect(clippy::cast_possible_truncation, reason = "a coordinate of a unit vector fits an f32")]
                 row.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
             }
         }

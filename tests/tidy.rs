@@ -1,5 +1,7 @@
 //! Holds the shape of the code: the order of the modules, the size of files, and where printing and candle may live.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -116,7 +118,23 @@ fn sources() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     collect(Path::new("src"), &mut files);
     assert!(files.len() > 20, "src was not found");
+    let tests = test_modules(&files);
+    files.retain(|(path, _)| !tests.iter().any(|test| path.starts_with(test) || path.with_extension("") == *test));
     files
+}
+
+/// Modules that are only compiled for tests, as paths without `.rs`.
+fn test_modules(files: &[(PathBuf, String)]) -> Vec<PathBuf> {
+    let mut modules = Vec::new();
+    for (path, text) in files {
+        let folder = if path.ends_with("mod.rs") { path.parent().unwrap().to_owned() } else { path.with_extension("") };
+        for rest in text.split("#[cfg(test)]\n").skip(1) {
+            if let Some(name) = rest.lines().next().and_then(|line| line.strip_prefix("mod ")?.strip_suffix(';')) {
+                modules.push(folder.join(name));
+            }
+        }
+    }
+    modules
 }
 
 fn collect(folder: &Path, files: &mut Vec<(PathBuf, String)>) {

@@ -90,7 +90,8 @@ impl Writer {
     /// A folder that cannot be made or a file that cannot be written. What was not saved stays in the buffer.
     pub fn flush(&mut self) -> Result<(), CacheError> {
         // Somebody may have pruned the folder since.
-        if !self.buffers.is_empty() && !(self.ready && self.shelf.dir.is_dir()) {
+        let ready = self.ready && self.shelf.dir.is_dir();
+        if !ready && !self.buffers.is_empty() {
             self.prepare()?;
             self.ready = true;
         }

@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments) -> Answer {
     if bad == 0 {
         return Answer::Good;
     }
-    out::note(format!("{bad} of {} specs cannot be run as they are", arguments.specs.len()));
+    out::note(format!("\n{bad} of {} specs cannot be run as they are", arguments.specs.len()));
     Answer::No
 }
 

@@ -91,11 +91,14 @@ pub fn spec_problems(problems: &Problems) {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100);
-    let mut rendered = String::new();
-    if handler.render_report(&mut rendered, problems as &dyn Diagnostic).is_err() {
-        rendered = problems.to_string();
+    note(format!("{problems}"));
+    for problem in problems {
+        let mut rendered = String::new();
+        if handler.render_report(&mut rendered, problem as &dyn Diagnostic).is_err() {
+            rendered.clone_from(&problem.message);
+        }
+        note(format!("\n{}", rendered.trim_end()));
     }
-    note(rendered.trim_end());
 }
 
 #[cfg(test)]

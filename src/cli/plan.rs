@@ -82,6 +82,7 @@ fn time(model: &ModelSummary, entry: &Model) -> String {
         return "-".to_owned();
     }
     let Some(rate) = measured_rate(entry) else { return "unknown".to_owned() };
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let seconds = model.cost.flops as f64 / (EFFICIENCY * rate);
     format!("{:#}", HumanDuration(Duration::from_secs_f64(seconds.max(1.0))))
 }

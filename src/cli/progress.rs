@@ -66,7 +66,9 @@ fn finished(stage: &Stage, summary: &str) -> String {
     let elapsed = stage.since.elapsed();
     let rate = match stage.unit {
         Unit::Tokens if stage.done > 0 && elapsed.as_secs_f64() > 0.0 => {
-            format!(", {:.0} tokens/s", stage.done as f64 / elapsed.as_secs_f64())
+            #[expect(clippy::cast_precision_loss, reason = "shown without decimals")]
+            let done = stage.done as f64;
+            format!(", {:.0} tokens/s", done / elapsed.as_secs_f64())
         }
         _ => String::new(),
     };

@@ -1,72 +1,13 @@
 //! Reads a TOML document key by key and keeps the place of everything that is wrong with it.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::ops::Range;
-use std::path::Path;
 
-use miette::{LabeledSpan, NamedSource};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::hint;
-use crate::spec::suggest;
-
-/// Everything that is wrong with one manifest. As a `miette` diagnostic, each problem is shown in its place.
-#[derive(Clone, Debug)]
-pub struct ManifestProblems {
-    source: NamedSource<String>,
-    problems: Vec<ManifestProblem>,
-}
-
-/// One thing that is wrong, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ManifestProblem {
-    /// Bytes of the file.
-    pub(super) span: Range<usize>,
-    pub(super) message: String,
-}
-
-impl ManifestProblems {
-    pub(super) fn new(path: &Path, text: &str, mut problems: Vec<ManifestProblem>) -> Self {
-        problems.sort_by_key(|problem| problem.span.start);
-        Self { source: NamedSource::new(path.display().to_string(), text.to_owned()).with_language("TOML"), problems }
-    }
-
-    /// Line and column of a byte, both from 1; columns in characters.
-    fn position(&self, byte: usize) -> (usize, usize) {
-        let text = self.source.inner();
-        let before = text.get(..byte).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (line, column)
-    }
-}
-
-impl fmt::Display for ManifestProblems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.problems.iter().enumerate() {
-            if i > 0 {
-                writeln!(f)?;
-            }
-            let (line, column) = self.position(problem.span.start);
-            write!(f, "{}:{line}:{column}: {}", self.source.name(), problem.message)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ManifestProblems {}
-
-impl miette::Diagnostic for ManifestProblems {
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(&self.source)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(self.problems.iter().map(|p| LabeledSpan::new_with_span(Some(p.message.clone()), p.span.clone()))))
-    }
-}
+use crate::spec::{Problem, suggest};
 
 /// One table of a manifest: hands out its values by key, and at the end complains of keys nobody asked for.
 pub(super) struct Section<'a> {
@@ -75,7 +16,7 @@ pub(super) struct Section<'a> {
     /// What the table is, for messages: `the manifest`, "`[columns]`".
     name: String,
     asked: RefCell<Vec<&'static str>>,
-    problems: &'a RefCell<Vec<ManifestProblem>>,
+    problems: &'a RefCell<Vec<Problem>>,
 }
 
 impl<'a> Section<'a> {
@@ -83,7 +24,7 @@ impl<'a> Section<'a> {
         name: impl Into<String>,
         table: &'a DeTable<'a>,
         span: Range<usize>,
-        problems: &'a RefCell<Vec<ManifestProblem>>,
+        problems: &'a RefCell<Vec<Problem>>,
     ) -> Self {
         Self { table, span, name: name.into(), asked: RefCell::new(Vec::new()), problems }
     }
@@ -243,7 +184,7 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn note(&self, span: Range<usize>, message: String) {
-        self.problems.borrow_mut().push(ManifestProblem { span, message });
+        self.problems.borrow_mut().push(Problem::new(span, message));
     }
 
     /// Notes a problem where a value was wanted.

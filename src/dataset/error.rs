@@ -4,11 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::document::ManifestProblems;
 use crate::digest::Digest;
+use crate::spec::Problems;
 
 /// Why a dataset, a split or a slice could not be had.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     #[error("there is no dataset `{name}` in {}{}; there are: {}", folder.display(), hint(suggestion.as_deref()), list(known))]
     UnknownDataset { name: String, folder: PathBuf, known: Vec<String>, suggestion: Option<String> },
@@ -35,9 +35,8 @@ pub enum DatasetError {
     )]
     EmptySlice { slice: String, dataset: String, split: String, rows: usize, removed: Box<Removed> },
 
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Manifest(#[from] Box<ManifestProblems>),
+    #[error("{0:#}")]
+    Manifest(Box<Problems>),
 
     #[error(transparent)]
     MissingFile(#[from] Box<MissingFile>),

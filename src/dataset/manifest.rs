@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::DatasetError;
-use super::document::{ManifestProblem, ManifestProblems, Section};
+use super::document::Section;
 use super::lower;
 use crate::digest::Digest;
+use crate::spec::{Problem, Problems};
 
 /// A dataset: what it is, where its files come from, how they are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,17 +180,17 @@ impl Manifest {
     ///
     /// # Errors
     /// Every problem at once.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ManifestProblems> {
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
         let document = DeTable::parse(text).map_err(|error| {
-            let problem = ManifestProblem { span: error.span().unwrap_or(0..0), message: error.message().to_owned() };
-            ManifestProblems::new(path, text, vec![problem])
+            let problem = Problem::new(error.span().unwrap_or(0..0), error.message());
+            Problems::new(path, text, vec![problem])
         })?;
         let problems = RefCell::new(Vec::new());
         let top = Section::new("the manifest", document.get_ref(), 0..0, &problems);
         let manifest = lower::manifest(top, path);
         match (manifest, problems.into_inner()) {
             (Some(manifest), problems) if problems.is_empty() => Ok(manifest),
-            (_, problems) => Err(ManifestProblems::new(path, text, problems)),
+            (_, problems) => Err(Problems::new(path, text, problems)),
         }
     }
 

@@ -16,7 +16,6 @@ mod read;
 mod slice;
 
 pub use catalog::Catalog;
-pub use document::ManifestProblems;
 pub use error::{DatasetError, MissingFile, Removed, RowProblem, UnknownLabel};
 pub use fetch::{FetchReport, Fetched};
 pub use input::read_texts;

@@ -145,13 +145,15 @@ pub struct Cost {
 pub enum EmbedError {
     #[error(transparent)]
     Model(#[from] ModelError),
-    #[error("the texts that `{model}` is fitted on cannot be read")]
-    Fit { model: String, source: DatasetError },
+    #[error("the texts it is fitted on cannot be read: {source}")]
+    Fit { source: DatasetError },
     #[error(
         "readout `{readout}`: layer {layer} does not exist in {model}; its hidden states are 0 (the embeddings) to {last}, or -1 (= {last}) down to -{states}",
         states = last + 1
     )]
     NoSuchLayer { readout: String, model: String, layer: i32, last: usize },
+    #[error("readout `{readout}`: `{key}` is {found}, but {model} has no layers; give it a readout with `pool = \"own\"` and nothing else")]
+    NoLayers { readout: String, key: &'static str, found: String, model: String },
     #[error("readout `{readout}`: {model} has no final norm to apply; leave out `norm = true`")]
     NoFinalNorm { readout: String, model: String },
     #[error("readout `{readout}`: {model} is no model folder and has no pooling of its own; name `last`, `mean` or `cls`")]
@@ -174,9 +176,7 @@ pub fn open(model: &Model, catalog: &Catalog, home: &Path) -> Result<Box<dyn Enc
     match &model.source {
         Source::Path(_) | Source::Hub { .. } => Ok(Box::new(transformer::Transformer::open(model, home)?)),
         Source::CharNgram { fit } => {
-            let texts = catalog
-                .texts(&fit.dataset, &fit.split)
-                .map_err(|source| EmbedError::Fit { model: model.id.clone(), source })?;
+            let texts = catalog.texts(&fit.dataset, &fit.split).map_err(|source| EmbedError::Fit { source })?;
             Ok(Box::new(char_ngram::CharNgram::fit(&texts, fit)))
         }
     }

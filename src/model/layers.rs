@@ -1,6 +1,6 @@
 //! The layers a transformer is made of, and the tensors they need.
 
-use candle_core::{DType, Device, Result as CandleResult, Tensor};
+use candle_core::{D, DType, Device, Result as CandleResult, Tensor};
 
 use super::description::{Description, Norm, Positions};
 use super::error::ModelError;
@@ -23,16 +23,32 @@ impl Linear {
     }
 }
 
-/// Matrix product whose rows do not depend on how many there are.
+/// Matrix product whose rows do not depend on how many there are: a row gives the same bits in any company.
 ///
-/// candle's CPU kernel sums a row that stands alone in another order than the same row among others, so a row that stands
-/// alone is given a twin. Shape: `[.., rows, inputs]` times `[.., inputs, outputs]`.
+/// Shape: `[.., rows, inputs]` times `[.., inputs, outputs]`.
 pub(super) fn product(left: &Tensor, right: &Tensor) -> CandleResult<Tensor> {
-    let rows = left.rank() - 2;
-    if left.device().is_cpu() && left.dim(rows)? == 1 {
-        return Tensor::cat(&[left, left], rows)?.matmul(right)?.narrow(rows, 0, 1)?.contiguous();
+    let at = left.rank() - 2;
+    let (rows, wanted) = (left.dim(at)?, rows_for_the_general_kernel(right)?);
+    if rows >= wanted || !left.device().is_cpu() {
+        return left.matmul(right);
     }
-    left.matmul(right)
+    left.pad_with_zeros(at, 0, wanted - rows)?.matmul(right)?.narrow(at, 0, rows)?.contiguous()
+}
+
+/// candle's CPU kernel (gemm 0.19) sums in another order when a product is small; this many rows keep it from that.
+fn rows_for_the_general_kernel(right: &Tensor) -> CandleResult<usize> {
+    let (inputs, outputs) = (right.dim(D::Minus2)?, right.dim(D::Minus1)?);
+    // A single row is a matrix-vector product.
+    let mut rows = 2;
+    // Up to 256 results are dot products where both sides are contiguous along the inputs.
+    if right.stride()[right.rank() - 2] == 1 {
+        rows = rows.max(256 / outputs.max(1) + 1);
+    }
+    // Up to 64 rows and columns split long sums at other places.
+    if outputs <= 64 && inputs > 512 {
+        rows = rows.max(65);
+    }
+    Ok(rows)
 }
 
 /// A norm over the hidden width, computed in f32 with weights in f32.
@@ -169,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_row_does_not_depend_on_what_is_multiplied_beside_it() {
-        let shapes = [(64, 160), (384, 1536), (1536, 384), (768, 256), (2048, 768)];
+        let shapes = [(24, 24), (64, 160), (384, 1536), (1536, 384), (768, 128), (700, 64), (2048, 768)];
         let dtypes = [DType::F32, DType::BF16, DType::F16];
         for ((inputs, outputs), dtype) in shapes.into_iter().flat_map(|shape| dtypes.map(|dtype| (shape, dtype))) {
             let random = |shape| Tensor::randn(0.0_f32, 1.0, shape, &Device::Cpu).and_then(|x| x.to_dtype(dtype));

@@ -8,7 +8,7 @@ use super::device::{Backend, dtype};
 use crate::spec;
 
 /// Rows and columns of the product that is timed: large enough to keep every core busy.
-const SIDE: usize = 1024;
+const SIDE: u16 = 1024;
 
 /// How long to measure, after one product to warm up.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -21,7 +21,8 @@ pub fn measured_rate(model: &spec::Model) -> Option<f64> {
 }
 
 fn measure(backend: &Backend, precision: spec::DType) -> Result<f64> {
-    let matrix = Tensor::randn(0_f32, 1.0, (SIDE, SIDE), backend.device())?.to_dtype(dtype(precision))?;
+    let side = usize::from(SIDE);
+    let matrix = Tensor::randn(0_f32, 1.0, (side, side), backend.device())?.to_dtype(dtype(precision))?;
     let product = || -> Result<()> {
         matrix.matmul(&matrix)?;
         backend.device().synchronize()
@@ -33,5 +34,5 @@ fn measure(backend: &Backend, precision: spec::DType) -> Result<f64> {
         product()?;
         products += 1;
     }
-    Ok(2.0 * (SIDE as f64).powi(3) * f64::from(products) / started.elapsed().as_secs_f64())
+    Ok(2.0 * f64::from(SIDE).powi(3) * f64::from(products) / started.elapsed().as_secs_f64())
 }

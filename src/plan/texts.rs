@@ -10,7 +10,7 @@ use crate::prompt::{Prompt, Template};
 /// Unique rows of token ids of one model.
 #[derive(Debug, Default)]
 pub struct Rows {
-    rows: Vec<Row>,
+    unique: Vec<Row>,
     index: HashMap<Vec<u32>, usize>,
     /// By group: how many leading ids all of its rows share, whichever of them are cached.
     prefixes: Vec<usize>,
@@ -71,16 +71,16 @@ impl Rows {
         if let Some(&row) = self.index.get(ids) {
             return row;
         }
-        self.index.insert(ids.to_vec(), self.rows.len());
-        self.rows.push(Row { ids: ids.to_vec(), group });
-        self.rows.len() - 1
+        self.index.insert(ids.to_vec(), self.unique.len());
+        self.unique.push(Row { ids: ids.to_vec(), group });
+        self.unique.len() - 1
     }
 
     /// Finds each group's shared prefix, once all rows are in. At least one id of every row stays outside of it.
     pub fn seal(&mut self) {
         self.index = HashMap::new();
         let mut first: Vec<Option<usize>> = vec![None; self.prefixes.len()];
-        for (i, row) in self.rows.iter().enumerate() {
+        for (i, row) in self.unique.iter().enumerate() {
             let shared = match first[row.group] {
                 None => {
                     first[row.group] = Some(i);
@@ -88,7 +88,7 @@ impl Rows {
                 }
                 Some(head) => {
                     let limit = self.prefixes[row.group];
-                    let other = &self.rows[head].ids[..limit];
+                    let other = &self.unique[head].ids[..limit];
                     other.iter().zip(&row.ids).take_while(|(a, b)| a == b).count()
                 }
             };
@@ -96,7 +96,7 @@ impl Rows {
         }
         // A group of one row has nothing to share.
         let mut sizes = vec![0_usize; self.prefixes.len()];
-        self.rows.iter().for_each(|row| sizes[row.group] += 1);
+        self.unique.iter().for_each(|row| sizes[row.group] += 1);
         for (prefix, size) in self.prefixes.iter_mut().zip(sizes) {
             if size < 2 {
                 *prefix = 0;
@@ -106,7 +106,7 @@ impl Rows {
 
     /// All rows.
     pub fn as_slice(&self) -> &[Row] {
-        &self.rows
+        &self.unique
     }
 
     /// Number of groups.
@@ -121,7 +121,7 @@ impl Rows {
 
     /// Tokens of all unique rows.
     pub fn tokens(&self) -> u64 {
-        self.rows.iter().map(|row| row.ids.len() as u64).sum()
+        self.unique.iter().map(|row| row.ids.len() as u64).sum()
     }
 }
 

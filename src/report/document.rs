@@ -13,7 +13,10 @@ pub enum Block {
     Figure(Figure),
     Examples(Vec<Example>),
     /// Verbatim lines.
-    Fenced { language: &'static str, text: String },
+    Fenced {
+        language: &'static str,
+        text: String,
+    },
 }
 
 impl Block {

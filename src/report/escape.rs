@@ -5,7 +5,8 @@ pub fn text(raw: &str) -> String {
     let line = one_line(raw);
     let mut escaped = String::with_capacity(line.len() + 8);
     for (at, c) in line.char_indices() {
-        let item = matches!(c, '.' | ')') && is_number(&line[..at]) && line[at + 1..].chars().next().is_none_or(|next| next == ' ');
+        let item =
+            matches!(c, '.' | ')') && is_number(&line[..at]) && line[at + 1..].chars().next().is_none_or(|next| next == ' ');
         let opens_block = item || (at == 0 && matches!(c, '-' | '+' | '='));
         if opens_block || matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '#' | '$') {
             escaped.push('\\');

@@ -8,8 +8,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::dataset::Origin;
 use crate::digest::Digest;
 use crate::results::{
-    CellRecord, Choices, FORMAT, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance, ReadoutRecord, RunRecord, SampleRow,
-    SampleText, Scored, SliceRecord, Times,
+    CellRecord, Choices, FORMAT, LabelsRecord, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance, ReadoutRecord,
+    RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
 };
 use crate::stats::{Estimate, Interval, number, wilson};
 
@@ -50,6 +50,7 @@ pub fn model(run: &mut RunRecord, id: &str, source: &str) {
     run.provenance.models.push(ModelRecord {
         id: id.into(),
         source: source.into(),
+        fit: None,
         dtype: "f32".into(),
         device: "cpu".into(),
         max_tokens: 256,
@@ -147,9 +148,8 @@ pub fn score_exactly(run: &mut RunRecord, ids: [&str; 6], scores: &[&[f64]]) {
     push(run, choices, &labels, rows);
 }
 
-#[expect(clippy::cast_precision_loss, reason = "32 bits fit into a double")]
 fn unit(generator: &mut ChaCha8Rng) -> f64 {
-    generator.next_u32() as f64 / f64::from(u32::MAX)
+    f64::from(generator.next_u32()) / f64::from(u32::MAX)
 }
 
 fn row(gold: usize, scores: Vec<f64>, cut: usize) -> SampleRow {
@@ -219,6 +219,10 @@ pub fn demo() -> RunRecord {
     prompt(&mut demo, "cot-zh", "仔细思考后，用一个词总结这句话：{text}");
     prompt(&mut demo, "raw", "{text}");
     slice(&mut demo, "apps6-test", "test", &TOPICS, 160);
+    let mean = ReadoutRecord { id: "mean".into(), pool: "mean".into(), ..demo.provenance.readouts[0].clone() };
+    demo.provenance.readouts.push(mean);
+    let labels = ["names", "described"].map(|id| LabelsRecord { id: id.into(), phrases: Vec::new(), prompt: None });
+    demo.provenance.labels.extend(labels);
     for (prompt, worth) in [("prompteol", 0.05), ("cot-zh", 0.06), ("raw", 0.02)] {
         for (readout, more) in [("last", 0.01), ("mean", 0.0)] {
             for (labels, described) in [("names", 0.0), ("described", 0.03)] {

@@ -48,7 +48,12 @@ fn body(markdown: &str, figures: &BTreeMap<String, String>) -> (String, Vec<(Str
             }
             Event::Start(Tag::Heading { level: HeadingLevel::H2, .. }) => {
                 let id = format!("s{}", sections.len() + 1);
-                events.push(Event::Start(Tag::Heading { level: HeadingLevel::H2, id: Some(id.clone().into()), classes: vec![], attrs: vec![] }));
+                events.push(Event::Start(Tag::Heading {
+                    level: HeadingLevel::H2,
+                    id: Some(id.clone().into()),
+                    classes: vec![],
+                    attrs: vec![],
+                }));
                 let (rest, name) = heading(&mut parser);
                 events.extend(rest);
                 sections.push((id, name));

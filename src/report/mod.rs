@@ -45,11 +45,23 @@ pub struct Report {
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     #[error("the results in {} cannot be read", folder.display())]
-    Results { folder: PathBuf, #[source] source: Box<ResultsError> },
+    Results {
+        folder: PathBuf,
+        #[source]
+        source: Box<ResultsError>,
+    },
     #[error("the figure {file} cannot be drawn")]
-    Figure { file: String, #[source] source: plot::PlotError },
+    Figure {
+        file: String,
+        #[source]
+        source: plot::PlotError,
+    },
     #[error("the report cannot be written to {}; name a folder you may write to with `--output`", path.display())]
-    Write { path: PathBuf, #[source] source: std::io::Error },
+    Write {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 /// Writes `report.md`, `report.html` and the figures of the results in `results` into the folder `out`.
@@ -57,7 +69,8 @@ pub enum ReportError {
 /// # Errors
 /// When the results cannot be read, or a file cannot be written.
 pub fn build(results: &Path, out: &Path) -> Result<Written, ReportError> {
-    let run = RunRecord::open(results).map_err(|source| ReportError::Results { folder: results.to_owned(), source: Box::new(source) })?;
+    let run = RunRecord::open(results)
+        .map_err(|source| ReportError::Results { folder: results.to_owned(), source: Box::new(source) })?;
     let report = render(&run)?;
     let refused = |path: &Path| {
         let path = path.to_owned();
@@ -81,7 +94,8 @@ pub fn render(run: &RunRecord) -> Result<Report, ReportError> {
     let view = view::View::of(run);
     let mut figures = BTreeMap::new();
     for figure in view.figures() {
-        let svg = plot::svg(&figure.drawing, &figure.alt).map_err(|source| ReportError::Figure { file: figure.file.clone(), source })?;
+        let svg = plot::svg(&figure.drawing, &figure.alt)
+            .map_err(|source| ReportError::Figure { file: figure.file.clone(), source })?;
         figures.insert(figure.file.clone(), svg);
     }
     let markdown = markdown::render(&view.blocks);

@@ -1,8 +1,10 @@
 //! What must hold for every report, on run records made by hand.
 
+use std::path::Path;
+
 use super::fixture::{self, TOPICS, demo, fail, model, prompt, run, score, score_exactly, slice};
-use super::render;
-use crate::results::{Outcome, RunRecord};
+use super::{build, render};
+use crate::results::{Outcome, Recorder, RunRecord};
 
 /// Three texts, two labels, a floor, a failed cell.
 fn small() -> RunRecord {
@@ -11,9 +13,21 @@ fn small() -> RunRecord {
     model(&mut small, "char-ngram", "builtin:char-ngram");
     prompt(&mut small, "raw", "{text}");
     slice(&mut small, "two", "test", &["新闻", "求职"], 4);
-    score_exactly(&mut small, ["tiny", "raw", "last", "two", "names", "none"], &[&[0.5, 0.4], &[0.6, 0.5], &[0.3, 0.2], &[0.7, 0.4]]);
-    score_exactly(&mut small, ["tiny", "raw", "last", "two", "names", "center"], &[&[0.5, 0.4], &[0.1, 0.5], &[0.3, 0.2], &[0.7, 0.4]]);
-    score_exactly(&mut small, ["char-ngram", "raw", "last", "two", "names", "none"], &[&[0.2, 0.1], &[0.3, 0.1], &[0.0, 0.2], &[0.1, 0.3]]);
+    score_exactly(
+        &mut small,
+        ["tiny", "raw", "last", "two", "names", "none"],
+        &[&[0.5, 0.4], &[0.6, 0.5], &[0.3, 0.2], &[0.7, 0.4]],
+    );
+    score_exactly(
+        &mut small,
+        ["tiny", "raw", "last", "two", "names", "center"],
+        &[&[0.5, 0.4], &[0.1, 0.5], &[0.3, 0.2], &[0.7, 0.4]],
+    );
+    score_exactly(
+        &mut small,
+        ["char-ngram", "raw", "last", "two", "names", "none"],
+        &[&[0.2, 0.1], &[0.3, 0.1], &[0.0, 0.2], &[0.1, 0.3]],
+    );
     fail(&mut small, ["char-ngram", "raw", "last", "two", "names", "center"], "no | memory\n<b>left</b>");
     small.provenance.reference = Some(small.cells[0].id.clone());
     small
@@ -22,6 +36,31 @@ fn small() -> RunRecord {
 #[test]
 fn a_small_report_reads_well() {
     insta::assert_snapshot!(render(&small()).unwrap().markdown);
+}
+
+#[test]
+fn a_folder_of_results_becomes_a_folder_of_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let (results, out) = (folder.path().join("results/demo6"), folder.path().join("reports/demo6"));
+    let record = demo();
+    let mut recorder = Recorder::start(&results, record.provenance.clone(), record.samples.clone()).unwrap();
+    record.cells.iter().for_each(|cell| recorder.record(cell).unwrap());
+    let order: Vec<String> = record.cells.iter().map(|cell| cell.id.clone()).collect();
+    recorder.finish(record.provenance.times.clone(), &order).unwrap();
+    let written = build(&results, &out).unwrap();
+    let report = render(&record).unwrap();
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(&written.markdown), report.markdown);
+    assert_eq!(read(&written.html), report.html);
+    for (file, svg) in &report.figures {
+        assert_eq!(&read(&out.join(file)), svg);
+    }
+}
+
+#[test]
+fn results_that_are_not_there_are_an_error_with_their_folder() {
+    let error = build(Path::new("no/such/results"), Path::new("no/such/report")).unwrap_err();
+    assert_eq!(error.to_string(), "the results in no/such/results cannot be read");
 }
 
 #[test]
@@ -91,13 +130,18 @@ fn a_floor_that_is_not_beaten_is_named_as_the_answer() {
     }
     let markdown = render(&record).unwrap().markdown;
     assert!(markdown.contains("the lexical floor: no language model did better"), "{markdown}");
-    assert!(markdown.contains("**Use the floor**: the language model does not beat character n-grams here (−25.0 points"), "{markdown}");
+    assert!(
+        markdown.contains("**Use the floor**: the language model does not beat character n-grams here (−25.0 points"),
+        "{markdown}"
+    );
 }
 
 #[test]
 fn the_plan_s_order_of_cells_settles_equal_ranks_only() {
     let mut record = demo();
-    let best = |record: &RunRecord| render(record).unwrap().markdown.lines().find(|line| line.starts_with("**Best cell")).unwrap().to_owned();
+    let best = |record: &RunRecord| {
+        render(record).unwrap().markdown.lines().find(|line| line.starts_with("**Best cell")).unwrap().to_owned()
+    };
     let before = best(&record);
     record.cells.rotate_left(5);
     assert_eq!(best(&record), before);
@@ -251,7 +295,9 @@ fn ragged_table(markdown: &str) -> Option<String> {
 fn malformed(xml: &str) -> Option<String> {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = xml.trim();
-    if let Some(bad) = xml.chars().find(|c| (c.is_control() && !matches!(c, '\n' | '\t' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}')) {
+    if let Some(bad) =
+        xml.chars().find(|c| (c.is_control() && !matches!(c, '\n' | '\t' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}'))
+    {
         return Some(format!("character {bad:?}"));
     }
     while let Some(start) = rest.find('<') {
@@ -274,6 +320,9 @@ fn malformed(xml: &str) -> Option<String> {
 }
 
 fn bare_ampersand(text: &str) -> Option<String> {
-    let bad = text.split('&').skip(1).find(|after| !after.split(';').next().is_some_and(|name| name.len() < 7 && after.contains(';')));
+    let bad = text
+        .split('&')
+        .skip(1)
+        .find(|after| !after.split(';').next().is_some_and(|name| name.len() < 7 && after.contains(';')));
     bad.map(|after| format!("bare & before {after}"))
 }

@@ -11,6 +11,7 @@ pub(super) fn provenance() -> Provenance {
     let model = |id: &str| ModelRecord {
         id: id.to_owned(),
         source: format!("path:{id}"),
+        fit: None,
         dtype: "f32".to_owned(),
         device: "cpu".to_owned(),
         max_tokens: 512,

@@ -29,6 +29,7 @@ use crate::digest::Digest;
 use crate::stats::Estimate;
 
 pub use crate::spec::Axis;
+use crate::spec::FitSet;
 pub use check::Inconsistency;
 pub use error::ResultsError;
 pub use rank::{AxisMean, Best};
@@ -93,6 +94,9 @@ impl Provenance {
 pub struct ModelRecord {
     pub id: String,
     pub source: String,
+    /// What a model that is fitted was fitted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<FitSet>,
     pub dtype: String,
     pub device: String,
     pub max_tokens: usize,

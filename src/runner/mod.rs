@@ -21,7 +21,7 @@ pub use verify::{Verified, verify};
 /// How a run ended.
 pub enum Finish {
     /// Every cell has scores or a reason.
-    Done(RunRecord),
+    Done(Box<RunRecord>),
     /// Somebody asked to stop; everything computed so far is saved, and the same command continues.
     Interrupted,
 }
@@ -44,7 +44,7 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     }
     times.finished = record::now();
     let order: Vec<String> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
-    Ok(Finish::Done(recorder.finish(times, &order)?))
+    Ok(Finish::Done(Box::new(recorder.finish(times, &order)?)))
 }
 
 /// Scores the cells of one model.
@@ -146,9 +146,10 @@ impl Scoring<'_> {
 /// Share of samples that truncation cut, and how many tokens those lost on average.
 fn cut_metrics(samples: &[SampleRow]) -> [MetricRow; 2] {
     let cut: Vec<usize> = samples.iter().map(|sample| sample.cut).filter(|&cut| cut > 0).collect();
+    let removed: usize = cut.iter().sum();
     let share = stats::wilson(cut.len(), samples.len());
     let mean = (!cut.is_empty()).then(|| Estimate {
-        value: cut.iter().sum::<usize>() as f64 / cut.len() as f64,
+        value: stats::number(removed) / stats::number(cut.len()),
         interval: None,
         n: cut.len(),
     });

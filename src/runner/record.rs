@@ -7,7 +7,7 @@ use crate::dataset::Sample;
 use crate::plan::{ModelWork, Plan};
 use crate::prompt::Prompt;
 use crate::results::{LabelsRecord, ModelRecord, PromptRecord, Provenance, ReadoutRecord, SampleText, SliceRecord, Times};
-use crate::spec::Model;
+use crate::spec::{Model, Source};
 
 /// The texts that reports show, by slice.
 pub fn sample_texts(plan: &Plan) -> BTreeMap<String, Vec<SampleText>> {
@@ -68,6 +68,10 @@ fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
     ModelRecord {
         id: model.id.clone(),
         source: model.source.to_string(),
+        fit: match &model.source {
+            Source::CharNgram { fit } => Some(fit.clone()),
+            Source::Path(_) | Source::Hub { .. } => None,
+        },
         dtype: model.dtype.to_string(),
         device: card.device.clone(),
         max_tokens: card.max_tokens,

@@ -1,4 +1,4 @@
-//! What is wrong with a spec file: every mistake with its place and the way out.
+//! What is wrong with a spec or a manifest: every mistake with its place and the way out.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ pub struct Problems {
     problems: Vec<Problem>,
 }
 
-/// One mistake in a spec file.
+/// One mistake in a file.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// Byte range in the file's text; `None` for a file that cannot be read.
@@ -31,7 +31,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { span: Some(span), message: message.into(), help: None, file: None }
     }
 
@@ -86,7 +86,7 @@ pub(super) fn position(text: &str, byte: usize) -> (usize, usize) {
 }
 
 impl Problems {
-    pub(super) fn new(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
         let file = Arc::new(File { name: path.to_string_lossy().into_owned(), text: text.to_owned() });
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
         for problem in &mut problems {

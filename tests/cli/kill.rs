@@ -43,7 +43,7 @@ fn an_interrupted_run_says_so_and_continues() {
     let mut child = lab.command(&["run", "toy.toml"]).stderr(std::process::Stdio::null()).spawn().unwrap();
     // The handler is there once the home folder is; a signal before that ends the program the plain way.
     let patience = Instant::now();
-    while !lab.path("results/toy").exists() && patience.elapsed() < Duration::from_secs(60) {
+    while !lab.path("results/toy").exists() && patience.elapsed() < Duration::from_mins(1) {
         sleep(Duration::from_millis(1));
     }
     let id = child.id().to_string();

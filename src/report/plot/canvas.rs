@@ -16,7 +16,8 @@ use crate::report::escape;
 #[error("the SVG backend refused a shape")]
 pub struct PlotError(#[source] Box<dyn Error + Send + Sync>);
 
-const FONTS: &str = "system-ui, Segoe UI, Helvetica Neue, Arial, Noto Sans CJK SC, Noto Sans SC, PingFang SC, Microsoft YaHei, sans-serif";
+const FONTS: &str =
+    "system-ui, Segoe UI, Helvetica Neue, Arial, Noto Sans CJK SC, Noto Sans SC, PingFang SC, Microsoft YaHei, sans-serif";
 
 /// Sizes of text. Unit: pixels.
 pub const SIZE: i32 = 13;

@@ -1,7 +1,9 @@
 //! Counts of predicted labels (columns) by right label (rows), shaded by the share of the row.
 
 use super::WIDTH;
-use super::canvas::{self, Anchor, BLUE, Canvas, EMPTY_CELL, Face, INK, MUTED, ORANGE, PlotError, SIZE, SMALL, shade, text_width, whole};
+use super::canvas::{
+    self, Anchor, BLUE, Canvas, EMPTY_CELL, Face, INK, MUTED, ORANGE, PlotError, SIZE, SMALL, shade, text_width, whole,
+};
 use crate::report::number;
 
 /// A confusion matrix.

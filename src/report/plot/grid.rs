@@ -1,7 +1,9 @@
 //! Accuracy by prompt (rows) and labels (columns), one panel per calibration: the heat map.
 
 use super::WIDTH;
-use super::canvas::{self, Anchor, BLUE, Canvas, EMPTY_CELL, Face, INK, MUTED, ORANGE, PlotError, SIZE, SMALL, text_width, whole};
+use super::canvas::{
+    self, Anchor, BLUE, Canvas, EMPTY_CELL, Face, INK, MUTED, ORANGE, PlotError, SIZE, SMALL, text_width, whole,
+};
 use crate::report::number;
 
 /// Panels that share their rows and columns.
@@ -105,5 +107,10 @@ fn draw_cell(canvas: &mut Canvas, value: Option<f64>, (x, y): (i32, i32), cell: 
     let fill = value.map_or(EMPTY_CELL, |value| canvas::shade(BLUE, 0.08 + 0.92 * (value - low) / spread));
     canvas.fill((x, y), (x + cell - 2, y + ROW - 2), fill);
     let text = value.map_or("–".to_owned(), |value| number::decimal(100.0 * value, 1));
-    canvas.text((x + cell / 2 - 1, y + ROW / 2 - 1), &text, Anchor::Middle, Face::plain(value.map_or(MUTED, |_| canvas::ink_on(fill))));
+    canvas.text(
+        (x + cell / 2 - 1, y + ROW / 2 - 1),
+        &text,
+        Anchor::Middle,
+        Face::plain(value.map_or(MUTED, |_| canvas::ink_on(fill))),
+    );
 }

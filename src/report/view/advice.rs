@@ -54,9 +54,15 @@ fn worth(contest: &Contest, effect: &Effect, best: &Entry) -> Option<(Option<f64
     let (top, others) = effect.choices.split_first()?;
     let seed = contest.run.provenance.seed;
     let gains: Vec<(&Worth, Estimate)> = others.iter().map(|other| (other, top.over(other, seed))).collect();
-    let usual = if effect.axis == Axis::Calibration { Some("none") } else { contest.reference_entry().map(|entry| entry.on(effect.axis)) };
+    let usual = if effect.axis == Axis::Calibration {
+        Some("none")
+    } else {
+        contest.reference_entry().map(|entry| entry.on(effect.axis))
+    };
     let (rival, gain) = gains.iter().find(|(other, _)| Some(other.id) == usual).or(gains.first())?;
-    let over = |rival: &Worth, gain: &Estimate| format!("{} points over {} ({})", points(gain.value), code(rival.id), effect_evidence(effect, gain));
+    let over = |rival: &Worth, gain: &Estimate| {
+        format!("{} points over {} ({})", points(gain.value), code(rival.id), effect_evidence(effect, gain))
+    };
     let axis = axis_word(effect.axis);
     let aside = match best.on(effect.axis) {
         used if used == top.id => String::new(),
@@ -67,13 +73,19 @@ fn worth(contest: &Contest, effect: &Effect, best: &Entry) -> Option<(Option<f64
         return Some((clearly.then_some(gain.value), calibration(top, rival, clearly, &over(rival, gain)) + &aside));
     }
     if clearly {
-        return Some((Some(gain.value), format!("**Use {axis} {}**: {}.{}{aside}", code(top.id), over(rival, gain), as_good(&gains))));
+        return Some((
+            Some(gain.value),
+            format!("**Use {axis} {}**: {}.{}{aside}", code(top.id), over(rival, gain), as_good(&gains)),
+        ));
     }
     Some(match gains.iter().rev().find(|(_, gain)| is_clear(gain)) {
-        Some((worst, gain)) => {
-            (Some(gain.value), format!("**Avoid {axis} {}**: {} is {}.{}", code(worst.id), code(top.id), over(worst, gain), as_good(&gains)))
+        Some((worst, gain)) => (
+            Some(gain.value),
+            format!("**Avoid {axis} {}**: {} is {}.{}", code(worst.id), code(top.id), over(worst, gain), as_good(&gains)),
+        ),
+        None => {
+            (None, format!("**Any {axis} will do**, as far as these texts tell: {} is {}.", code(top.id), over(rival, gain)))
         }
-        None => (None, format!("**Any {axis} will do**, as far as these texts tell: {} is {}.", code(top.id), over(rival, gain))),
     })
 }
 

@@ -13,7 +13,9 @@ pub const ALPHA: f64 = 0.05;
 pub fn blocks(contest: &Contest) -> Vec<Block> {
     let Some(best) = contest.best() else {
         let failed = counted(contest.failed, "cell");
-        return vec![Block::Paragraph(format!("**There is no answer: none of {failed} has a score.** The reasons are in the table of failed cells."))];
+        return vec![Block::Paragraph(format!(
+            "**There is no answer: none of {failed} has a score.** The reasons are in the table of failed cells."
+        ))];
     };
     let mut doubts = vec![];
     doubts.extend(against_others(contest, best));
@@ -43,7 +45,8 @@ fn headline(contest: &Contest, best: &Entry) -> String {
 /// What the best cell is held against, one row each.
 fn comparisons(contest: &Contest, best: &Entry) -> Block {
     let columns = ["Best cell against", "accuracy", "difference, points [95 %]", "exact McNemar p"];
-    let columns = columns.iter().enumerate().map(|(i, title)| if i == 0 { Column::words(*title) } else { Column::numbers(*title) });
+    let columns =
+        columns.iter().enumerate().map(|(i, title)| if i == 0 { Column::words(*title) } else { Column::numbers(*title) });
     let mut rows = vec![chance(contest, best)];
     rows.extend(majority(contest, best));
     if best.floor {
@@ -53,7 +56,12 @@ fn comparisons(contest: &Contest, best: &Entry) -> Block {
     }
     match contest.reference_entry() {
         Some(reference) if reference.cell.id == best.cell.id => {
-            rows.push(vec!["reference: the best cell is the reference".to_owned(), String::new(), String::new(), String::new()]);
+            rows.push(vec![
+                "reference: the best cell is the reference".to_owned(),
+                String::new(),
+                String::new(),
+                String::new(),
+            ]);
         }
         Some(reference) => rows.push(paired("reference", contest, best, reference)),
         None => {}
@@ -96,7 +104,9 @@ fn paired(role: &str, contest: &Contest, best: &Entry, other: &Entry) -> Vec<Str
 /// `+6.5 [−1.2, +13.8]`
 fn difference(pair: &PairedDifference) -> String {
     let value = points(pair.difference.value);
-    pair.difference.interval.map_or(value.clone(), |interval| format!("{value} [{}, {}]", points(interval.low), points(interval.high)))
+    pair.difference
+        .interval
+        .map_or(value.clone(), |interval| format!("{value} [{}, {}]", points(interval.low), points(interval.high)))
 }
 
 /// Whether the gains over the floor and the reference are noise.
@@ -129,7 +139,10 @@ fn equals(contest: &Contest, best: &Entry) -> Option<String> {
     Some(match close {
         0 => format!("Every other cell differs from it by more than noise ({family})."),
         _ if close == rivals.len() => format!("No other cell can be told from it ({family}): this ranking may be noise."),
-        _ => format!("{close} of the other {} cannot be told from it ({family}): choose among them by cost.", counted(rivals.len(), "cell")),
+        _ => format!(
+            "{close} of the other {} cannot be told from it ({family}): choose among them by cost.",
+            counted(rivals.len(), "cell")
+        ),
     })
 }
 
@@ -168,6 +181,7 @@ fn selection_note(contest: &Contest, best: &Entry) -> String {
 
 /// `(+4.2 to +12.0 points, p = 0.013)`
 pub fn evidence(pair: &PairedDifference) -> String {
-    let range = pair.difference.interval.map_or(String::new(), |interval| format!("95 % interval {} points, ", points_range(interval)));
+    let range =
+        pair.difference.interval.map_or(String::new(), |interval| format!("95 % interval {} points, ", points_range(interval)));
     format!("{range}{}", p_value(pair.p_value))
 }

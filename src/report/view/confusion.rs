@@ -29,7 +29,11 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
         return vec![Block::Paragraph("The results hold no confusion counts for the best cell.".to_owned())];
     }
     let shown = hardest(contest, best);
-    let mut blocks = vec![Block::Paragraph(worst_sentence(contest, best)), Block::Figure(figure(contest, best, &shown)), table(contest, best, &shown)];
+    let mut blocks = vec![
+        Block::Paragraph(worst_sentence(contest, best)),
+        Block::Figure(figure(contest, best, &shown)),
+        table(contest, best, &shown),
+    ];
     if contest.slice.labels.len() > LABELS {
         blocks.push(pairs(contest, best));
     }
@@ -72,7 +76,10 @@ fn pairs(contest: &Contest, best: &Entry) -> Block {
         best.scored.confusion.iter().copied().enumerate().filter(|(i, count)| i / n != i % n && *count > 0).collect();
     mistakes.sort_by_key(|(i, count)| (std::cmp::Reverse(*count), *i));
     let columns = vec![Column::words("right label"), Column::words("predicted label"), Column::numbers("texts")];
-    let rows = mistakes.iter().take(PAIRS).map(|(i, count)| vec![text(contest.label(i / n)), text(contest.label(i % n)), count.to_string()]);
+    let rows = mistakes
+        .iter()
+        .take(PAIRS)
+        .map(|(i, count)| vec![text(contest.label(i / n)), text(contest.label(i % n)), count.to_string()]);
     Block::table(columns, rows.collect())
 }
 
@@ -116,7 +123,9 @@ fn figure(contest: &Contest, best: &Entry, shown: &[usize]) -> Figure {
     Figure {
         file: contest.file("confusion"),
         alt: format!("Confusion matrix of the best cell over {}", counted(shown.len(), "label")),
-        caption: format!("Best cell: texts by right label (rows) and answered label (columns), shaded by their share of the row. Blue is right, orange is wrong.{part}"),
+        caption: format!(
+            "Best cell: texts by right label (rows) and answered label (columns), shaded by their share of the row. Blue is right, orange is wrong.{part}"
+        ),
         drawing: Drawing::Confusion(drawing),
     }
 }
@@ -126,7 +135,9 @@ fn table(contest: &Contest, best: &Entry, shown: &[usize]) -> Block {
     columns.extend(["texts", "precision", "recall", "F1", "share of answers"].map(Column::numbers));
     let rows = shown.iter().map(|&label| {
         let name = contest.label(label);
-        let share = |metric| best.label_metric(metric, name).and_then(|row| row.estimate).map_or("–".to_owned(), |found| percent(found.value));
+        let share = |metric| {
+            best.label_metric(metric, name).and_then(|row| row.estimate).map_or("–".to_owned(), |found| percent(found.value))
+        };
         let texts: u64 = best.scored.confusion[label * contest.slice.labels.len()..][..contest.slice.labels.len()].iter().sum();
         vec![text(name), texts.to_string(), share("precision"), share("recall"), share("f1"), share("attracted")]
     });
@@ -135,5 +146,7 @@ fn table(contest: &Contest, best: &Entry, shown: &[usize]) -> Block {
 
 fn undefined(contest: &Contest, best: &Entry, shown: &[usize]) -> bool {
     let missing = |row: Option<&MetricRow>| row.is_some_and(|row| row.estimate.is_none());
-    shown.iter().any(|&label| ["precision", "recall"].iter().any(|metric| missing(best.label_metric(metric, contest.label(label)))))
+    shown
+        .iter()
+        .any(|&label| ["precision", "recall"].iter().any(|metric| missing(best.label_metric(metric, contest.label(label)))))
 }

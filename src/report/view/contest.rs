@@ -60,7 +60,9 @@ impl<'a> Contest<'a> {
         let chosen_on = run.provenance.slices.iter().find(|dev| is_pair(dev, slice) && has_scores(run, dev));
         let cells = || run.cells.iter().enumerate().filter(|(_, cell)| cell.choices.slice == slice.id);
         let mut entries: Vec<Entry> = cells().filter_map(|(order, cell)| Entry::new(run, cell, order, chosen_on)).collect();
-        entries.sort_by(|a, b| b.ranking().partial_cmp(&a.ranking()).unwrap_or(std::cmp::Ordering::Equal).then(a.order.cmp(&b.order)));
+        entries.sort_by(|a, b| {
+            b.ranking().partial_cmp(&a.ranking()).unwrap_or(std::cmp::Ordering::Equal).then(a.order.cmp(&b.order))
+        });
         let failed = cells().count() - entries.len();
         let reference = reference(run, slice, &entries);
         let samples = run.samples.get(&slice.id).map_or(&[][..], Vec::as_slice);
@@ -125,7 +127,8 @@ impl<'a> Entry<'a> {
     fn new(run: &'a RunRecord, cell: &'a CellRecord, order: usize, dev: Option<&SliceRecord>) -> Option<Self> {
         let scored = scores(cell)?;
         let accuracy = metric(scored, "accuracy")?;
-        let on_dev = dev.and_then(|dev| twin(run, cell, &dev.id)).and_then(scores).and_then(|scored| metric(scored, "accuracy"));
+        let on_dev =
+            dev.and_then(|dev| twin(run, cell, &dev.id)).and_then(scores).and_then(|scored| metric(scored, "accuracy"));
         let right = scored.samples.iter().map(|sample| sample.gold == sample.predicted).collect();
         let model = run.provenance.models.iter().find(|model| model.id == cell.choices.model);
         let floor = model.is_some_and(|model| model.source.starts_with("builtin:"));

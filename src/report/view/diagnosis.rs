@@ -33,22 +33,50 @@ struct Measure {
 
 const MEASURES: [Measure; 7] = [
     Measure { metric: "cut_share", title: "texts cut", meaning: "had more tokens than the model may see", share: true },
-    Measure { metric: "anisotropy", title: "mean cosine of two texts", meaning: "anisotropy before calibration: 0 when vectors point everywhere, 1 when all point one way", share: false },
-    Measure { metric: "label_anisotropy", title: "mean cosine of two labels", meaning: "the same for label vectors: near 1, labels are hard to tell apart", share: false },
-    Measure { metric: "near_ties", title: "near ties", meaning: "best two scores closer than 1 % of the score range", share: true },
+    Measure {
+        metric: "anisotropy",
+        title: "mean cosine of two texts",
+        meaning: "anisotropy before calibration: 0 when vectors point everywhere, 1 when all point one way",
+        share: false,
+    },
+    Measure {
+        metric: "label_anisotropy",
+        title: "mean cosine of two labels",
+        meaning: "the same for label vectors: near 1, labels are hard to tell apart",
+        share: false,
+    },
+    Measure {
+        metric: "near_ties",
+        title: "near ties",
+        meaning: "best two scores closer than 1 % of the score range",
+        share: true,
+    },
     Measure { metric: "exact_ties", title: "exact ties", meaning: "broken by the order of labels", share: true },
-    Measure { metric: "hub_share", title: "share of the top label", meaning: "answers that the most frequent answer takes", share: true },
-    Measure { metric: "zero_vectors", title: "zero vectors", meaning: "texts and labels without a direction: they score 0", share: true },
+    Measure {
+        metric: "hub_share",
+        title: "share of the top label",
+        meaning: "answers that the most frequent answer takes",
+        share: true,
+    },
+    Measure {
+        metric: "zero_vectors",
+        title: "zero vectors",
+        meaning: "texts and labels without a direction: they score 0",
+        share: true,
+    },
 ];
 
 pub fn blocks(contest: &Contest) -> Vec<Block> {
     let Some(best) = contest.best() else { return vec![Block::Paragraph("No cell has a score.".to_owned())] };
-    let verdicts: Vec<String> = [shared_direction(contest), ties(best), hub(contest, best), zero_vectors(best)].into_iter().flatten().collect();
+    let verdicts: Vec<String> =
+        [shared_direction(contest), ties(best), hub(contest, best), zero_vectors(best)].into_iter().flatten().collect();
     let cuts = cuts(contest);
     let cut: Vec<&Cuts> = cuts.iter().filter(|cuts| cuts.cut > 0).collect();
     let mut blocks = vec![measures(contest, best)];
     if verdicts.is_empty() && cut.is_empty() {
-        blocks.push(Block::Paragraph("Nothing here stands out: the remaining mistakes are about meaning, not about mechanics.".to_owned()));
+        blocks.push(Block::Paragraph(
+            "Nothing here stands out: the remaining mistakes are about meaning, not about mechanics.".to_owned(),
+        ));
     }
     if !verdicts.is_empty() {
         blocks.push(Block::Bullets(verdicts));
@@ -60,20 +88,31 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
 }
 
 fn measures(contest: &Contest, best: &Entry) -> Block {
-    let columns = vec![Column::words("measure"), Column::numbers("best cell"), Column::numbers("all cells"), Column::words("meaning")];
+    let columns =
+        vec![Column::words("measure"), Column::numbers("best cell"), Column::numbers("all cells"), Column::words("meaning")];
     let rows = MEASURES.iter().filter_map(|measure| {
-        let values: Vec<f64> = contest.entries.iter().filter_map(|entry| entry.metric(measure.metric)).map(|found| found.value).collect();
+        let values: Vec<f64> =
+            contest.entries.iter().filter_map(|entry| entry.metric(measure.metric)).map(|found| found.value).collect();
         let write = |value: f64| if measure.share { percent(value) } else { decimal(value, 3) };
         let low = values.iter().copied().reduce(f64::min)?;
         let high = values.iter().copied().reduce(f64::max)?;
         let own = best.metric(measure.metric).map_or("–".to_owned(), |found| write(found.value));
-        Some(vec![measure.title.to_owned(), own, if write(low) == write(high) { write(low) } else { format!("{} to {}", write(low), write(high)) }, measure.meaning.to_owned()])
+        Some(vec![
+            measure.title.to_owned(),
+            own,
+            if write(low) == write(high) { write(low) } else { format!("{} to {}", write(low), write(high)) },
+            measure.meaning.to_owned(),
+        ])
     });
     Block::table(columns, rows.collect())
 }
 
 fn shared_direction(contest: &Contest) -> Option<String> {
-    let raw = contest.entries.iter().filter(|entry| !entry.floor).filter_map(|entry| Some((entry, entry.metric("anisotropy")?.value)));
+    let raw = contest
+        .entries
+        .iter()
+        .filter(|entry| !entry.floor)
+        .filter_map(|entry| Some((entry, entry.metric("anisotropy")?.value)));
     let (entry, cosine) = raw.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.order.cmp(&a.0.order)))?;
     (cosine >= SHARED_DIRECTION).then(|| {
         format!(
@@ -86,7 +125,8 @@ fn shared_direction(contest: &Contest) -> Option<String> {
 
 /// The choices that vary among those that make the vectors.
 fn embedded_as(contest: &Contest, entry: &Entry) -> String {
-    let axes: Vec<Axis> = contest.varying().into_iter().filter(|axis| matches!(axis, Axis::Model | Axis::Prompt | Axis::Readout)).collect();
+    let axes: Vec<Axis> =
+        contest.varying().into_iter().filter(|axis| matches!(axis, Axis::Model | Axis::Prompt | Axis::Readout)).collect();
     entry.name(if axes.is_empty() { &[Axis::Model] } else { &axes })
 }
 
@@ -105,9 +145,14 @@ fn ties(best: &Entry) -> Option<String> {
     let exact = best.metric("exact_ties").map_or(0.0, |found| found.value);
     let near = best.metric("near_ties").map_or(0.0, |found| found.value);
     if exact > 0.0 {
-        return Some(format!("**{} of the answers are exact ties**, decided by the order of labels and not by the model.", percent(exact)));
+        return Some(format!(
+            "**{} of the answers are exact ties**, decided by the order of labels and not by the model.",
+            percent(exact)
+        ));
     }
-    (near >= NEAR_TIES).then(|| format!("**{} of the answers are near ties**: a small change of wording or hardware may turn them.", percent(near)))
+    (near >= NEAR_TIES).then(|| {
+        format!("**{} of the answers are near ties**: a small change of wording or hardware may turn them.", percent(near))
+    })
 }
 
 /// The label that attracts far more answers than it has texts, with both shares.
@@ -124,17 +169,32 @@ fn hub_label(contest: &Contest, best: &Entry) -> Option<(usize, f64, f64)> {
 
 fn hub(contest: &Contest, best: &Entry) -> Option<String> {
     let (label, answers, texts) = hub_label(contest, best)?;
-    Some(format!("**{} is a hub**: it takes {} of the answers but is right for {} of the texts.", text(contest.label(label)), percent(answers), percent(texts)))
+    Some(format!(
+        "**{} is a hub**: it takes {} of the answers but is right for {} of the texts.",
+        text(contest.label(label)),
+        percent(answers),
+        percent(texts)
+    ))
 }
 
 pub fn hub_advice(contest: &Contest, best: &Entry) -> Option<String> {
     let (label, answers, texts) = hub_label(contest, best)?;
-    Some(format!("**Narrow the wording of {}**: it attracts {} of the answers and is right for {} of the texts.", text(contest.label(label)), percent(answers), percent(texts)))
+    Some(format!(
+        "**Narrow the wording of {}**: it attracts {} of the answers and is right for {} of the texts.",
+        text(contest.label(label)),
+        percent(answers),
+        percent(texts)
+    ))
 }
 
 fn zero_vectors(best: &Entry) -> Option<String> {
     let share = best.metric("zero_vectors")?.value;
-    (share > 0.0).then(|| format!("**{} of the text and label vectors have no direction** in the best cell: they score 0, which tells nothing apart.", percent(share)))
+    (share > 0.0).then(|| {
+        format!(
+            "**{} of the text and label vectors have no direction** in the best cell: they score 0, which tells nothing apart.",
+            percent(share)
+        )
+    })
 }
 
 /// Cuts by model and prompt, in plan order; the cells of one pair cut alike.
@@ -159,9 +219,20 @@ fn cut_table(contest: &Contest, cuts: &[&Cuts]) -> Block {
     columns.extend(["texts cut", "share", "tokens removed from each, mean"].map(Column::numbers));
     columns.push(Column::words("what was cut"));
     let rows = cuts.iter().map(|cuts| {
-        let what = if cuts_template(contest, cuts.prompt) { "**the end of the prompt itself**" } else { "the text only; the template stayed whole" };
+        let what = if cuts_template(contest, cuts.prompt) {
+            "**the end of the prompt itself**"
+        } else {
+            "the text only; the template stayed whole"
+        };
         let share = percent(number(cuts.cut) / number(cuts.texts));
-        vec![text(cuts.model), text(cuts.prompt), format!("{} of {}", cuts.cut, cuts.texts), share, mean_cut(cuts), what.to_owned()]
+        vec![
+            text(cuts.model),
+            text(cuts.prompt),
+            format!("{} of {}", cuts.cut, cuts.texts),
+            share,
+            mean_cut(cuts),
+            what.to_owned(),
+        ]
     });
     Block::table(columns, rows.collect())
 }

@@ -59,7 +59,8 @@ fn examples(contest: &Contest, wrong: &[(usize, &SampleRow)], places: usize) -> 
 }
 
 fn example(contest: &Contest, index: usize, sample: &SampleRow, places: usize) -> Example {
-    let (id, shown) = contest.samples.get(index).map_or(("?", "(text not kept)"), |kept| (kept.id.as_str(), kept.text.as_str()));
+    let (id, shown) =
+        contest.samples.get(index).map_or(("?", "(text not kept)"), |kept| (kept.id.as_str(), kept.text.as_str()));
     let lead = |margin: f64| decimal(margin, places + 1);
     let ahead = sample.margin.map_or(String::new(), |margin| format!(", ahead by {}", lead(margin)));
     // With the right label on the second rank both margins are the same.

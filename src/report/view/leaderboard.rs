@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::Axis;
 use super::advice::{reference_note, share_or_dash};
 use super::answer::majority_share;
@@ -16,6 +18,8 @@ use crate::stats::{self, number};
 
 const ROWS: usize = 20;
 const DOTS: usize = 15;
+/// Widest name beside a dot. Unit: columns of a terminal, two for a Chinese character.
+const NAME: usize = 54;
 
 pub fn blocks(contest: &Contest) -> Vec<Block> {
     if contest.entries.is_empty() {
@@ -24,7 +28,10 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
     let mut blocks = vec![Block::Figure(figure(contest)), Block::Paragraph(preface(contest)), table(contest)];
     let hidden = contest.entries.len().saturating_sub(ROWS);
     if hidden > 0 {
-        blocks.push(Block::Paragraph(format!("{} with a score are in the results' `cells.parquet`.", counted(hidden, "more cell"))));
+        blocks.push(Block::Paragraph(format!(
+            "{} with a score are in the results' `cells.parquet`.",
+            counted(hidden, "more cell")
+        )));
     }
     blocks
 }
@@ -40,7 +47,11 @@ fn preface(contest: &Contest) -> String {
         sentences.push(format!("All cells: {}.", same.join(", ")));
     }
     match contest.chosen_on {
-        Some(dev) => sentences.push(format!("Ranked by accuracy on the dev slice {}; all other columns are about {}.", code(&dev.id), code(&contest.slice.id))),
+        Some(dev) => sentences.push(format!(
+            "Ranked by accuracy on the dev slice {}; all other columns are about {}.",
+            code(&dev.id),
+            code(&contest.slice.id)
+        )),
         None => sentences.push("Ranked by accuracy, then macro F1.".to_owned()),
     }
     match &contest.reference {
@@ -74,7 +85,12 @@ fn table(contest: &Contest) -> Block {
     columns.extend(["accuracy", "macro F1", "vs reference, points", "p (Holm)", "texts cut"].map(Column::numbers));
     columns.push(Column::words("cell"));
     let adjusted = adjusted_p(contest);
-    let rows = contest.entries.iter().take(ROWS).enumerate().map(|(i, entry)| row(contest, entry, i, &axes, adjusted.get(i).copied().flatten()));
+    let rows = contest
+        .entries
+        .iter()
+        .take(ROWS)
+        .enumerate()
+        .map(|(i, entry)| row(contest, entry, i, &axes, adjusted.get(i).copied().flatten()));
     Block::table(columns, rows.collect())
 }
 
@@ -119,10 +135,19 @@ fn figure(contest: &Contest) -> Figure {
         shown.pop();
         shown.push(floor);
     }
-    let rows = shown.iter().enumerate().map(|(i, entry)| Dot { name: dot_name(entry, &axes), estimate: entry.accuracy, tone: tone(entry, i) }).collect();
+    let rows = shown
+        .iter()
+        .enumerate()
+        .map(|(i, entry)| Dot { name: dot_name(entry, &axes), estimate: entry.accuracy, tone: tone(entry, i) })
+        .collect();
     let count = shown.len();
-    let of_all = if count < contest.entries.len() { format!("The {count} best of {} cells", contest.entries.len()) } else { "All cells".to_owned() };
-    let floor = if contest.floor().is_some() { " Hollow orange: the lexical floor, whose best cell is always shown." } else { "" };
+    let of_all = if count < contest.entries.len() {
+        format!("The {count} best of {} cells", contest.entries.len())
+    } else {
+        "All cells".to_owned()
+    };
+    let floor =
+        if contest.floor().is_some() { " Hollow orange: the lexical floor, whose best cell is always shown." } else { "" };
     Figure {
         file: contest.file("leaderboard"),
         alt: format!("Accuracy of {} with 95 % intervals", counted(count, "cell")),
@@ -131,8 +156,12 @@ fn figure(contest: &Contest) -> Figure {
     }
 }
 
+/// The choices that vary, each shortened as far as all of them need to fit beside the dots.
 fn dot_name(entry: &Entry, axes: &[Axis]) -> String {
-    if axes.is_empty() { entry.on(Axis::Prompt).to_owned() } else { entry.name(axes) }
+    let axes = if axes.is_empty() { &[Axis::Prompt] } else { axes };
+    let within = |limit: usize| axes.iter().map(|axis| shorten(entry.on(*axis), limit)).collect::<Vec<_>>().join(" · ");
+    let fits = |name: &String| name.width() <= NAME;
+    [48, 32, 24, 16, 12].into_iter().map(within).find(fits).unwrap_or_else(|| within(8))
 }
 
 fn tone(entry: &Entry, place: usize) -> Tone {
@@ -147,7 +176,11 @@ fn tone(entry: &Entry, place: usize) -> Tone {
 fn marks(contest: &Contest) -> Vec<Mark> {
     let chance = 1.0 / number(contest.slice.labels.len().max(1));
     let mut marks = vec![Mark { name: "chance".to_owned(), value: chance }];
-    marks.extend(majority_share(contest).filter(|(_, share)| share - chance > 0.02).map(|(_, share)| Mark { name: "majority".to_owned(), value: share }));
+    marks.extend(
+        majority_share(contest)
+            .filter(|(_, share)| share - chance > 0.02)
+            .map(|(_, share)| Mark { name: "majority".to_owned(), value: share }),
+    );
     marks.extend(contest.floor().map(|floor| Mark { name: "lexical floor".to_owned(), value: floor.accuracy.value }));
     marks.sort_by(|a, b| a.value.total_cmp(&b.value));
     marks
@@ -167,14 +200,24 @@ pub fn failures(run: &RunRecord) -> Vec<Block> {
         return Vec::new();
     }
     let failed: usize = reasons.values().map(Vec::len).sum();
-    let rows = reasons.iter().take(ROWS).map(|(reason, cells)| vec![text(&shorten(reason, 300)), cells.len().to_string(), which(cells)]);
+    let rows = reasons
+        .iter()
+        .take(ROWS)
+        .map(|(reason, cells)| vec![text(&shorten(reason, 300)), cells.len().to_string(), which(cells)]);
     let mut blocks = vec![
         Block::Heading(3, "Failed cells".to_owned()),
-        Block::Paragraph(format!("{} of {} failed and take no part in any comparison.", failed, counted(run.cells.len(), "cell"))),
+        Block::Paragraph(format!(
+            "{} of {} failed and take no part in any comparison.",
+            failed,
+            counted(run.cells.len(), "cell")
+        )),
         Block::table(vec![Column::words("reason"), Column::numbers("cells"), Column::words("which")], rows.collect()),
     ];
     if reasons.len() > ROWS {
-        blocks.push(Block::Paragraph(format!("{} are in the results' `cells.parquet`.", counted(reasons.len() - ROWS, "more reason"))));
+        blocks.push(Block::Paragraph(format!(
+            "{} are in the results' `cells.parquet`.",
+            counted(reasons.len() - ROWS, "more reason")
+        )));
     }
     blocks
 }

@@ -31,7 +31,8 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
     let figure = Figure {
         file: contest.file("margins"),
         alt: "Histogram of margins of right and wrong answers of the best cell".to_owned(),
-        caption: "Best cell: margins (best minus second-best score) of right answers, above, and of wrong ones, below.".to_owned(),
+        caption: "Best cell: margins (best minus second-best score) of right answers, above, and of wrong ones, below."
+            .to_owned(),
         drawing: Drawing::Histogram(Histogram {
             axis: "margin: best minus second-best score".to_owned(),
             threshold: threshold.as_ref().map(|found| (found.margin, format!("margin {}", decimal(found.margin, places)))),
@@ -54,10 +55,14 @@ fn split(entry: &Entry) -> (Vec<f64>, Vec<f64>) {
 fn sentence(right: &[f64], wrong: &[f64], threshold: Option<&Threshold>, places: usize) -> String {
     let Some(found) = threshold else {
         let (fewer, rarer) = if wrong.len() < right.len() { (wrong.len(), "wrong") } else { (right.len(), "right") };
-        return format!("With {fewer} {rarer} of {} there is no telling what margin would separate right from wrong.", counted(right.len() + wrong.len(), "answer"));
+        return format!(
+            "With {fewer} {rarer} of {} there is no telling what margin would separate right from wrong.",
+            counted(right.len() + wrong.len(), "answer")
+        );
     };
     let order = separation(right, wrong);
-    let reading = if order < 0.6 { "the margin hardly tells right from wrong" } else { "the margin is a usable measure of confidence" };
+    let reading =
+        if order < 0.6 { "the margin hardly tells right from wrong" } else { "the margin is a usable measure of confidence" };
     let share = |part: usize, whole: usize| if whole == 0 { "none".to_owned() } else { percent(number(part) / number(whole)) };
     format!(
         "A margin of {} separates best: {} of the {} at or above it are right, {} of the {} below it (chosen on these same texts, so an oracle's value). \

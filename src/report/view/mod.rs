@@ -17,8 +17,8 @@ mod worth;
 use super::document::{Block, Figure};
 use super::escape::{code, text};
 use super::number::counted;
-use crate::results::RunRecord;
 use crate::results::Axis;
+use crate::results::RunRecord;
 pub use standing::{Ranking, Standing};
 
 use contest::Contest;
@@ -39,7 +39,8 @@ impl View {
         let effects: Vec<Vec<Effect>> = contests.iter().map(Effect::all).collect();
         let both: Vec<(&Contest, &[Effect])> = contests.iter().zip(effects.iter().map(Vec::as_slice)).collect();
         let mut blocks = head(run, &contests);
-        let answer = |contest: &Contest, effects: &[Effect]| [answer::blocks(contest), advice::blocks(contest, effects)].concat();
+        let answer =
+            |contest: &Contest, effects: &[Effect]| [answer::blocks(contest), advice::blocks(contest, effects)].concat();
         blocks.extend(section("The answer", &both, answer));
         blocks.extend(section("Leaderboard", &both, |contest, _| leaderboard::blocks(contest)));
         blocks.extend(leaderboard::failures(run));

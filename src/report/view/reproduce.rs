@@ -46,12 +46,20 @@ fn facts(run: &Provenance) -> Vec<String> {
     let work = if times.tokens_computed == 0 {
         "Computed: nothing, all from the cache".to_owned()
     } else {
-        format!("Computed: {} token positions in {} s of forward passes", grouped(times.tokens_computed), decimal(times.embed_seconds, 1))
+        format!(
+            "Computed: {} token positions in {} s of forward passes",
+            grouped(times.tokens_computed),
+            decimal(times.embed_seconds, 1)
+        )
     };
     vec![
         format!("Program: `bench` {}, result format {}, seed {}", text(&run.engine), run.format, run.seed),
         format!("Started {}, finished {}, {} logical cores", text(&times.started), text(&times.finished), times.cores),
-        format!("{work}; {} unique texts embedded, {} found in the cache{share}", grouped(times.texts_embedded), grouped(cached)),
+        format!(
+            "{work}; {} unique texts embedded, {} found in the cache{share}",
+            grouped(times.texts_embedded),
+            grouped(cached)
+        ),
     ]
 }
 
@@ -73,7 +81,15 @@ fn models(run: &Provenance) -> Block {
     let rows = run.models.iter().map(|model| {
         let parameters = if model.parameters == 0 { "none".to_owned() } else { grouped(model.parameters) };
         let limit = grouped(model.max_tokens as u64);
-        vec![text(&model.id), code(&model.source), parameters, text(&model.dtype), text(&model.device), limit, code(&model.encoder.to_string())]
+        vec![
+            text(&model.id),
+            code(&model.source),
+            parameters,
+            text(&model.dtype),
+            text(&model.device),
+            limit,
+            code(&model.encoder.to_string()),
+        ]
     });
     Block::table(columns, rows.collect())
 }
@@ -121,15 +137,26 @@ fn readouts(run: &Provenance) -> Block {
         Column::words("unit length"),
     ];
     let rows = run.readouts.iter().map(|readout| {
-        vec![text(&readout.id), decimal(f64::from(readout.layer), 0), text(&readout.pool), yes(readout.norm), yes(readout.normalize)]
+        vec![
+            text(&readout.id),
+            decimal(f64::from(readout.layer), 0),
+            text(&readout.pool),
+            yes(readout.norm),
+            yes(readout.normalize),
+        ]
     });
     Block::table(columns, rows.collect())
 }
 
 fn slice(slice: &SliceRecord) -> String {
     let origin = &slice.origin;
-    let files: Vec<String> = origin.files.iter().map(|(name, digest)| format!("{} SHA-256 {}", code(name), code(&digest.to_string()))).collect();
-    let skipped = if origin.skipped > 0 { format!(" {} unreadable rows were skipped, as the manifest allows.", origin.skipped) } else { String::new() };
+    let files: Vec<String> =
+        origin.files.iter().map(|(name, digest)| format!("{} SHA-256 {}", code(name), code(&digest.to_string()))).collect();
+    let skipped = if origin.skipped > 0 {
+        format!(" {} unreadable rows were skipped, as the manifest allows.", origin.skipped)
+    } else {
+        String::new()
+    };
     format!(
         "Slice {}: dataset {}, split {}, {} texts, {} labels, digest {}.{skipped} Files: {}.",
         code(&slice.id),

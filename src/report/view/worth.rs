@@ -53,7 +53,13 @@ fn table(contest: &Contest, effects: &[Effect]) -> Block {
         effect.choices.iter().enumerate().map(move |(i, choice)| {
             let axis = if i == 0 { format!("**{}**", axis_word(effect.axis)) } else { String::new() };
             let gap = effect.choices.first().filter(|_| i > 0).map(|top| choice.over(top, contest.run.provenance.seed));
-            vec![axis, text(choice.id), percent(choice.mean), gap.map_or("best".to_owned(), |gap| gap_text(&gap)), effect.blocks.to_string()]
+            vec![
+                axis,
+                text(choice.id),
+                percent(choice.mean),
+                gap.map_or("best".to_owned(), |gap| gap_text(&gap)),
+                effect.blocks.to_string(),
+            ]
         })
     });
     Block::table(columns, rows.collect())

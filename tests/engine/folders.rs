@@ -1,0 +1,193 @@
+//! Model folders in all their shapes, and what is said about broken ones.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use candle_core::{Device as Place, Tensor, safetensors};
+use embed_bench::embed::EmbedError;
+use embed_bench::model::ModelError;
+use embed_bench::prompt::{Template, Truncation};
+use embed_bench::spec::{DType, Pooling};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use crate::random_models::random_model;
+use crate::support::{all_readouts, assert_same, encode, model, open, readout, try_open};
+
+#[test]
+fn weights_may_lie_in_shards_and_under_a_prefix() {
+    let folder = random_model("bert", 17, 2, 2, 12);
+    let path = folder.path();
+    let whole = open(path, DType::F32);
+    let row = vec![vec![5, 6, 7]];
+    let wanted = encode(&*whole, &row, 0, &all_readouts(&*whole));
+    let tensors = safetensors::load(path.join("model.safetensors"), &Place::Cpu).expect("weights");
+    let mut shards = [HashMap::new(), HashMap::new()];
+    let mut map = serde_json::Map::new();
+    for (name, tensor) in tensors {
+        let shard = usize::from(name.contains("layer"));
+        map.insert(format!("bert.{name}"), json!(format!("part-{shard}.safetensors")));
+        shards[shard].insert(format!("bert.{name}"), tensor);
+    }
+    for (i, shard) in shards.iter().enumerate() {
+        safetensors::save(shard, path.join(format!("part-{i}.safetensors"))).expect("shard");
+    }
+    fs::remove_file(path.join("model.safetensors")).expect("the single file");
+    fs::write(path.join("model.safetensors.index.json"), json!({ "weight_map": map }).to_string()).expect("index");
+    let sharded = open(path, DType::F32);
+    assert_same(&encode(&*sharded, &row, 0, &all_readouts(&*sharded)), &wanted, 0.0, "shards");
+
+    fs::remove_file(path.join("part-1.safetensors")).expect("a shard");
+    let error = try_open(&model(path, DType::F32)).err().expect("a shard is missing").to_string();
+    assert!(error.contains("part-1.safetensors"), "{error}");
+}
+
+/// What opening the folder is refused with.
+fn refusal(folder: &Path) -> ModelError {
+    match try_open(&model(folder, DType::F32)) {
+        Err(EmbedError::Model(error)) => error,
+        Err(other) => panic!("another error: {other}"),
+        Ok(_) => panic!("the folder was opened"),
+    }
+}
+
+/// Changes one key of a JSON file.
+fn edit(path: &Path, key: &str, value: Value) {
+    let mut json: Value = serde_json::from_slice(&fs::read(path).expect("file")).expect("JSON");
+    json[key] = value;
+    fs::write(path, json.to_string()).expect("write");
+}
+
+#[test]
+fn what_a_folder_lacks_is_named() {
+    assert!(matches!(refusal(Path::new("no/such/folder")), ModelError::NoFolder { .. }));
+
+    let folder = random_model("llama", 1, 2, 2, 6);
+    let path = folder.path();
+    fs::write(path.join("pytorch_model.bin"), b"pickle").expect("write");
+    fs::remove_file(path.join("model.safetensors")).expect("remove");
+    let error = refusal(path);
+    assert!(matches!(error, ModelError::Pickled { .. }) && error.to_string().contains("save_pretrained"), "{error}");
+    fs::remove_file(path.join("pytorch_model.bin")).expect("remove");
+    assert!(matches!(refusal(path), ModelError::NoWeights { .. }));
+    fs::remove_file(path.join("tokenizer.json")).expect("remove");
+    let error = refusal(path);
+    assert!(matches!(error, ModelError::NoTokenizer { .. }) && error.to_string().contains("AutoTokenizer"), "{error}");
+    fs::remove_file(path.join("config.json")).expect("remove");
+    assert!(matches!(refusal(path), ModelError::NoConfig { .. }));
+}
+
+#[test]
+fn tensors_that_do_not_fit_the_configuration_are_named() {
+    let folder = random_model("qwen2", 1, 2, 1, 6);
+    let path = folder.path();
+    edit(&path.join("config.json"), "intermediate_size", json!(41));
+    let error = refusal(path).to_string();
+    assert!(error.contains("`model.layers.0.mlp.up_proj.weight` has shape [40, 24]"), "{error}");
+    assert!(error.contains("asks for [41, 24]"), "{error}");
+    edit(&path.join("config.json"), "intermediate_size", json!(40));
+    edit(&path.join("config.json"), "num_hidden_layers", json!(4));
+    let error = refusal(path).to_string();
+    assert!(error.contains("no tensor `model.layers.3.input_layernorm.weight`"), "{error}");
+    edit(&path.join("config.json"), "num_hidden_layers", json!(2));
+    assert!(try_open(&model(path, DType::F32)).is_ok(), "layers that are not asked for may be there");
+}
+
+#[test]
+fn damaged_files_are_errors_and_never_a_panic() {
+    let mut generator = ChaCha8Rng::seed_from_u64(23);
+    let folder = random_model("bert", 23, 2, 2, 6);
+    let path = folder.path();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let file = path.join(name);
+        let whole = fs::read(&file).expect("file");
+        for end in [0, 1, 7, 9, 100, whole.len() / 2, whole.len() - 1] {
+            fs::write(&file, &whole[..end]).expect("write");
+            let error = refusal(path).to_string();
+            assert!(error.contains(name), "{name} cut to {end} bytes: {error}");
+        }
+        for _ in 0..60 {
+            let mut broken = whole.clone();
+            let at = generator.random_range(0..broken.len().min(3000));
+            broken[at] = generator.random_range(0..=255);
+            fs::write(&file, &broken).expect("write");
+            embed_something(path);
+        }
+        fs::write(&file, &whole).expect("write");
+    }
+    embed_something(path);
+}
+
+/// Whether the folder works or not, nothing panics.
+fn embed_something(folder: &Path) {
+    let Ok(encoder) = try_open(&model(folder, DType::F32)) else { return };
+    let template = Template::parse("{text}").expect("template");
+    let Ok(prepared) = encoder.prepare(&template, "a text", Truncation::Head) else { return };
+    let Ok(readout) = encoder.readout(&readout(-1, Pooling::Mean, false)) else { return };
+    let ids: [&[u32]; 2] = [&prepared.ids, &[0, 1]];
+    let _outcome = encoder.encode(&ids, 0, &[readout], &mut |_| std::ops::ControlFlow::Continue(()));
+}
+
+#[test]
+fn rows_and_readouts_that_do_not_fit_are_refused() {
+    let folder = random_model("bert", 1, 2, 2, 6);
+    let encoder = open(folder.path(), DType::F32);
+    let last = encoder.readout(&readout(-1, Pooling::Last, false)).expect("a readout");
+    let refused = |row: &[u32]| {
+        let emit = &mut |_| std::ops::ControlFlow::Continue(());
+        encoder.encode(&[row], 0, std::slice::from_ref(&last), emit).expect_err("refused")
+    };
+    assert!(matches!(refused(&[]), EmbedError::EmptyRow { row: 0 }));
+    assert!(matches!(refused(&[96, 97]), EmbedError::UnknownToken { id: 97, last: 96, .. }));
+    assert!(matches!(refused(&[1; 1025]), EmbedError::RowTooLong { tokens: 1025, limit: 1024, .. }));
+    for layer in [4, -5] {
+        let error = encoder.readout(&readout(layer, Pooling::Last, false)).expect_err("no such layer");
+        assert!(matches!(error, EmbedError::NoSuchLayer { last: 3, .. }), "{error}");
+    }
+    let error = encoder.readout(&readout(1, Pooling::Last, true)).expect_err("no final norm");
+    assert!(matches!(error, EmbedError::NoFinalNorm { .. }), "{error}");
+
+    let mut short = model(folder.path(), DType::F32);
+    short.max_tokens = Some(2000);
+    let error = try_open(&short).err().expect("more than the model reads").to_string();
+    assert!(error.contains("`max_tokens` is 2000") && error.contains("1 to 1024"), "{error}");
+}
+
+#[test]
+fn overflow_is_an_error_and_never_a_vector() {
+    let folder = random_model("llama", 29, 2, 2, 6);
+    let file = folder.path().join("model.safetensors");
+    let mut tensors = safetensors::load(&file, &Place::Cpu).expect("weights");
+    let table = tensors.remove("model.embed_tokens.weight").expect("a token table");
+    tensors.insert("model.embed_tokens.weight".to_owned(), (table * 1e6).expect("scaled"));
+    safetensors::save(&tensors, &file).expect("save");
+    let encoder = open(folder.path(), DType::F16);
+    let readout = encoder.readout(&readout(1, Pooling::Last, false)).expect("a readout");
+    let emit = &mut |_| std::ops::ControlFlow::Continue(());
+    let error = encoder.encode(&[&[1, 2]], 0, &[readout], emit).expect_err("f16 ends at 65504");
+    assert!(matches!(error, EmbedError::NotFinite { row: 0, .. }) && error.to_string().contains("bf16"), "{error}");
+}
+
+#[test]
+fn the_digest_follows_what_vectors_depend_on() {
+    let folder = random_model("llama", 31, 2, 2, 6);
+    let path = folder.path();
+    let digest = || open(path, DType::F32).card().digest;
+    let first = digest();
+    assert_eq!(first, digest());
+    edit(&path.join("config.json"), "some_comment", json!("changes nothing"));
+    assert_eq!(first, digest());
+    edit(&path.join("config.json"), "rope_theta", json!(500.0));
+    let other_angles = digest();
+    assert_ne!(first, other_angles);
+    fs::write(path.join("tokenizer_config.json"), json!({"add_bos_token": true}).to_string()).expect("write");
+    let other_tokenizer = digest();
+    assert_ne!(other_angles, other_tokenizer);
+    let file = path.join("model.safetensors");
+    let mut tensors = safetensors::load(&file, &Place::Cpu).expect("weights");
+    tensors.insert("model.norm.weight".to_owned(), Tensor::ones(24, candle_core::DType::F32, &Place::Cpu).expect("ones"));
+    safetensors::save(&tensors, &file).expect("save");
+    assert_ne!(other_tokenizer, digest());
+}

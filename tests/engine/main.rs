@@ -1,0 +1,8 @@
+//! The embedding engine against transformers' own hidden states, against itself, and against broken model folders.
+
+mod folders;
+mod parity;
+mod random_models;
+mod relations;
+mod support;
+mod tokens;

@@ -1,0 +1,87 @@
+//! Token ids and hidden states equal those that transformers gives.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{DType as Dtype, Device as Place, Tensor, safetensors};
+use embed_bench::embed::Resolved;
+use embed_bench::prompt::{Template, Truncation};
+use embed_bench::spec::{DType, Pooling};
+use serde_json::Value;
+
+use crate::support::{encode, fixture, open, readout, relative_error};
+
+/// Ids identical and relative error at most 1e-4 for every case and tensor of a reference folder.
+fn matches_transformers(folder: &Path) {
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).expect("expected.json")).expect("JSON");
+    let tensors = safetensors::load(folder.join("expected.safetensors"), &Place::Cpu).expect("expected.safetensors");
+    let encoder = open(folder, DType::F32);
+    let cases = expected["cases"].as_array().expect("cases");
+    let mid = i32::try_from(expected["mid"].as_i64().expect("mid")).expect("a layer");
+    let mut by_prompt: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    let mut rows = Vec::new();
+    for (i, case) in cases.iter().enumerate() {
+        let prompt = case["prompt"].as_u64().expect("prompt");
+        let template = expected["prompts"][usize::try_from(prompt).expect("an index")].as_str().expect("template");
+        let template = Template::parse(template).expect("template");
+        let text = case["text"].as_str().expect("text");
+        let prepared = encoder.prepare(&template, text, Truncation::Error).expect("a text that fits");
+        let ids: Vec<u32> = serde_json::from_value(case["ids"].clone()).expect("ids");
+        assert_eq!(prepared.ids, ids, "{}: ids of case {i}: {text}", folder.display());
+        by_prompt.entry(prompt).or_default().push(i);
+        rows.push(ids);
+    }
+    let taps = [
+        ("last_-1", readout(-1, Pooling::Last, false)),
+        ("last_-2", readout(-2, Pooling::Last, false)),
+        ("last_mid", readout(mid, Pooling::Last, false)),
+        ("mean_-1", readout(-1, Pooling::Mean, false)),
+    ];
+    let readouts: Vec<Resolved> = taps.iter().map(|(_, tap)| encoder.readout(tap).expect("a readout")).collect();
+    let mut worst: BTreeMap<&str, f64> = BTreeMap::new();
+    for cases in by_prompt.values() {
+        let group: Vec<Vec<u32>> = cases.iter().map(|&case| rows[case].clone()).collect();
+        let shared = common(&group);
+        for prefix in [0, shared] {
+            for (found, (name, _)) in encode(&*encoder, &group, prefix, &readouts).iter().zip(&taps) {
+                for (at, case) in cases.iter().enumerate() {
+                    let wanted = values(&tensors[&format!("{name}.{case}")]);
+                    let error = relative_error(found.row(at), &wanted);
+                    assert!(error <= 1e-4, "{}: {name} of case {case}: {error:e}", folder.display());
+                    let worst = worst.entry(name).or_default();
+                    *worst = worst.max(error);
+                }
+            }
+        }
+    }
+    eprintln!("{}: largest relative errors {worst:?}", folder.display());
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.to_dtype(Dtype::F32).and_then(|tensor| tensor.flatten_all()?.to_vec1()).expect("values")
+}
+
+/// Ids that all rows begin with, leaving each at least one of its own.
+fn common(rows: &[Vec<u32>]) -> usize {
+    let shortest = rows.iter().map(Vec::len).min().unwrap_or(0).saturating_sub(1);
+    (0..shortest).take_while(|&i| rows.iter().all(|row| row[i] == rows[0][i])).count()
+}
+
+#[test]
+fn equals_transformers_on_the_reference_folders() {
+    let Ok(data) = std::env::var("BENCH_TEST_DATA") else {
+        eprintln!("SKIPPED: set BENCH_TEST_DATA to the folder that holds reference/{{llama,qwen2,bert}}");
+        return;
+    };
+    for name in ["llama", "qwen2", "bert"] {
+        matches_transformers(&Path::new(&data).join("reference").join(name));
+    }
+}
+
+#[test]
+fn equals_transformers_on_the_fixtures() {
+    for name in ["llama", "qwen2", "bert"] {
+        matches_transformers(&fixture(name));
+    }
+}

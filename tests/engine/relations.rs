@@ -1,0 +1,175 @@
+//! What must hold between vectors of one model, whatever its weights.
+
+use std::ops::ControlFlow;
+
+use embed_bench::embeddings::Embeddings;
+use embed_bench::spec::{DType, Pooling};
+use proptest::prelude::*;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use crate::random_models::{VOCABULARY, random_model, random_models};
+use crate::support::{all_readouts, assert_same, encode, open, readout, relative_error};
+
+/// Largest difference between two ways to compute one vector. candle's own kernels give the same bits; other libraries
+/// may sum in another order.
+const SAME: f64 = if cfg!(any(feature = "mkl", feature = "accelerate")) { 1e-5 } else { 0.0 };
+
+/// Rows that begin with the same `prefix` ids.
+fn rows_of(generator: &mut ChaCha8Rng, prefix: usize, lengths: &[usize]) -> Vec<Vec<u32>> {
+    let begin: Vec<u32> = (0..prefix).map(|_| generator.random_range(0..VOCABULARY)).collect();
+    let mut row = |length: &usize| {
+        let rest = (0..*length).map(|_| generator.random_range(0..VOCABULARY)).collect::<Vec<u32>>();
+        [begin.clone(), rest].concat()
+    };
+    lengths.iter().map(&mut row).collect()
+}
+
+/// The rows of several matrices under each other.
+fn stack(parts: &[Vec<Embeddings>]) -> Vec<Embeddings> {
+    let of = |readout: usize| {
+        let values = parts.iter().flat_map(|part| part[readout].values().to_vec()).collect();
+        Embeddings::from_values(parts[0][readout].dim(), values)
+    };
+    (0..parts[0].len()).map(of).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_row_gives_the_same_vectors_in_any_company(
+        seed in 0_u64..1000,
+        prefix in 0_usize..9,
+        lengths in prop_oneof![
+            prop::collection::vec(1_usize..12, 1..9),
+            prop::collection::vec(Just(5_usize), 1..9),
+            prop::collection::vec(1_usize..2, 1..9),
+        ],
+    ) {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let rows = rows_of(&mut generator, prefix, &lengths);
+        for folder in random_models(seed) {
+            let encoder = open(folder.path(), DType::F32);
+            let readouts = all_readouts(&*encoder);
+            let together = encode(&*encoder, &rows, 0, &readouts);
+            let alone: Vec<_> = rows.iter().map(|row| encode(&*encoder, &[row.clone()], 0, &readouts)).collect();
+            assert_same(&stack(&alone), &together, SAME, "alone");
+
+            let shared = encode(&*encoder, &rows, prefix, &readouts);
+            assert_same(&shared, &together, SAME, "with a shared beginning");
+
+            let reversed: Vec<Vec<u32>> = rows.iter().rev().cloned().collect();
+            let mut back = encode(&*encoder, &reversed, prefix, &readouts);
+            let order: Vec<usize> = (0..rows.len()).rev().collect();
+            back.iter_mut().for_each(|matrix| *matrix = matrix.select(&order));
+            assert_same(&back, &together, SAME, "in reverse");
+
+            let one_by_one: Vec<Embeddings> = readouts
+                .iter()
+                .flat_map(|readout| encode(&*encoder, &rows, prefix, std::slice::from_ref(readout)))
+                .collect();
+            assert_same(&one_by_one, &together, SAME, "readout by readout");
+        }
+    }
+}
+
+#[test]
+fn rows_longer_than_a_chunk_of_queries_share_a_beginning() {
+    let mut generator = ChaCha8Rng::seed_from_u64(7);
+    let rows = rows_of(&mut generator, 300, &[1, 211, 300, 512, 724]);
+    for folder in random_models(7) {
+        let encoder = open(folder.path(), DType::F32);
+        let readouts = all_readouts(&*encoder);
+        let whole = encode(&*encoder, &rows, 0, &readouts);
+        assert_same(&encode(&*encoder, &rows, 300, &readouts), &whole, SAME, "long rows");
+        let alone = encode(&*encoder, &rows[3..4], 0, &readouts);
+        assert_same(&alone, &stack(&[whole.iter().map(|m| m.select(&[3])).collect()]), SAME, "a long row alone");
+    }
+}
+
+#[test]
+fn more_rows_than_a_batch_holds() {
+    let mut generator = ChaCha8Rng::seed_from_u64(11);
+    let lengths: Vec<usize> = (0..400).map(|i| 5 + i % 37).collect();
+    let rows = rows_of(&mut generator, 4, &lengths);
+    let folder = random_model("llama", 11, 4, 2, 6);
+    let encoder = open(folder.path(), DType::F32);
+    let readouts = all_readouts(&*encoder);
+    let mut batches = Vec::new();
+    let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    encoder
+        .encode(&slices, 4, &readouts, &mut |batch| {
+            batches.push((batch.rows.clone(), batch.tokens));
+            ControlFlow::Continue(())
+        })
+        .expect("rows that can be embedded");
+    assert!(batches.len() > 1, "{} batches", batches.len());
+    let computed: u64 = batches.iter().map(|(_, tokens)| tokens).sum();
+    assert_eq!(computed, 4 + lengths.iter().sum::<usize>() as u64, "the shared beginning counts once");
+
+    let all = encode(&*encoder, &rows, 4, &readouts);
+    let some = encode(&*encoder, &rows[100..103], 4, &readouts);
+    let wanted: Vec<Embeddings> = all.iter().map(|matrix| matrix.select(&[100, 101, 102])).collect();
+    assert_same(&some, &wanted, SAME, "a batch of other rows");
+
+    let mut calls = 0;
+    encoder
+        .encode(&slices, 4, &readouts, &mut |_| {
+            calls += 1;
+            ControlFlow::Break(())
+        })
+        .expect("an early end is no error");
+    assert_eq!(calls, 1);
+}
+
+#[test]
+fn later_tokens_change_nothing_earlier_in_a_causal_model() {
+    let mut generator = ChaCha8Rng::seed_from_u64(3);
+    let row = rows_of(&mut generator, 0, &[14]).remove(0);
+    let beginnings: Vec<Vec<u32>> = (1..=row.len()).map(|end| row[..end].to_vec()).collect();
+    for folder in [random_model("llama", 3, 4, 2, 6), random_model("qwen2", 3, 2, 2, 8)] {
+        let encoder = open(folder.path(), DType::F32);
+        for (layer, norm) in [(0, false), (2, false), (1, true), (3, false)] {
+            let of = |pool| encoder.readout(&readout(layer, pool, norm)).expect("a readout");
+            let last = encode(&*encoder, &beginnings, 0, &[of(Pooling::Last)]).remove(0);
+            let mean = encode(&*encoder, &[row.clone()], 0, &[of(Pooling::Mean)]).remove(0);
+            let states = row.len() as f64;
+            let average: Vec<f32> = (0..last.dim())
+                .map(|i| (last.rows().map(|state| f64::from(state[i])).sum::<f64>() / states) as f32)
+                .collect();
+            let error = relative_error(&average, mean.row(0));
+            assert!(error <= 1e-6, "layer {layer}: the states of a row are not those of its beginnings: {error:e}");
+            let first = encode(&*encoder, &beginnings, 0, &[of(Pooling::Cls)]).remove(0);
+            assert!(first.rows().all(|state| state == last.row(0)), "layer {layer}: the first state changes");
+        }
+    }
+}
+
+#[test]
+fn every_token_of_a_bidirectional_model_sees_the_whole_text() {
+    let folder = random_model("bert", 5, 2, 2, 12);
+    let encoder = open(folder.path(), DType::F32);
+    let cls = encoder.readout(&readout(-1, Pooling::Cls, false)).expect("a readout");
+    let rows = [vec![1, 2, 3, 4], vec![1, 2, 3, 5]];
+    let found = encode(&*encoder, &rows, 3, &[cls]).remove(0);
+    assert!(relative_error(found.row(0), found.row(1)) > 1e-3, "the last token does not reach the first");
+}
+
+#[test]
+fn half_precision_stays_close_to_f32() {
+    let mut generator = ChaCha8Rng::seed_from_u64(13);
+    let rows = rows_of(&mut generator, 3, &[1, 2, 9, 17, 17]);
+    for folder in random_models(13) {
+        let f32s = open(folder.path(), DType::F32);
+        let wanted = encode(&*f32s, &rows, 3, &all_readouts(&*f32s));
+        // A few roundings of 2^-11 and 2^-8 in each of three blocks.
+        for (dtype, tolerance) in [(DType::F16, 1e-2), (DType::Bf16, 8e-2)] {
+            let encoder = open(folder.path(), dtype);
+            let readouts = all_readouts(&*encoder);
+            assert_same(&encode(&*encoder, &rows, 3, &readouts), &wanted, tolerance, &format!("{dtype}"));
+            assert_ne!(encoder.card().digest, f32s.card().digest);
+            assert_eq!(encoder.card().identity, f32s.card().identity);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Opening and running encoders through the public interface.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use embed_bench::dataset::Catalog;
+use embed_bench::embed::{self, EmbedError, Encoder, Resolved};
+use embed_bench::embeddings::Embeddings;
+use embed_bench::spec::{DType, Device, Model, Pooling, Readout, Source};
+
+pub fn model(folder: &Path, dtype: DType) -> Model {
+    let source = Source::Path(folder.to_owned());
+    Model { id: "model".to_owned(), source, dtype, device: Device::Cpu, max_tokens: None }
+}
+
+pub fn open(folder: &Path, dtype: DType) -> Box<dyn Encoder> {
+    try_open(&model(folder, dtype)).expect("a model that can be opened")
+}
+
+pub fn try_open(model: &Model) -> Result<Box<dyn Encoder>, EmbedError> {
+    let home = tempfile::tempdir().expect("temporary folder");
+    embed::open(model, &Catalog::new(PathBuf::new(), None), home.path())
+}
+
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+pub fn readout(layer: i32, pool: Pooling, norm: bool) -> Readout {
+    Readout { id: "test".to_owned(), layer, pool, norm, normalize: false }
+}
+
+/// Vectors of every row, one matrix per readout, in the order of the rows.
+pub fn encode(encoder: &dyn Encoder, rows: &[Vec<u32>], prefix: usize, readouts: &[Resolved]) -> Vec<Embeddings> {
+    let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    let mut found: Vec<Vec<Option<Vec<f32>>>> = vec![vec![None; rows.len()]; readouts.len()];
+    encoder
+        .encode(&rows, prefix, readouts, &mut |batch| {
+            for (matrix, found) in batch.embeddings.iter().zip(&mut found) {
+                for (at, &row) in batch.rows.iter().enumerate() {
+                    assert!(found[row].replace(matrix.row(at).to_vec()).is_none(), "row {row} came twice");
+                }
+            }
+            ControlFlow::Continue(())
+        })
+        .expect("rows that can be embedded");
+    let matrix = |rows: Vec<Option<Vec<f32>>>, readout: &Resolved| {
+        let values = rows.into_iter().flat_map(|row| row.expect("every row comes once")).collect();
+        Embeddings::from_values(readout.dim, values)
+    };
+    found.into_iter().zip(readouts).map(|(rows, readout)| matrix(rows, readout)).collect()
+}
+
+/// `|a - b| / |b|` of two vectors.
+pub fn relative_error(a: &[f32], b: &[f32]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    difference / norm(&mut b.iter().map(|b| f64::from(*b))).max(f64::MIN_POSITIVE)
+}
+
+/// Every pooling at the embeddings, an inner layer, an inner layer with the final norm, and the last one.
+pub fn all_readouts(encoder: &dyn Encoder) -> Vec<Resolved> {
+    let mut all = Vec::new();
+    for pool in [Pooling::Last, Pooling::Mean, Pooling::Cls] {
+        for (layer, norm) in [(0, false), (1, false), (2, true), (-2, false), (-1, false)] {
+            all.extend(encoder.readout(&readout(layer, pool, norm)).ok());
+        }
+    }
+    all
+}
+
+pub fn assert_same(a: &[Embeddings], b: &[Embeddings], tolerance: f64, what: &str) {
+    for (readout, (a, b)) in a.iter().zip(b).enumerate() {
+        assert_eq!(a.len(), b.len(), "{what}");
+        for row in 0..a.len() {
+            let error = relative_error(a.row(row), b.row(row));
+            assert!(error <= tolerance, "{what}: readout {readout} of row {row} differs by {error:e}");
+        }
+    }
+}
