@@ -109,8 +109,12 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[String], output: &Path)
     let file = temporary.reopen().map_err(broken)?;
     let table = |source| ApplyError::Table { path: output.to_owned(), source };
     let mut writer = ParquetWriter::new(file).batched(&schema(dim)).map_err(table)?;
-    let mut work =
-        ModelWork { encoder: bench.encoder, readouts: BTreeMap::from([(0, readout)]), rows: Rows::default(), blocks: BTreeMap::new() };
+    let mut work = ModelWork {
+        encoder: bench.encoder,
+        readouts: BTreeMap::from([(0, readout)]),
+        rows: Rows::default(),
+        blocks: BTreeMap::new(),
+    };
     let mut cut = 0;
     for (chunk, texts) in texts.chunks(CHUNK).enumerate() {
         let first = chunk * CHUNK;
@@ -174,7 +178,8 @@ fn schema(dim: usize) -> Schema {
 fn frame(first: usize, texts: &[String], views: &[Vec<Prepared>], vectors: &Embeddings) -> PolarsResult<DataFrame> {
     let n = texts.len();
     let join = |i: usize| views.iter().map(|view| view[i].rendered.as_str()).collect::<Vec<_>>().join("\n");
-    let ids = |i: usize| Series::new("".into(), views.iter().flat_map(|view| view[i].ids.iter().copied()).collect::<Vec<u32>>());
+    let ids =
+        |i: usize| Series::new("".into(), views.iter().flat_map(|view| view[i].ids.iter().copied()).collect::<Vec<u32>>());
     let cut = |i: usize| views.iter().map(|view| view[i].cut as u64).sum::<u64>();
     let embedding = Series::new("embedding".into(), vectors.values())
         .reshape_array(&[ReshapeDimension::Infer, ReshapeDimension::new_dimension(vectors.dim() as u64)])?;
@@ -198,7 +203,9 @@ pub enum ApplyError {
     NoCell { which: String, known: String },
     #[error("several cells of the run begin with `{which}`; give more of the id")]
     Ambiguous { which: String },
-    #[error("run.json does not say how cell `{cell}` was made; run the spec again, or name the recipe with --model and --template")]
+    #[error(
+        "run.json does not say how cell `{cell}` was made; run the spec again, or name the recipe with --model and --template"
+    )]
     Unreadable { cell: String },
     #[error("text {index} (counted from 0) cannot be embedded with this recipe: {source}")]
     Text { index: usize, source: EmbedError },

@@ -96,7 +96,11 @@ impl Shelf {
             let lost = |error| match error {
                 PartError::Gone => CacheError::Lost { path: path.clone(), reason: "it was deleted".to_owned() },
                 PartError::Io(source) => CacheError::Read { path: path.clone(), source },
-                PartError::Damaged(reason) => CacheError::Lost { path: path.clone(), reason: set_aside(path, &reason) },
+                PartError::Damaged(reason) => {
+                    // The error says what happened; where the file went is in the folder.
+                    drop(set_aside(path, &reason));
+                    CacheError::Lost { path: path.clone(), reason }
+                }
             };
             let part = Part::open(path, &self.encoder).map_err(lost)?;
             if part.dim() != dim {

@@ -83,7 +83,12 @@ fn verify(spec: &Path, sample: usize, store: &Store, places: &Places) -> Result<
                 "differs: prune this encoder"
             }
         };
-        table.add_row([verified.model, out::count(verified.vectors as u64), format!("{:.1e}", verified.worst), verdict.to_owned()]);
+        table.add_row([
+            verified.model,
+            out::count(verified.vectors as u64),
+            format!("{:.1e}", verified.worst),
+            verdict.to_owned(),
+        ]);
     }
     out::line(table);
     Ok(answer)

@@ -62,7 +62,9 @@ fn get(catalog: &Catalog, name: &str) -> Result<(), Failure> {
     }
     for fetched in report.downloads {
         match fetched {
-            Fetched::Present { files, .. } => files.iter().for_each(|file| out::line(format!("here already: {}", file.display()))),
+            Fetched::Present { files, .. } => {
+                files.iter().for_each(|file| out::line(format!("here already: {}", file.display())))
+            }
             Fetched::Downloaded { url, files, bytes, sha256, pinned } => {
                 files.iter().for_each(|file| out::line(format!("downloaded: {}", file.display())));
                 let checked = if pinned { "as the manifest says" } else { "unchecked: the manifest names no checksum" };
@@ -79,7 +81,12 @@ fn get(catalog: &Catalog, name: &str) -> Result<(), Failure> {
 fn show(catalog: &Catalog, name: &str, split: Option<&str>, count: usize) -> Result<(), Failure> {
     let manifest = catalog.manifest(name)?;
     out::line(format!("{name}: {}", manifest.about));
-    out::line(format!("kind {} · languages {} · licence {}", manifest.kind.id(), manifest.languages.join(", "), manifest.licence));
+    out::line(format!(
+        "kind {} · languages {} · licence {}",
+        manifest.kind.id(),
+        manifest.languages.join(", "),
+        manifest.licence
+    ));
     for line in [&manifest.homepage, &manifest.citation].into_iter().flatten() {
         out::line(line);
     }

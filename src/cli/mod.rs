@@ -28,13 +28,21 @@ struct Arguments {
     places: Places,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done and good · 1 done, and the answer is no (failed cells) · 2 could not do it · 130 interrupted";
+const EXIT_CODES: &str =
+    "Exit codes: 0 done and good · 1 done, and the answer is no (failed cells) · 2 could not do it · 130 interrupted";
 
 /// Where things are.
 #[derive(clap::Args)]
 struct Places {
     /// Folder of dataset manifests (NAME/dataset.toml), with bundled data beside them
-    #[arg(long, global = true, value_name = "DIR", default_value = "datasets", env = "BENCH_DATASETS", help_heading = "Places")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "datasets",
+        env = "BENCH_DATASETS",
+        help_heading = "Places"
+    )]
     datasets: PathBuf,
     /// Folder of local copies of datasets (NAME/FILE)
     #[arg(long, global = true, value_name = "DIR", env = "BENCH_DATA_DIR", help_heading = "Places")]

@@ -51,8 +51,7 @@ mod tests {
         let done: Vec<usize> = all[..3].concat();
         let left: Vec<usize> = (0..lengths.len()).filter(|row| !done.contains(row)).collect();
         let again = batches(&left.iter().map(|&row| lengths[row]).collect::<Vec<_>>(), 20);
-        let again: Vec<Vec<usize>> =
-            again.into_iter().map(|batch| batch.into_iter().map(|i| left[i]).collect()).collect();
+        let again: Vec<Vec<usize>> = again.into_iter().map(|batch| batch.into_iter().map(|i| left[i]).collect()).collect();
         assert_eq!(again, all[3..]);
     }
 

@@ -114,9 +114,7 @@ impl Encoder for CharNgram {
     }
 
     fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError> {
-        let refuse = |key, found| {
-            Err(EmbedError::NoLayers { readout: readout.id.clone(), key, found, model: NAME.to_owned() })
-        };
+        let refuse = |key, found| Err(EmbedError::NoLayers { readout: readout.id.clone(), key, found, model: NAME.to_owned() });
         match readout {
             Readout { pool: pool @ (Pooling::Last | Pooling::Mean | Pooling::Cls), .. } => refuse("pool", pool.to_string()),
             Readout { norm: true, .. } => refuse("norm", "true".to_owned()),

@@ -152,19 +152,21 @@ pub enum EmbedError {
         states = last + 1
     )]
     NoSuchLayer { readout: String, model: String, layer: i32, last: usize },
-    #[error("readout `{readout}`: `{key}` is {found}, but {model} has no layers; give it a readout with `pool = \"own\"` and nothing else")]
+    #[error(
+        "readout `{readout}`: `{key}` is {found}, but {model} has no layers; give it a readout with `pool = \"own\"` and nothing else"
+    )]
     NoLayers { readout: String, key: &'static str, found: String, model: String },
     #[error("readout `{readout}`: {model} has no final norm to apply; leave out `norm = true`")]
     NoFinalNorm { readout: String, model: String },
-    #[error("readout `{readout}`: {model} is no model folder and has no pooling of its own; name `last`, `mean` or `cls`")]
-    NoOwnPooling { readout: String, model: String },
     #[error("row {row} has no tokens to embed; give the template some fixed text, or leave empty texts out")]
     EmptyRow { row: usize },
     #[error("row {row} has {tokens} tokens, and {model} takes at most {limit}")]
     RowTooLong { row: usize, tokens: usize, limit: usize, model: String },
     #[error("readout `{readout}` of row {row} is not a number: {dtype} overflowed; use `dtype = \"bf16\"` or `\"f32\"`")]
     NotFinite { row: usize, readout: String, dtype: String },
-    #[error("row {row} has token id {id}, and the vocabulary of {model} ends at {last}; its tokenizer belongs to another model")]
+    #[error(
+        "row {row} has token id {id}, and the vocabulary of {model} ends at {last}; its tokenizer belongs to another model"
+    )]
     UnknownToken { row: usize, id: u32, last: usize, model: String },
 }
 

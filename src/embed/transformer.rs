@@ -9,9 +9,7 @@ use serde_json::json;
 use super::batches::{batches, common_beginning};
 use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
 use crate::digest::Hasher;
-use crate::model::{
-    self, Backend, Folder, ModelError, Pool, Shared, Tap, Tokenizer, Weights, peak_bytes, tokens_per_batch,
-};
+use crate::model::{self, Backend, Folder, ModelError, Pool, Shared, Tap, Tokenizer, Weights, peak_bytes, tokens_per_batch};
 use crate::prompt::{Template, Truncation};
 use crate::spec::{DType, Model, Pooling, Readout, Source};
 
@@ -220,9 +218,6 @@ impl Encoder for Transformer {
         let description = &self.folder.description;
         let weights = description.block_weights().saturating_mul(description.layers as u64);
         let batch = tokens.min(tokens_per_batch(description) as u64);
-        Cost {
-            flops: weights.saturating_mul(2).saturating_mul(tokens),
-            peak_bytes: peak_bytes(description, self.dtype, batch),
-        }
+        Cost { flops: weights.saturating_mul(2).saturating_mul(tokens), peak_bytes: peak_bytes(description, self.dtype, batch) }
     }
 }

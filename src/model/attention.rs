@@ -8,8 +8,8 @@ use super::layers::product;
 use super::packed::{Group, Packed, Queries};
 use super::softmax::attention_weights;
 
-/// Queries that are scored at once; their places are multiples of it, so that a row gives the same bits whether its
-/// beginning is shared or not.
+/// Queries that are scored at once. Chunks begin at multiples of it, counted from the beginning of the text, so that a row
+/// gives the same bits on the CPU whether its beginning is shared or not (up to 512 shared tokens, close to it beyond).
 const CHUNK: usize = 256;
 
 /// Keys and values of a beginning that all rows of a pass share. Shape of both: `[tokens, kv_heads, head_dim]`.
@@ -52,11 +52,8 @@ pub(super) fn attend(
     let cpu = projected.queries.device().is_cpu();
     let groups = rows.groups(!cpu);
     let one = |group: &Group| attend_group(shape, rows, asked, projected, past, *group);
-    let mixed: Vec<Tensor> = if cpu {
-        groups.par_iter().map(one).collect::<Result<_>>()?
-    } else {
-        groups.iter().map(one).collect::<Result<_>>()?
-    };
+    let mixed: Vec<Tensor> =
+        if cpu { groups.par_iter().map(one).collect::<Result<_>>()? } else { groups.iter().map(one).collect::<Result<_>>()? };
     Tensor::cat(&mixed, 0)
 }
 
@@ -78,9 +75,8 @@ fn attend_group(
     let places = asked.within(group.length);
     let queries = projected.queries.narrow(0, asked.first(rows, group.first), group.rows * places.len())?;
     // [rows, kv_heads, repeats, places, head_dim]
-    let queries = queries
-        .reshape((group.rows, places.len(), kv_heads, heads / kv_heads, head_dim))?
-        .permute((0, 2, 3, 1, 4))?;
+    let queries =
+        queries.reshape((group.rows, places.len(), kv_heads, heads / kv_heads, head_dim))?.permute((0, 2, 3, 1, 4))?;
 
     let mut done = 0;
     let mut chunks = Vec::new();
@@ -91,8 +87,7 @@ fn attend_group(
     let one = |&(first, chunk): &(usize, &[usize])| {
         let end = chunk.first().map_or(total, |place| ((before + place) / CHUNK + 1) * CHUNK);
         let seen = if causal { end.min(total) } else { total };
-        let visible: Vec<usize> =
-            chunk.iter().map(|place| if causal { before + place + 1 } else { total }).collect();
+        let visible: Vec<usize> = chunk.iter().map(|place| if causal { before + place + 1 } else { total }).collect();
         let queries = queries.narrow(3, first, chunk.len())?;
         mix(shape, &queries, &keys.narrow(1, 0, seen)?, &values.narrow(1, 0, seen)?, &visible)
     };
@@ -107,9 +102,7 @@ fn attend_group(
 /// Keys, or values, of a group's rows behind the shared beginning. Shape: `[rows * kv_heads, tokens, head_dim]`.
 fn gather(shape: &Attention, own: &Tensor, past: Option<&Tensor>, start: usize, group: Group) -> Result<Tensor> {
     let Attention { kv_heads, head_dim, .. } = *shape;
-    let own = own
-        .narrow(0, start, group.rows * group.length)?
-        .reshape((group.rows, group.length, kv_heads, head_dim))?;
+    let own = own.narrow(0, start, group.rows * group.length)?.reshape((group.rows, group.length, kv_heads, head_dim))?;
     let all = match past {
         None => own,
         Some(past) => {
@@ -136,10 +129,11 @@ fn mix(shape: &Attention, queries: &Tensor, keys: &Tensor, values: &Tensor, visi
     let scale = (head_dim as f32).sqrt().recip();
     let weights = attention_weights(scores, scale, visible)?;
     let mixed = matmul(&weights, values)?;
-    mixed
-        .reshape((rows, kv_heads, repeats, places, head_dim))?
-        .permute((0, 3, 1, 2, 4))?
-        .reshape((rows, places, shape.heads * head_dim))
+    mixed.reshape((rows, kv_heads, repeats, places, head_dim))?.permute((0, 3, 1, 2, 4))?.reshape((
+        rows,
+        places,
+        shape.heads * head_dim,
+    ))
 }
 
 /// candle's own CPU kernel multiplies any layout; the others want contiguous matrices.

@@ -86,10 +86,9 @@ mod tests {
         fs::write(&file, b"one").expect("write");
         file_digest(&file, home.path()).expect("digest");
         let memory = home.path().join("digests.json");
-        let forged = fs::read_to_string(&memory).expect("memory").replace(
-            &Digest::of_bytes(b"one").to_string(),
-            &Digest::of_bytes(b"two").to_string(),
-        );
+        let forged = fs::read_to_string(&memory)
+            .expect("memory")
+            .replace(&Digest::of_bytes(b"one").to_string(), &Digest::of_bytes(b"two").to_string());
         fs::write(&memory, forged).expect("write");
         assert_eq!(file_digest(&file, home.path()).expect("remembered"), Digest::of_bytes(b"two"));
         fs::write(&memory, b"{ damaged").expect("write");

@@ -31,10 +31,7 @@ pub(super) fn fetch(repo: &str, revision: &str) -> Result<PathBuf, ModelError> {
         return Ok(folder);
     }
     let download = Download { repo, revision };
-    let api: Api = ApiBuilder::from_env()
-        .with_progress(false)
-        .build()
-        .map_err(|source| download.failed(CONFIG, source))?;
+    let api: Api = ApiBuilder::from_env().with_progress(false).build().map_err(|source| download.failed(CONFIG, source))?;
     download.all(&api.repo(place))
 }
 

@@ -28,6 +28,11 @@ impl Linear {
 /// Shape: `[.., rows, inputs]` times `[.., inputs, outputs]`.
 pub(super) fn product(left: &Tensor, right: &Tensor) -> CandleResult<Tensor> {
     let at = left.rank() - 2;
+    if left.device().is_cpu() && left.dim(at + 1)? < 3 {
+        // Sums of one or two terms are rounded in another way.
+        let missing = 3 - left.dim(at + 1)?;
+        return product(&left.pad_with_zeros(at + 1, 0, missing)?, &right.pad_with_zeros(at, 0, missing)?);
+    }
     let (rows, wanted) = (left.dim(at)?, rows_for_the_general_kernel(right)?);
     if rows >= wanted || !left.device().is_cpu() {
         return left.matmul(right);

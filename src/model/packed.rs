@@ -14,7 +14,10 @@ pub(super) struct Packed {
 pub(super) enum Queries {
     All,
     /// The first position, the last one, or both in this order, even where they are the same.
-    Ends { first: bool, last: bool },
+    Ends {
+        first: bool,
+        last: bool,
+    },
 }
 
 /// Consecutive rows of one length.

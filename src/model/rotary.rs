@@ -49,7 +49,11 @@ impl Angles {
     }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "head sizes are small; f32 is what the tables are made of")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "head sizes are small; f32 is what the tables are made of"
+)]
 fn frequency(theta: f64, pair: usize, head_dim: usize) -> f32 {
     let exponent = 2.0 * pair as f64 / head_dim as f64;
     (1.0 / theta.powf(exponent)) as f32

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
@@ -14,16 +15,10 @@ use crate::digest::{Digest, Hasher};
 /// Classes whose special tokens follow the flags `add_bos_token` and `add_eos_token`, whatever tokenizer.json says.
 ///
 /// Other classes take tokenizer.json at its word.
-const FLAGGED_CLASSES: &[&str] = &[
-    "LlamaTokenizer",
-    "LlamaTokenizerFast",
-    "CodeLlamaTokenizer",
-    "CodeLlamaTokenizerFast",
-    "TokenizersBackend",
-];
+const FLAGGED_CLASSES: &[&str] =
+    &["LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast", "TokenizersBackend"];
 
-const SPECIAL_KEYS: &[&str] =
-    &["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+const SPECIAL_KEYS: &[&str] = &["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// Turns rendered texts into token ids exactly as transformers does.
 #[derive(Debug)]
@@ -44,15 +39,15 @@ impl Tokenizer {
             return Err(ModelError::NoTokenizer { folder: folder.to_owned() });
         }
         let bytes = read(&path)?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(&bytes)
-            .map_err(|source| ModelError::Tokenizer { path: path.clone(), source })?;
+        let mut inner = parse(&path, &bytes)?;
         // Cutting and padding that were saved with the tokenizer are a caller's choice, not the model's.
         inner.with_truncation(None).map_err(|source| ModelError::Tokenizer { path: path.clone(), source })?;
         inner.with_padding(None);
 
         let config_path = folder.join("tokenizer_config.json");
         let config = read_json_if_there(&config_path)?.unwrap_or(Value::Null);
-        let policy = Policy { config, path: &config_path, tokens: read_json_if_there(&folder.join("special_tokens_map.json"))? };
+        let policy =
+            Policy { config, path: &config_path, tokens: read_json_if_there(&folder.join("special_tokens_map.json"))? };
         policy.apply(&mut inner)?;
         let digest = Hasher::new("tokenizer/1")
             .field("tokenizer.json", &bytes)
@@ -93,6 +88,14 @@ impl Tokenizer {
         use tokenizers::PostProcessor;
         self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false))
     }
+}
+
+/// Some broken files make the tokenizers crate panic; they are errors like the others.
+fn parse(path: &Path, bytes: &[u8]) -> Result<tokenizers::Tokenizer, ModelError> {
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|source| ModelError::Json { path: path.to_owned(), source })?;
+    let parsed = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes));
+    let parsed = parsed.unwrap_or_else(|_| Err("a part of it has an unknown form".into()));
+    parsed.map_err(|source| ModelError::Tokenizer { path: path.to_owned(), source })
 }
 
 fn failed(text: &str) -> impl FnOnce(tokenizers::Error) -> ModelError {
@@ -169,12 +172,7 @@ impl Policy<'_> {
             .map_err(|source| ModelError::Tokenizer { path: self.path.to_owned(), source })
     }
 
-    fn set_post_processor(
-        &self,
-        tokenizer: &mut tokenizers::Tokenizer,
-        begin: bool,
-        end: bool,
-    ) -> Result<(), ModelError> {
+    fn set_post_processor(&self, tokenizer: &mut tokenizers::Tokenizer, begin: bool, end: bool) -> Result<(), ModelError> {
         let mut single = Vec::new();
         let mut special = Vec::new();
         let mut add = |key: &'static str, single: &mut Vec<String>| -> Result<(), ModelError> {

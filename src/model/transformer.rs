@@ -84,9 +84,7 @@ impl Transformer {
         let device = backend.device();
         let dtype = dtype(precision);
         let names = description.names;
-        let norm = |wanted: bool, name: &str| {
-            wanted.then(|| NormLayer::load(weights, name, description, device)).transpose()
-        };
+        let norm = |wanted: bool, name: &str| wanted.then(|| NormLayer::load(weights, name, description, device)).transpose();
         let attention = attention_dtype(dtype, device);
         let (positions, rotary) = match description.positions {
             Positions::Learned => (Some(weights.load(names.positions, dtype, device)?), None),
@@ -126,8 +124,7 @@ impl Transformer {
         let mut reader = Reader::new(taps, &read_here, self.final_norm.as_ref(), self.description.layers);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let top = taps.iter().map(|tap| tap.layer).max().unwrap_or(0);
-        self.pass(&[ids], &rows, None, top, &mut reader, Some(&mut blocks))
-            .map_err(ModelError::forward("common beginning"))?;
+        self.pass(&[ids], &rows, None, top, &mut reader, Some(&mut blocks)).map_err(ModelError::forward("common beginning"))?;
         Ok(Shared { length: ids.len(), blocks, taps: reader.beginnings(self.description.hidden) })
     }
 
@@ -137,12 +134,7 @@ impl Transformer {
     ///
     /// # Errors
     /// Failures of the device.
-    pub fn forward(
-        &self,
-        rows: &[&[u32]],
-        shared: Option<&Shared>,
-        taps: &[Tap],
-    ) -> Result<Vec<Embeddings>, ModelError> {
+    pub fn forward(&self, rows: &[&[u32]], shared: Option<&Shared>, taps: &[Tap]) -> Result<Vec<Embeddings>, ModelError> {
         let packed = Packed::new(rows.iter().map(|row| row.len()).collect());
         let read_here: Vec<bool> = taps.iter().map(|tap| shared.is_none() || tap.pool != Pool::Cls).collect();
         let mut reader = Reader::new(taps, &read_here, self.final_norm.as_ref(), self.description.layers);
@@ -240,13 +232,7 @@ impl Transformer {
 }
 
 impl Block {
-    fn load(
-        weights: &Weights,
-        description: &Description,
-        dtype: DType,
-        device: &Device,
-        i: usize,
-    ) -> Result<Self, ModelError> {
+    fn load(weights: &Weights, description: &Description, dtype: DType, device: &Device, i: usize) -> Result<Self, ModelError> {
         let name = block_name(description, i);
         let affines = Affines::of(description);
         let linear = |affine: super::layers::Affine| affine.load(weights, &name, dtype, device);

@@ -29,11 +29,7 @@ impl Tokenizer {
             return Ok(Tokenized { ids: whole.get_ids().to_vec(), rendered: rendered.text, cut: 0 });
         }
         match truncate {
-            Truncation::Error => Err(ModelError::TooLong {
-                tokens: whole.len(),
-                limit: self.limit(),
-                text: excerpt(text),
-            }),
+            Truncation::Error => Err(ModelError::TooLong { tokens: whole.len(), limit: self.limit(), text: excerpt(text) }),
             Truncation::WholePrompt => self.cut_end(template, rendered, &whole),
             Truncation::Head | Truncation::Tail | Truncation::Middle => {
                 self.cut_slots(template, text, truncate, &rendered, &whole)
@@ -95,7 +91,8 @@ impl Bounds {
         let inside = offsets
             .filter(|((start, end), special)| **special == 0 && *start < slot.end && *end > slot.start && start < end)
             .map(|((start, end), _)| (*start.max(&slot.start) - slot.start, *end.min(&slot.end) - slot.start));
-        let (starts, ends) = inside.map(|(start, end)| (text.floor_char_boundary(start), text.floor_char_boundary(end))).unzip();
+        let (starts, ends) =
+            inside.map(|(start, end)| (text.floor_char_boundary(start), text.floor_char_boundary(end))).unzip();
         Self { starts, ends }
     }
 

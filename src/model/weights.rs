@@ -58,8 +58,7 @@ impl Weights {
     /// # Errors
     /// A file that cannot be read.
     pub fn digest(&self, home: &Path) -> Result<Digest, ModelError> {
-        let digests: Vec<Digest> =
-            self.files.par_iter().map(|(path, _)| file_digest(path, home)).collect::<Result<_, _>>()?;
+        let digests: Vec<Digest> = self.files.par_iter().map(|(path, _)| file_digest(path, home)).collect::<Result<_, _>>()?;
         let mut hasher = Hasher::new("weights/1");
         for ((path, _), digest) in self.files.iter().zip(digests) {
             let name = path.file_name().unwrap_or_default();

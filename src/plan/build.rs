@@ -168,9 +168,7 @@ fn calibrations(spec: &Spec) -> Vec<Calibration> {
 }
 
 fn combinations(spec: &Spec) -> usize {
-    [spec.models.len(), spec.prompts.len(), spec.readouts.len(), spec.slices.len(), spec.labels.len()]
-        .iter()
-        .product::<usize>()
+    [spec.models.len(), spec.prompts.len(), spec.readouts.len(), spec.slices.len(), spec.labels.len()].iter().product::<usize>()
         * calibrations(spec).len()
 }
 

@@ -133,7 +133,9 @@ pub enum Unready {
     Slice { slice: String, source: DatasetError },
     #[error("model `{model}`: {source}")]
     Model { model: String, source: EmbedError },
-    #[error("model `{model}`: {source}\n  to leave these cells out: [grid] skip = [{{ model = \"{model}\", readout = \"{readout}\" }}]")]
+    #[error(
+        "model `{model}`: {source}\n  to leave these cells out: [grid] skip = [{{ model = \"{model}\", readout = \"{readout}\" }}]"
+    )]
     Readout { model: String, readout: String, source: EmbedError },
     #[error("model `{model}`, prompt `{prompt}`, {text}: {source}")]
     Text { model: String, prompt: String, text: String, source: EmbedError },

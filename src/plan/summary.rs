@@ -95,7 +95,8 @@ impl ModelWork {
     /// A folder that cannot be made or read.
     pub fn shelf(&self, store: &Store) -> Result<Shelf, CacheError> {
         let card = self.encoder.card();
-        store.shelf(&card.digest, &card.about)
+        let about = serde_json::json!({ "name": card.name, "encoder": card.about });
+        store.shelf(&card.digest, &about)
     }
 
     /// What a shelf holds of this model's vectors.

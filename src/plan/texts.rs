@@ -43,9 +43,8 @@ pub fn prepare(
     template: &Template,
     texts: &[&str],
 ) -> Result<Vec<Prepared>, (usize, EmbedError)> {
-    let prepared: Vec<Result<Prepared, EmbedError>> = (texts.par_iter())
-        .map(|text| encoder.prepare(template, &prompt.clean.apply(text), prompt.truncate))
-        .collect();
+    let prepared: Vec<Result<Prepared, EmbedError>> =
+        (texts.par_iter()).map(|text| encoder.prepare(template, &prompt.clean.apply(text), prompt.truncate)).collect();
     prepared.into_iter().enumerate().map(|(i, prepared)| prepared.map_err(|error| (i, error))).collect()
 }
 

@@ -163,6 +163,10 @@ fn the_best_cell_is_chosen_on_dev_and_reported_on_test() {
     assert!(markdown.contains("**Best cell: 50.0 % of the texts"), "{markdown}");
     assert!(markdown.contains("Chosen on `d`, reported on `t`"), "{markdown}");
     assert!(!markdown.contains("winner's curse"), "{markdown}");
+    let on_dev = record.cells.iter().position(|cell| (cell.choices.prompt.as_str(), cell.choices.slice.as_str()) == ("y", "d"));
+    record.cells[on_dev.unwrap()].outcome = Outcome::Failed { reason: "no memory".into() };
+    let markdown = render(&record).unwrap().markdown;
+    assert!(markdown.contains("prompt `x`, readout"), "a cell without a dev score is not chosen: {markdown}");
 }
 
 #[test]

@@ -7,7 +7,8 @@ mod verify;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::cache::{Found, Store};
+use crate::cache::{CacheError, Found, Store};
+use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
 use crate::plan::{Block, Cell, Plan, Texts};
@@ -36,10 +37,20 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     let mut recorder = Recorder::start(results, record::provenance(plan), record::sample_texts(plan))?;
     for (index, work) in plan.models.iter().enumerate() {
         let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer, stop };
-        let Some(failures) = desk.embed(&mut times)? else { return Ok(Finish::Interrupted) };
-        let scoring = Scoring { plan, index, desk: &desk, failures: &failures };
-        if scoring.run(&mut recorder)?.is_break() {
-            return Ok(Finish::Interrupted);
+        let mut repaired = false;
+        loop {
+            let Some(failures) = desk.embed(&mut times)? else { return Ok(Finish::Interrupted) };
+            let scoring = Scoring { plan, index, desk: &desk, failures: &failures };
+            match scoring.run(&mut recorder) {
+                Ok(ControlFlow::Continue(())) => break,
+                Ok(ControlFlow::Break(())) => return Ok(Finish::Interrupted),
+                // A part whose vectors turned out damaged was set aside: what it held is embedded again, once.
+                Err(Error::Cache(lost @ CacheError::Lost { .. })) if !repaired => {
+                    observer.observe(Event::Warning(lost.to_string()));
+                    repaired = true;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     times.finished = record::now();
@@ -63,43 +74,52 @@ impl Scoring<'_> {
         let stage = format!("score {}", self.desk.model);
         observer.observe(Event::Started { stage, total: Some(cells.len() as u64), unit: Unit::Cells });
         let found = self.desk.work.stored(&self.desk.shelf)?;
-        for cell in &cells {
-            if recorder.finished(&cell.id).is_none() {
-                let outcome = match self.score(cell, &found)? {
-                    Ok(scored) => Outcome::Scored(scored),
-                    Err(reason) => Outcome::Failed { reason },
-                };
-                recorder.record(&CellRecord { id: cell.id.clone(), choices: self.plan.choices(cell), outcome })?;
-            }
-            observer.observe(Event::Advanced(1));
-            if self.desk.stop.requested() {
-                return Ok(ControlFlow::Break(()));
+        // Cells that differ in labels and calibration alone read their texts once.
+        for cells in cells.chunk_by(|a, b| a.samples() == b.samples() && a.readout == b.readout) {
+            let mut texts = None;
+            for cell in cells {
+                if recorder.finished(&cell.id).is_none() {
+                    let texts = match &texts {
+                        Some(read) => read,
+                        None => texts.insert(self.vectors(cell, cell.samples(), &found)?),
+                    };
+                    let outcome = match self.score(cell, texts.as_ref(), &found)? {
+                        Ok(scored) => Outcome::Scored(scored),
+                        Err(reason) => Outcome::Failed { reason },
+                    };
+                    recorder.record(&CellRecord { id: cell.id.clone(), choices: self.plan.choices(cell), outcome })?;
+                }
+                observer.observe(Event::Advanced(1));
+                if self.desk.stop.requested() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
         }
         observer.observe(Event::Finished { summary: format!("{} cells scored", cells.len()) });
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Scores one cell; the inner error is the reason why it has no scores.
-    fn score(&self, cell: &Cell, found: &Found) -> Result<Result<Scored, String>, Error> {
+    /// Vectors of a set of texts under a cell's readout; the inner error is the reason why there are none.
+    fn vectors(&self, cell: &Cell, set: Texts, found: &Found) -> Result<Result<Embeddings, String>, Error> {
         let Some(readout) = self.desk.work.readouts.get(&cell.readout) else {
             return Ok(Err("its readout was not resolved".to_owned()));
         };
-        let vectors = |set| self.desk.vectors(self.blocks(set), readout, found, self.failures);
-        let texts = match vectors(cell.samples())? {
-            Ok(texts) => texts,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let phrasings = match vectors(cell.phrasings(&self.plan.spec))? {
-            Ok(phrasings) => phrasings,
-            Err(reason) => return Ok(Err(reason)),
+        self.desk.vectors(self.blocks(set), readout, found, self.failures)
+    }
+
+    /// Scores one cell; the inner error is the reason why it has no scores.
+    fn score(&self, cell: &Cell, texts: Result<&Embeddings, &String>, found: &Found) -> Result<Result<Scored, String>, Error> {
+        let phrasings = self.vectors(cell, cell.phrasings(&self.plan.spec), found)?;
+        let (texts, phrasings) = match (texts, &phrasings) {
+            (Ok(texts), Ok(phrasings)) => (texts, phrasings),
+            (Err(reason), _) | (_, Err(reason)) => return Ok(Err(reason.clone())),
         };
         let slice = &self.plan.slices[cell.slice];
         let gold: Vec<usize> = slice.samples.iter().map(|sample| sample.gold).collect();
         let evaluation = task::label_similarity(&LabelSimilarity {
-            texts: &texts,
+            texts,
             gold: &gold,
-            phrasings: &phrasings,
+            phrasings,
             owner: &self.plan.wordings[cell.labels][cell.slice].owner,
             labels: slice.labels.len(),
             calibration: cell.calibration,

@@ -104,6 +104,7 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
 mod tests {
     use super::*;
 

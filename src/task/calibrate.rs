@@ -161,6 +161,7 @@ fn scale_to_unit(vector: &mut [f64], vanished: f64) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
 mod tests {
     use super::*;
 

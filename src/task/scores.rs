@@ -93,6 +93,7 @@ fn best_except(scores: &[f64], except: Option<usize>) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,7 @@
 //! Label similarity end to end: against scikit-learn, and on inputs at the edge of meaning.
 
+#![expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
+
 use super::*;
 
 /// Integers that stand for vectors; the reference script fills its matrices with the same formula.

@@ -10,7 +10,11 @@ const SAMPLES: usize = 400;
 /// Number of cached vectors, as `bench cache stat` counts them: a key saved twice counts twice.
 fn cached(lab: &Lab) -> String {
     let said = lab.expect(0, &["cache", "stat"]);
-    said.out.lines().filter(|line| line.contains("llama")).map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+    said.out
+        .lines()
+        .filter(|line| line.contains("llama"))
+        .map(|line| line.split_whitespace().nth(1).unwrap().to_owned())
+        .collect()
 }
 
 #[test]

@@ -35,7 +35,10 @@ fn a_template_without_a_slot() {
 #[test]
 fn a_dataset_with_a_broken_row() {
     let lab = Lab::new(3);
-    lab.write("datasets/toy/test.jsonl", "{\"id\": \"a\", \"text\": \"rain\", \"label\": \"weather\"}\n{\"id\": \"b\", \"text\": \n");
+    lab.write(
+        "datasets/toy/test.jsonl",
+        "{\"id\": \"a\", \"text\": \"rain\", \"label\": \"weather\"}\n{\"id\": \"b\", \"text\": \n",
+    );
     golden("broken_row", &lab.expect(2, &["run", "toy.toml"]));
 }
 

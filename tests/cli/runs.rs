@@ -18,7 +18,8 @@ fn a_run_writes_results_and_a_report_and_a_second_one_embeds_nothing() {
     let second = lab.expect(0, &["run", "toy.toml"]);
     assert!(!second.err.contains("embed with"), "{}", second.err);
     assert_eq!(lab.files("results/toy"), results);
-    let figures = |files: &[(String, Vec<u8>)]| files.iter().filter(|(name, _)| name.ends_with("svg")).cloned().collect::<Vec<_>>();
+    let figures =
+        |files: &[(String, Vec<u8>)]| files.iter().filter(|(name, _)| name.ends_with("svg")).cloned().collect::<Vec<_>>();
     assert_eq!(figures(&lab.files("reports/toy")), figures(&report));
 }
 
@@ -67,6 +68,23 @@ fn a_damaged_part_of_the_cache_is_a_warning_and_embedded_again() {
     let said = lab.expect(0, &["run", "toy.toml"]);
     assert!(said.err.contains("warning: ") && said.err.contains(".damaged"), "{}", said.err);
     assert_eq!(lab.files("results/toy"), results);
+}
+
+#[test]
+fn a_flipped_byte_anywhere_in_the_cache_changes_no_result() {
+    let lab = Lab::new(12);
+    lab.expect(0, &["run", "toy.toml"]);
+    let results = lab.files("results/toy");
+    for (name, bytes) in lab.files(".bench/embeddings").iter().filter(|(name, _)| name.ends_with(".parquet")) {
+        for place in [bytes.len() / 9, bytes.len() / 2, bytes.len() - 9] {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 0x10;
+            fs::write(lab.path(".bench/embeddings").join(name), damaged).unwrap();
+            let said = lab.expect(0, &["run", "toy.toml"]);
+            assert!(said.err.contains("warning: "), "byte {place} of {name}: {}", said.err);
+            assert_eq!(lab.files("results/toy"), results, "byte {place} of {name}");
+        }
+    }
 }
 
 #[test]

@@ -11,10 +11,10 @@ use embed_bench::prompt::{Template, Truncation};
 use embed_bench::spec::{DType, Pooling};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::random_models::random_model;
-use crate::support::{all_readouts, assert_same, encode, model, open, readout, try_open};
+use crate::support::{all_readouts, assert_same, edit, encode, model, open, readout, try_open};
 
 #[test]
 fn weights_may_lie_in_shards_and_under_a_prefix() {
@@ -51,13 +51,6 @@ fn refusal(folder: &Path) -> ModelError {
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("the folder was opened"),
     }
-}
-
-/// Changes one key of a JSON file.
-fn edit(path: &Path, key: &str, value: Value) {
-    let mut json: Value = serde_json::from_slice(&fs::read(path).expect("file")).expect("JSON");
-    json[key] = value;
-    fs::write(path, json.to_string()).expect("write");
 }
 
 #[test]

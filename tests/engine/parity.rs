@@ -1,12 +1,12 @@
 //! Token ids and hidden states equal those that transformers gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use candle_core::{DType as Dtype, Device as Place, Tensor, safetensors};
 use embed_bench::embed::Resolved;
 use embed_bench::prompt::{Template, Truncation};
-use embed_bench::spec::{DType, Pooling};
+use embed_bench::spec::{DType, Readout};
 use serde_json::Value;
 
 use crate::support::{encode, fixture, open, readout, relative_error};
@@ -18,7 +18,6 @@ fn matches_transformers(folder: &Path) {
     let tensors = safetensors::load(folder.join("expected.safetensors"), &Place::Cpu).expect("expected.safetensors");
     let encoder = open(folder, DType::F32);
     let cases = expected["cases"].as_array().expect("cases");
-    let mid = i32::try_from(expected["mid"].as_i64().expect("mid")).expect("a layer");
     let mut by_prompt: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     let mut rows = Vec::new();
     for (i, case) in cases.iter().enumerate() {
@@ -32,12 +31,9 @@ fn matches_transformers(folder: &Path) {
         by_prompt.entry(prompt).or_default().push(i);
         rows.push(ids);
     }
-    let taps = [
-        ("last_-1", readout(-1, Pooling::Last, false)),
-        ("last_-2", readout(-2, Pooling::Last, false)),
-        ("last_mid", readout(mid, Pooling::Last, false)),
-        ("mean_-1", readout(-1, Pooling::Mean, false)),
-    ];
+    let names: BTreeSet<&str> = tensors.keys().filter_map(|key| key.split_once('.')).map(|(name, _)| name).collect();
+    let taps: Vec<(&str, Readout)> = names.into_iter().map(|name| (name, tap(name, &expected))).collect();
+    assert!(taps.len() >= 4, "{taps:?}");
     let readouts: Vec<Resolved> = taps.iter().map(|(_, tap)| encoder.readout(tap).expect("a readout")).collect();
     let mut worst: BTreeMap<&str, f64> = BTreeMap::new();
     for cases in by_prompt.values() {
@@ -56,6 +52,14 @@ fn matches_transformers(folder: &Path) {
         }
     }
     eprintln!("{}: largest relative errors {worst:?}", folder.display());
+}
+
+/// The readout of a name such as `last_-2` or `mean_mid`.
+fn tap(name: &str, expected: &Value) -> Readout {
+    let (pool, layer) = name.split_once('_').expect("pool_layer");
+    let layer = if layer == "mid" { expected["mid"].to_string() } else { layer.to_owned() };
+    let pool = serde_json::from_value(Value::from(pool)).expect("a pooling");
+    readout(layer.parse().expect("a layer"), pool, false)
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {

@@ -135,9 +135,8 @@ fn later_tokens_change_nothing_earlier_in_a_causal_model() {
             let last = encode(&*encoder, &beginnings, 0, &[of(Pooling::Last)]).remove(0);
             let mean = encode(&*encoder, &[row.clone()], 0, &[of(Pooling::Mean)]).remove(0);
             let states = row.len() as f64;
-            let average: Vec<f32> = (0..last.dim())
-                .map(|i| (last.rows().map(|state| f64::from(state[i])).sum::<f64>() / states) as f32)
-                .collect();
+            let average: Vec<f32> =
+                (0..last.dim()).map(|i| (last.rows().map(|state| f64::from(state[i])).sum::<f64>() / states) as f32).collect();
             let error = relative_error(&average, mean.row(0));
             assert!(error <= 1e-6, "layer {layer}: the states of a row are not those of its beginnings: {error:e}");
             let first = encode(&*encoder, &beginnings, 0, &[of(Pooling::Cls)]).remove(0);

@@ -1,5 +1,6 @@
 //! Opening and running encoders through the public interface.
 
+use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use embed_bench::dataset::Catalog;
 use embed_bench::embed::{self, EmbedError, Encoder, Resolved};
 use embed_bench::embeddings::Embeddings;
 use embed_bench::spec::{DType, Device, Model, Pooling, Readout, Source};
+use serde_json::Value;
 
 pub fn model(folder: &Path, dtype: DType) -> Model {
     let source = Source::Path(folder.to_owned());
@@ -77,4 +79,11 @@ pub fn assert_same(a: &[Embeddings], b: &[Embeddings], tolerance: f64, what: &st
             assert!(error <= tolerance, "{what}: readout {readout} of row {row} differs by {error:e}");
         }
     }
+}
+
+/// Changes one key of a JSON file.
+pub fn edit(path: &Path, key: &str, value: Value) {
+    let mut json: Value = serde_json::from_slice(&fs::read(path).expect("file")).expect("JSON");
+    json[key] = value;
+    fs::write(path, json.to_string()).expect("write");
 }

@@ -1,5 +1,7 @@
 //! Hand-checked weights and cuts, and the floor on real rows.
 
+#![expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
+
 use super::*;
 
 fn fitted(texts: &[&str]) -> CharNgram {
@@ -64,7 +66,7 @@ fn readouts_other_than_its_own_are_refused_with_the_way_out() {
         [own(-2, Pooling::Own, false), own(0, Pooling::Own, false), own(-1, Pooling::Last, false), own(-1, Pooling::Own, true)]
     {
         let error = model.readout(&readout).unwrap_err().to_string();
-        assert!(error.contains("a lexical model has no layers: use `pool = \"own\"`"), "{error}");
+        assert!(error.contains("has no layers; give it a readout with `pool = \"own\"`"), "{error}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! What to change, as sentences that follow from the data.
 
 use super::Axis;
-use super::answer::{self, ALPHA};
 use super::axis_word;
+use super::comparison::Comparison;
 use super::confusion;
 use super::contest::{Contest, Entry, Reference};
 use super::diagnosis;
@@ -38,11 +38,11 @@ fn floor(contest: &Contest) -> Option<String> {
     let Some(floor) = contest.floor() else {
         return Some("**Add the lexical floor** (`source = \"builtin:char-ngram\"`): without it nobody knows what no model at all would score.".to_owned());
     };
-    let pair = model.against(floor)?;
-    let (gain, evidence) = (points(pair.difference.value), answer::evidence(&pair));
-    Some(if pair.difference.value <= 0.0 {
+    let found = Comparison::of(contest, model, floor)?;
+    let (gain, evidence) = (points(found.pair.difference.value), found.evidence());
+    Some(if found.pair.difference.value <= 0.0 {
         format!("**Use the floor**: the language model does not beat character n-grams here ({gain} points; {evidence}).")
-    } else if pair.p_value < ALPHA {
+    } else if found.is_clear() {
         format!("**Keep the language model**: it beats character n-grams by {gain} points ({evidence}).")
     } else {
         format!("**Doubt the language model**: its {gain} points over character n-grams may be noise ({evidence}).")

@@ -1,14 +1,12 @@
 //! The head of a report: the best cell, what it is held against, and whether the differences are noise.
 
+use super::comparison::{ALPHA, Comparison};
 use super::contest::{Contest, Entry, Reference};
 use super::{axis_word, selection};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
-use crate::report::number::{bare_p, counted, p_value, percent, percent_estimate, percent_range, points, points_range};
+use crate::report::number::{bare_p, counted, percent, percent_estimate, percent_range, points};
 use crate::stats::{self, PairedDifference, number};
-
-/// Differences less likely than this under chance alone are not called noise.
-pub const ALPHA: f64 = 0.05;
 
 pub fn blocks(contest: &Contest) -> Vec<Block> {
     let Some(best) = contest.best() else {
@@ -32,7 +30,8 @@ fn headline(contest: &Contest, best: &Entry) -> String {
         None => String::new(),
     };
     let choices = super::contest::AXES.map(|axis| format!("{} {}", axis_word(axis), code(best.on(axis))));
-    let kind = if best.floor { ", the lexical floor: no language model did better" } else { "" };
+    let place = contest.chosen_on.map_or(String::new(), |dev| format!(" on {}", code(&dev.id)));
+    let kind = if best.floor { format!(", the lexical floor: no language model did better{place}") } else { String::new() };
     format!(
         "**Best cell: {} of the texts get the right label** ({interval}n = {}){kind}. It is {} (cell {}).{chosen}",
         percent(accuracy.value),
@@ -44,7 +43,8 @@ fn headline(contest: &Contest, best: &Entry) -> String {
 
 /// What the best cell is held against, one row each.
 fn comparisons(contest: &Contest, best: &Entry) -> Block {
-    let columns = ["Best cell against", "accuracy", "difference, points [95 %]", "exact McNemar p"];
+    let p = if contest.chosen_on.is_none() && contest.entries.len() > 2 { "exact McNemar p (Holm)" } else { "exact McNemar p" };
+    let columns = ["Best cell against", "accuracy", "difference, points [95 %]", p];
     let columns =
         columns.iter().enumerate().map(|(i, title)| if i == 0 { Column::words(*title) } else { Column::numbers(*title) });
     let mut rows = vec![chance(contest, best)];
@@ -95,18 +95,10 @@ pub fn majority_share(contest: &Contest) -> Option<(usize, f64)> {
 fn paired(role: &str, contest: &Contest, best: &Entry, other: &Entry) -> Vec<String> {
     let name = format!("{role}: {}", text(&other.name(&contest.varying())));
     let accuracy = percent_estimate(&other.accuracy);
-    match best.against(other) {
-        Some(pair) => vec![name, accuracy, difference(&pair), bare_p(pair.p_value)],
+    match Comparison::of(contest, best, other) {
+        Some(found) => vec![name, accuracy, found.difference(), bare_p(found.p)],
         None => vec![name, accuracy, points(best.accuracy.value - other.accuracy.value), "no predictions kept".into()],
     }
-}
-
-/// `+6.5 [−1.2, +13.8]`
-fn difference(pair: &PairedDifference) -> String {
-    let value = points(pair.difference.value);
-    pair.difference
-        .interval
-        .map_or(value.clone(), |interval| format!("{value} [{}, {}]", points(interval.low), points(interval.high)))
 }
 
 /// Whether the gains over the floor and the reference are noise.
@@ -114,17 +106,18 @@ fn against_others(contest: &Contest, best: &Entry) -> Vec<String> {
     let floor = contest.floor().filter(|_| !best.floor).map(|floor| ("lexical floor", floor));
     let reference = contest.reference_entry().map(|reference| ("reference", reference));
     let others = floor.into_iter().chain(reference).filter(|(_, other)| other.cell.id != best.cell.id);
-    others.filter_map(|(role, other)| best.against(other).map(|pair| noise(role, &pair))).collect()
+    others.filter_map(|(role, other)| Comparison::of(contest, best, other).map(|found| noise(role, &found))).collect()
 }
 
-fn noise(role: &str, pair: &PairedDifference) -> String {
+fn noise(role: &str, found: &Comparison) -> String {
+    let pair = &found.pair;
     let counts = format!("{} only the best cell gets right, {} only the {role}", counted(pair.wins, "text"), pair.losses);
-    if pair.p_value < ALPHA {
-        let direction = if pair.difference.value >= 0.0 { "gain over" } else { "loss against" };
-        format!("The {direction} the {role} is not noise ({}: {counts}).", p_value(pair.p_value))
-    } else {
-        format!("The difference to the {role} may be noise ({}: {counts}).", p_value(pair.p_value))
-    }
+    let verdict = match (found.is_clear(), pair.difference.value >= 0.0) {
+        (true, true) => format!("The gain over the {role} is not noise"),
+        (true, false) => format!("The loss against the {role} is not noise"),
+        (false, _) => format!("The difference to the {role} may be noise"),
+    };
+    format!("{verdict} ({}: {counts}).", found.chance())
 }
 
 /// How many cells the data cannot tell from the best one.
@@ -177,11 +170,4 @@ fn selection_note(contest: &Contest, best: &Entry) -> String {
         counted(best.accuracy.n, "text"),
         percent(best.accuracy.value)
     )
-}
-
-/// `(+4.2 to +12.0 points, p = 0.013)`
-pub fn evidence(pair: &PairedDifference) -> String {
-    let range =
-        pair.difference.interval.map_or(String::new(), |interval| format!("95 % interval {} points, ", points_range(interval)));
-    format!("{range}{}", p_value(pair.p_value))
 }

@@ -39,6 +39,8 @@ pub struct Entry<'a> {
     pub accuracy: Estimate,
     /// What it was ranked by, when that is another slice's accuracy.
     pub on_dev: Option<Estimate>,
+    /// Accuracy and macro F1 where the choice is made: on the dev slice where there is one, below all others without.
+    ranking: (f64, f64),
     /// Whether each sample got its right label; empty when the results hold no predictions.
     pub right: Vec<bool>,
     /// Whether it is the lexical floor rather than a language model.
@@ -60,9 +62,8 @@ impl<'a> Contest<'a> {
         let chosen_on = run.provenance.slices.iter().find(|dev| is_pair(dev, slice) && has_scores(run, dev));
         let cells = || run.cells.iter().enumerate().filter(|(_, cell)| cell.choices.slice == slice.id);
         let mut entries: Vec<Entry> = cells().filter_map(|(order, cell)| Entry::new(run, cell, order, chosen_on)).collect();
-        entries.sort_by(|a, b| {
-            b.ranking().partial_cmp(&a.ranking()).unwrap_or(std::cmp::Ordering::Equal).then(a.order.cmp(&b.order))
-        });
+        entries
+            .sort_by(|a, b| b.ranking.partial_cmp(&a.ranking).unwrap_or(std::cmp::Ordering::Equal).then(a.order.cmp(&b.order)));
         let failed = cells().count() - entries.len();
         let reference = reference(run, slice, &entries);
         let samples = run.samples.get(&slice.id).map_or(&[][..], Vec::as_slice);
@@ -127,18 +128,15 @@ impl<'a> Entry<'a> {
     fn new(run: &'a RunRecord, cell: &'a CellRecord, order: usize, dev: Option<&SliceRecord>) -> Option<Self> {
         let scored = scores(cell)?;
         let accuracy = metric(scored, "accuracy")?;
-        let on_dev =
-            dev.and_then(|dev| twin(run, cell, &dev.id)).and_then(scores).and_then(|scored| metric(scored, "accuracy"));
+        let on_dev = dev.and_then(|dev| twin(run, cell, &dev.id)).and_then(scores);
+        let judged = if dev.is_some() { on_dev } else { Some(scored) };
+        let judged = judged.and_then(|judged| Some((metric(judged, "accuracy")?.value, metric(judged, "macro_f1"))));
+        let ranking = judged.map_or((-1.0, 0.0), |(accuracy, f1)| (accuracy, f1.map_or(0.0, |f1| f1.value)));
+        let on_dev = on_dev.and_then(|scored| metric(scored, "accuracy"));
         let right = scored.samples.iter().map(|sample| sample.gold == sample.predicted).collect();
         let model = run.provenance.models.iter().find(|model| model.id == cell.choices.model);
         let floor = model.is_some_and(|model| model.source.starts_with("builtin:"));
-        Some(Self { cell, scored, accuracy, on_dev, right, floor, order })
-    }
-
-    /// What cells are ranked by: accuracy where the choice is made, then macro F1.
-    fn ranking(&self) -> (f64, f64) {
-        let accuracy = self.on_dev.unwrap_or(self.accuracy).value;
-        (accuracy, self.metric("macro_f1").map_or(0.0, |f1| f1.value))
+        Some(Self { cell, scored, accuracy, on_dev, ranking, right, floor, order })
     }
 
     /// A metric over the whole slice.

@@ -148,10 +148,11 @@ fn figure(contest: &Contest) -> Figure {
     };
     let floor =
         if contest.floor().is_some() { " Hollow orange: the lexical floor, whose best cell is always shown." } else { "" };
+    let order = contest.chosen_on.map_or(String::new(), |dev| format!(", in the order of {}", code(&dev.id)));
     Figure {
         file: contest.file("leaderboard"),
         alt: format!("Accuracy of {} with 95 % intervals", counted(count, "cell")),
-        caption: format!("{of_all}: accuracy with 95 % intervals.{floor}"),
+        caption: format!("{of_all}: accuracy with 95 % intervals{order}.{floor}"),
         drawing: Drawing::Dots(Dots { axis: "accuracy, % of texts".to_owned(), rows, marks: marks(contest) }),
     }
 }

@@ -127,6 +127,6 @@ mod tests {
 
     #[test]
     fn separation_counts_pairs() {
-        assert_eq!(separation(&[0.3, 0.1], &[0.2, 0.1]), 2.5 / 4.0);
+        assert!((separation(&[0.3, 0.1], &[0.2, 0.1]) - 2.5 / 4.0).abs() < f64::EPSILON);
     }
 }

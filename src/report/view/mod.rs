@@ -2,6 +2,7 @@
 
 mod advice;
 mod answer;
+mod comparison;
 mod confusion;
 mod contest;
 mod diagnosis;
@@ -86,7 +87,9 @@ fn head(run: &RunRecord, contests: &[Contest]) -> Vec<Block> {
         .iter()
         .map(|contest| {
             let size = counted(contest.slice.samples, "text");
-            format!("{} ({size}, {})", code(&contest.slice.id), counted(contest.slice.labels.len(), "label"))
+            let labels = counted(contest.slice.labels.len(), "label");
+            let dev = contest.chosen_on.map(|dev| format!(", chosen on {} ({})", code(&dev.id), counted(dev.samples, "text")));
+            format!("{} ({size}, {labels}){}", code(&contest.slice.id), dev.unwrap_or_default())
         })
         .collect();
     let failed = contests.iter().map(|contest| contest.failed).sum::<usize>();

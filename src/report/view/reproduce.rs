@@ -101,7 +101,7 @@ fn digests(run: &Provenance) -> Option<Block> {
         .iter()
         .flat_map(|model| {
             let entries = model.about.as_object().into_iter().flatten().take(ENTRIES);
-            entries.map(|(key, value)| vec![text(&model.id), text(key), value_text(value)])
+            entries.map(|(key, value)| vec![text(&model.id), code(key), value_text(value)])
         })
         .collect();
     let columns = ["model", "part of the digest", "value"].map(Column::words).into();
@@ -118,7 +118,7 @@ fn value_text(value: &serde_json::Value) -> String {
 fn prompts(run: &Provenance) -> Block {
     let columns = ["prompt", "truncate", "clean", "template"].map(Column::words).into();
     let rows = run.prompts.iter().map(|prompt| {
-        let mut views: Vec<String> = prompt.views.iter().take(VIEWS).map(|view| code(&shorten(view, 200))).collect();
+        let mut views: Vec<String> = prompt.views.iter().take(VIEWS).map(|view| code(&shorten(view, 1000))).collect();
         if prompt.views.len() > VIEWS {
             views.push(format!("and {} more views", prompt.views.len() - VIEWS));
         }

@@ -29,7 +29,7 @@ pub fn blocks(contest: &Contest, effects: &[Effect]) -> Vec<Block> {
 
 fn preface(contest: &Contest, effects: &[Effect]) -> String {
     let mut sentences = vec![
-        "Each row is the mean accuracy of one choice over combinations of all other choices that every choice of its axis took part in, so the means are balanced. Intervals are 95 %, from a bootstrap over the texts; one that spans 0 is no clear difference.".to_owned(),
+        "Each row is the mean accuracy of one choice over combinations of all other choices that every choice of its axis took part in, so the means are balanced. Intervals are 95 %, from a bootstrap over the texts; one that spans 0 is no clear difference. They hold for one comparison each and are not corrected for their number.".to_owned(),
     ];
     if contest.floor().is_some() && contest.best_model().is_some() {
         sentences.push("The lexical floor is left out here; the answer compares it.".to_owned());

@@ -1,0 +1,63 @@
+//! One cell against another on the same samples, corrected for how the cell was found.
+
+use super::contest::{Contest, Entry};
+use crate::report::number::{counted, p_value, points, points_range};
+use crate::stats::{self, PairedDifference};
+
+/// Differences less likely than this under chance alone are not called noise.
+pub const ALPHA: f64 = 0.05;
+
+/// A paired difference and how far it may be trusted.
+pub struct Comparison {
+    pub pair: PairedDifference,
+    /// Exact `McNemar`; after Holm when the cell was picked on the samples it is compared on.
+    pub p: f64,
+    /// Comparisons that Holm's correction is over.
+    pub family: Option<usize>,
+}
+
+impl Comparison {
+    /// `entry` minus `other`; None without predictions.
+    ///
+    /// A cell that was picked on these very samples may have won by luck, so its p-value is corrected over all cells that
+    /// could have been picked. A cell chosen on a dev slice is compared once and needs no correction.
+    pub fn of(contest: &Contest, entry: &Entry, other: &Entry) -> Option<Self> {
+        let pair = entry.against(other)?;
+        let rivals = contest.entries.iter().filter(|rival| rival.cell.id != other.cell.id);
+        let known: Vec<(&str, f64)> =
+            rivals.filter_map(|rival| Some((rival.cell.id.as_str(), rival.against(other)?.p_value))).collect();
+        if contest.chosen_on.is_some() || known.len() < 2 {
+            return Some(Self { pair, p: pair.p_value, family: None });
+        }
+        let raw: Vec<f64> = known.iter().map(|(_, p)| *p).collect();
+        let place = known.iter().position(|(id, _)| *id == entry.cell.id)?;
+        let p = stats::holm(&raw).get(place).copied()?;
+        Some(Self { pair, p, family: Some(raw.len()) })
+    }
+
+    pub fn is_clear(&self) -> bool {
+        self.p < ALPHA
+    }
+
+    /// `p = 0.013 after Holm over 23 comparisons`
+    pub fn chance(&self) -> String {
+        let family = self.family.map_or(String::new(), |n| format!(" after Holm over {}", counted(n, "comparison")));
+        format!("{}{family}", p_value(self.p))
+    }
+
+    /// `95 % interval +4.2 to +12.0 points, p = 0.013`
+    pub fn evidence(&self) -> String {
+        let range = self.pair.difference.interval;
+        let range = range.map_or(String::new(), |interval| format!("95 % interval {} points, ", points_range(interval)));
+        format!("{range}{}", self.chance())
+    }
+
+    /// `+6.5 [−1.2, +13.8]`
+    pub fn difference(&self) -> String {
+        let value = points(self.pair.difference.value);
+        match self.pair.difference.interval {
+            Some(interval) => format!("{value} [{}, {}]", points(interval.low), points(interval.high)),
+            None => value,
+        }
+    }
+}
