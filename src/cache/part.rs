@@ -53,6 +53,7 @@ impl Rows {
         let mut reader = ParquetReader::new(Cursor::new(parquet.as_slice()));
         let groups = &reader.get_metadata()?.row_groups;
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the type has no public path")]
         let chunks: Vec<Range<usize>> = groups
             .iter()
             .flat_map(|group| group.byte_ranges_iter())

@@ -349,7 +349,7 @@ mod tests {
             let mut saved: Vec<(Key, Vec<f32>)> = Vec::new();
             for (i, (dim, seed, flush)) in (0_u32..).zip(&rows) {
                 let dim = dims[dim.index(dims.len())];
-                let vector: Vec<f32> = (0..dim as u32).map(|at| f32::from_bits(seed.wrapping_mul(at + 1) & 0x7f7f_ffff)).collect();
+                let vector: Vec<f32> = (1_u32..).take(dim).map(|at| f32::from_bits(seed.wrapping_mul(at) & 0x7f7f_ffff)).collect();
                 writer.push(key(i), i, &vector).unwrap();
                 saved.push((key(i), vector));
                 if *flush { writer.flush().unwrap(); }

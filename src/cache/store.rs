@@ -194,7 +194,7 @@ mod tests {
         fs::create_dir(root.path().join("something else")).unwrap();
         let stats = store.stat().unwrap();
         let mut names: Vec<&Value> = stats.iter().map(|stat| &stat.about["name"]).collect();
-        names.sort_by_key(|name| name.to_string());
+        names.sort_by_key(ToString::to_string);
         assert_eq!(names, [&json!("a"), &json!("b")]);
         for stat in &stats {
             // One part per width.

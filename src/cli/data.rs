@@ -63,7 +63,7 @@ fn get(catalog: &Catalog, name: &str) -> Result<(), Failure> {
     for fetched in report.downloads {
         match fetched {
             Fetched::Present { files, .. } => {
-                files.iter().for_each(|file| out::line(format!("here already: {}", file.display())))
+                files.iter().for_each(|file| out::line(format!("here already: {}", file.display())));
             }
             Fetched::Downloaded { url, files, bytes, sha256, pinned } => {
                 files.iter().for_each(|file| out::line(format!("downloaded: {}", file.display())));

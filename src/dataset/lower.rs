@@ -229,7 +229,7 @@ mod tests {
     use crate::dataset::Manifest;
 
     fn parse(text: &str) -> Result<Manifest, String> {
-        Manifest::parse(text, Path::new("sts/dataset.toml")).map_err(|problems| problems.to_string())
+        Manifest::parse(text, Path::new("sts/dataset.toml")).map_err(|problems| format!("{problems:#}"))
     }
 
     const HEAD: &str = "name = \"sts\"\nabout = \"pairs\"\nkind = \"sts\"\nlicence = \"free\"\n";

@@ -141,3 +141,33 @@ fn matmul(left: &Tensor, right: &Tensor) -> Result<Tensor> {
     let any_layout = left.device().is_cpu() && !cfg!(any(feature = "mkl", feature = "accelerate"));
     if any_layout { product(left, right) } else { product(&left.contiguous()?, &right.contiguous()?) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_one_length_may_go_together() {
+        let shape = Attention { heads: 4, kv_heads: 2, head_dim: 6, qkv_bias: false, output_bias: false, causal: true };
+        let random = |tokens: usize, width: usize| Tensor::randn(0.0_f32, 1.0, (tokens, width), &Device::Cpu);
+        let lengths = vec![3, 3, 3, 1, 5, 5];
+        let rows = Packed::new(lengths);
+        let past = Past::new(&shape, &random(7, 12).expect("keys"), &random(7, 12).expect("values")).expect("past");
+        for asked in [Queries::All, Queries::Ends { first: false, last: true }] {
+            let places = rows.select(asked).map_or(20, |at| at.len());
+            let projected = Projected {
+                queries: random(places, 24).expect("queries"),
+                keys: random(20, 12).expect("keys"),
+                values: random(20, 12).expect("values"),
+            };
+            let mixed = |merge: bool| {
+                let groups = rows.groups(merge);
+                let mixed = attend_groups(&shape, &rows, asked, &projected, Some(&past), &groups).expect("attention");
+                mixed.to_vec2::<f32>().expect("values")
+            };
+            let (apart, together) = (mixed(false), mixed(true));
+            let difference = apart.iter().flatten().zip(together.iter().flatten()).map(|(a, b)| (a - b).abs());
+            assert!(difference.fold(0.0, f32::max) < 1e-6, "{asked:?}");
+        }
+    }
+}

@@ -13,6 +13,11 @@ pub(super) fn attention_weights(scores: Tensor, scale: f32, visible: &[usize]) -
         scores.inplace_op1(&Visible { scale, visible })?;
         return Ok(scores);
     }
+    composed(&scores, scale, visible)
+}
+
+/// The same out of candle's own operations, for devices without a kernel of ours.
+fn composed(scores: &Tensor, scale: f32, visible: &[usize]) -> Result<Tensor> {
     let (batch, rows, keys) = scores.dims3()?;
     let dtype = scores.dtype();
     let mut scaled = (scores.to_dtype(DType::F32)? * f64::from(scale))?;
@@ -87,6 +92,17 @@ mod tests {
         let weights = attention_weights(scores, 1.0, &[1, 2]).expect("weights");
         let weights: Vec<f32> = weights.flatten_all().and_then(|flat| flat.to_vec1()).expect("values");
         assert_eq!(weights, [1.0, 0.0, 0.0, 0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn the_composed_form_gives_the_same_weights() {
+        let scores = Tensor::randn(0.0_f32, 3.0, (2, 6, 5), &Device::Cpu).expect("scores");
+        let visible = [2, 4, 5];
+        let composed = composed(&scores, 0.3, &visible).and_then(|w| w.flatten_all()?.to_vec1::<f32>()).expect("weights");
+        let ours = attention_weights(scores, 0.3, &visible).and_then(|w| w.flatten_all()?.to_vec1::<f32>()).expect("weights");
+        for (a, b) in ours.iter().zip(composed) {
+            assert!((a - b).abs() < 1e-6, "{a} is not {b}");
+        }
     }
 
     #[test]
