@@ -30,19 +30,19 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The recipe of a cell of a run: `best`, or the beginning of a cell's id.
+    /// The recipe of the cell of a run whose id begins with `which`.
     ///
     /// # Errors
     /// A cell that is not there or not unique, and a record that does not say how it was made.
     pub fn of_cell(record: &RunRecord, which: &str) -> Result<Self, Error> {
         let ranked = record.leaderboard();
-        let mut matching = ranked.iter().filter(|cell| which == "best" || cell.id.starts_with(which));
+        let mut matching = ranked.iter().filter(|cell| cell.id.starts_with(which));
         let unknown = || ApplyError::NoCell {
             which: which.to_owned(),
             known: ranked.iter().take(5).map(|cell| cell.id.as_str()).collect::<Vec<_>>().join(", "),
         };
         let cell = matching.next().ok_or_else(unknown)?;
-        if which != "best" && matching.next().is_some() {
+        if matching.next().is_some() {
             return Err(ApplyError::Ambiguous { which: which.to_owned() }.into());
         }
         Self::recorded(&record.provenance, &cell.choices).ok_or_else(|| ApplyError::Unreadable { cell: cell.id.clone() }.into())
@@ -199,7 +199,7 @@ fn frame(first: usize, texts: &[String], views: &[Vec<Prepared>], vectors: &Embe
 /// Why a recipe could not be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    #[error("the run has no cell `{which}`; say `best` or the beginning of an id (the best ones: {known})")]
+    #[error("the run has no cell `{which}`; say `best` or the beginning of an id (the first ones: {known})")]
     NoCell { which: String, known: String },
     #[error("several cells of the run begin with `{which}`; give more of the id")]
     Ambiguous { which: String },

@@ -6,6 +6,7 @@ use embed_bench::apply::{self, Applied, Bench, Recipe};
 use embed_bench::dataset::read_texts;
 use embed_bench::embed;
 use embed_bench::prompt::{Clean, Prompt, Template, Truncation};
+use embed_bench::report::Ranking;
 use embed_bench::results::RunRecord;
 use embed_bench::spec::{DType, Device, Model, Pooling, Readout, Source};
 
@@ -35,7 +36,7 @@ pub struct Arguments {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Recipe")]
 struct Flags {
-    /// Model: path:DIR or hf:REPO[@REV]
+    /// Model: `path:DIR` or `hf:REPO@REVISION`
     #[arg(long, value_parser = |text: &str| Source::parse(text, None))]
     model: Option<Source>,
     /// Template with a slot {text}
@@ -91,9 +92,28 @@ impl Flags {
     }
 }
 
+/// The cell that the report calls the best one: chosen on dev where the run has a dev slice.
+fn best(record: &RunRecord) -> Result<String, Failure> {
+    let bests: Vec<(String, String)> = (Ranking::all(record).into_iter())
+        .filter_map(|ranking| Some((ranking.slice, ranking.standings.into_iter().next()?.cell)))
+        .collect();
+    match bests.as_slice() {
+        [] => Err(Failure::Usage("the run has no cell with a score; run it again, or name a recipe by flags".to_owned())),
+        [(_, cell)] => Ok(cell.clone()),
+        several => {
+            let named: Vec<String> = several.iter().map(|(slice, cell)| format!("--cell {cell} (slice {slice})")).collect();
+            Err(Failure::Usage(format!("the run has a best cell for each slice; name one: {}", named.join(", "))))
+        }
+    }
+}
+
 pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
     let recipe = match (&arguments.results, &arguments.recipe.model) {
-        (Some(results), _) => Recipe::of_cell(&RunRecord::open(results)?, &arguments.cell)?,
+        (Some(results), _) => {
+            let record = RunRecord::open(results)?;
+            let cell = if arguments.cell == "best" { best(&record)? } else { arguments.cell.clone() };
+            Recipe::of_cell(&record, &cell)?
+        }
         (None, Some(source)) => arguments.recipe.recipe(source),
         (None, None) => return Err(Failure::Usage("name a result folder, or a model with --model".to_owned())),
     };

@@ -83,7 +83,9 @@ fn print_rankings(record: &RunRecord) {
         header.extend(axes.iter().map(String::as_str));
         header.extend(["accuracy [95 %]", "± reference", "p"]);
         let mut table = out::table(&header);
-        for (place, Standing { choices, accuracy, difference, p }) in ranking.standings.iter().take(ROWS).cloned().enumerate() {
+        for (place, Standing { choices, accuracy, difference, p, .. }) in
+            ranking.standings.iter().take(ROWS).cloned().enumerate()
+        {
             let mut row = vec![(place + 1).to_string()];
             row.extend(choices);
             row.extend([accuracy, difference, p]);

@@ -157,8 +157,9 @@ impl Encoder for Transformer {
     fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError> {
         let description = &self.folder.description;
         let last = description.layers;
-        let layer = usize::try_from(i64::from(readout.layer) + if readout.layer < 0 { last as i64 + 1 } else { 0 });
-        let layer = layer.ok().filter(|layer| *layer <= last).ok_or_else(|| EmbedError::NoSuchLayer {
+        let from_end = usize::try_from(readout.layer.unsigned_abs()).ok();
+        let layer = if readout.layer < 0 { from_end.and_then(|back| (last + 1).checked_sub(back)) } else { from_end };
+        let layer = layer.filter(|layer| *layer <= last).ok_or_else(|| EmbedError::NoSuchLayer {
             readout: readout.id.clone(),
             model: self.card.name.clone(),
             layer: readout.layer,

@@ -31,7 +31,7 @@ mod tests {
         // x * sigmoid(x), x * Phi(x), its tanh approximation, max(x, 0).
         for (activation, wanted) in [
             (Activation::Silu, [-0.268_941, 0.0, 0.731_059, 2.857_722]),
-            (Activation::Gelu, [-0.158_655, 0.0, 0.841_345, 2.995_950]),
+            (Activation::Gelu, [-0.158_655, 0.0, 0.841_345, 2.995_95]),
             (Activation::GeluTanh, [-0.158_808, 0.0, 0.841_192, 2.996_363]),
             (Activation::Relu, [0.0, 0.0, 1.0, 3.0]),
         ] {

@@ -49,11 +49,25 @@ pub(super) fn attend(
     projected: &Projected,
     past: Option<&Past>,
 ) -> Result<Tensor> {
-    let cpu = projected.queries.device().is_cpu();
-    let groups = rows.groups(!cpu);
+    // On the CPU rows run side by side; elsewhere, rows of one length go into one kernel.
+    let merge = !projected.queries.device().is_cpu();
+    attend_groups(shape, rows, asked, projected, past, &rows.groups(merge))
+}
+
+fn attend_groups(
+    shape: &Attention,
+    rows: &Packed,
+    asked: Queries,
+    projected: &Projected,
+    past: Option<&Past>,
+    groups: &[Group],
+) -> Result<Tensor> {
     let one = |group: &Group| attend_group(shape, rows, asked, projected, past, *group);
-    let mixed: Vec<Tensor> =
-        if cpu { groups.par_iter().map(one).collect::<Result<_>>()? } else { groups.iter().map(one).collect::<Result<_>>()? };
+    let mixed: Vec<Tensor> = if projected.queries.device().is_cpu() {
+        groups.par_iter().map(one).collect::<Result<_>>()?
+    } else {
+        groups.iter().map(one).collect::<Result<_>>()?
+    };
     Tensor::cat(&mixed, 0)
 }
 

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 /// Cosines and sines for every position a model may see.
 ///
-/// Source: Su et al., RoFormer (arXiv 2104.09864), with the halves of a head as pairs, as Llama does.
+/// Source: Su et al., `RoFormer` (arXiv 2104.09864), with the halves of a head as pairs, as Llama does.
 pub(super) struct Rotary {
     /// Shape: `[positions, head_dim / 2]`.
     cos: Tensor,

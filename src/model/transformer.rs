@@ -203,7 +203,7 @@ impl Transformer {
             Placement::After => hidden.clone(),
         };
         let keys = block.key.forward(&input)?.to_dtype(self.attention)?;
-        let keys = turn(pass.angles.as_ref(), keys, attention.kv_heads)?;
+        let keys = turn(pass.angles.as_ref(), &keys, attention.kv_heads)?;
         let values = block.value.forward(&input)?.to_dtype(self.attention)?;
         if let Some(kept) = keep {
             kept.push(Past::new(attention, &keys, &values)?);
@@ -215,7 +215,7 @@ impl Transformer {
         let queries = block.query.forward(&pick(&input)?)?.to_dtype(self.attention)?;
         let queries = match (&pass.angles, &selected) {
             (Some(angles), Some(at)) => angles.select(at)?.turn(&queries, attention.heads)?,
-            (angles, _) => turn(angles.as_ref(), queries, attention.heads)?,
+            (angles, _) => turn(angles.as_ref(), &queries, attention.heads)?,
         };
         let past = pass.past.map(|shared| &shared.blocks[i]);
         let projected = Projected { queries, keys, values };
@@ -269,6 +269,6 @@ impl Block {
     }
 }
 
-fn turn(angles: Option<&Angles>, x: Tensor, heads: usize) -> CandleResult<Tensor> {
-    angles.map_or(Ok(x.clone()), |angles| angles.turn(&x, heads))
+fn turn(angles: Option<&Angles>, x: &Tensor, heads: usize) -> CandleResult<Tensor> {
+    angles.map_or_else(|| Ok(x.clone()), |angles| angles.turn(x, heads))
 }

@@ -1,6 +1,6 @@
 //! Model folders in all their shapes, and what is said about broken ones.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -26,6 +26,7 @@ fn weights_may_lie_in_shards_and_under_a_prefix() {
     let tensors = safetensors::load(path.join("model.safetensors"), &Place::Cpu).expect("weights");
     let mut shards = [HashMap::new(), HashMap::new()];
     let mut map = serde_json::Map::new();
+    let tensors: BTreeMap<String, Tensor> = tensors.into_iter().collect();
     for (name, tensor) in tensors {
         let shard = usize::from(name.contains("layer"));
         map.insert(format!("bert.{name}"), json!(format!("part-{shard}.safetensors")));

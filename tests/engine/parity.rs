@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::support::{encode, fixture, open, readout, relative_error};
 
 /// Ids identical and relative error at most 1e-4 for every case and tensor of a reference folder.
+#[expect(clippy::print_stderr, reason = "how close the vectors are is worth seeing")]
 fn matches_transformers(folder: &Path) {
     let expected: Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).expect("expected.json")).expect("JSON");

@@ -53,7 +53,7 @@ proptest! {
             let encoder = open(folder.path(), DType::F32);
             let readouts = all_readouts(&*encoder);
             let together = encode(&*encoder, &rows, 0, &readouts);
-            let alone: Vec<_> = rows.iter().map(|row| encode(&*encoder, &[row.clone()], 0, &readouts)).collect();
+            let alone: Vec<_> = rows.iter().map(|row| encode(&*encoder, std::slice::from_ref(row), 0, &readouts)).collect();
             assert_same(&stack(&alone), &together, SAME, "alone");
 
             let shared = encode(&*encoder, &rows, prefix, &readouts);
@@ -133,10 +133,9 @@ fn later_tokens_change_nothing_earlier_in_a_causal_model() {
         for (layer, norm) in [(0, false), (2, false), (1, true), (3, false)] {
             let of = |pool| encoder.readout(&readout(layer, pool, norm)).expect("a readout");
             let last = encode(&*encoder, &beginnings, 0, &[of(Pooling::Last)]).remove(0);
-            let mean = encode(&*encoder, &[row.clone()], 0, &[of(Pooling::Mean)]).remove(0);
-            let states = row.len() as f64;
-            let average: Vec<f32> =
-                (0..last.dim()).map(|i| (last.rows().map(|state| f64::from(state[i])).sum::<f64>() / states) as f32).collect();
+            let mean = encode(&*encoder, std::slice::from_ref(&row), 0, &[of(Pooling::Mean)]).remove(0);
+            let states = f32::from(u8::try_from(row.len()).expect("a short row"));
+            let average: Vec<f32> = (0..last.dim()).map(|i| last.rows().map(|state| state[i]).sum::<f32>() / states).collect();
             let error = relative_error(&average, mean.row(0));
             assert!(error <= 1e-6, "layer {layer}: the states of a row are not those of its beginnings: {error:e}");
             let first = encode(&*encoder, &beginnings, 0, &[of(Pooling::Cls)]).remove(0);

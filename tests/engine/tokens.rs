@@ -149,7 +149,7 @@ fn the_whole_prompt_is_cut_before_special_tokens_are_added() {
 }
 
 /// A copy of the Llama fixture with another `tokenizer_config.json` and an edited tokenizer.json.
-fn with_config(config: Value, edit: impl FnOnce(&mut Value)) -> TempDir {
+fn with_config(config: &Value, edit: impl FnOnce(&mut Value)) -> TempDir {
     let folder = tempfile::tempdir().expect("temporary folder");
     for name in ["config.json", "model.safetensors"] {
         fs::copy(fixture("llama").join(name), folder.path().join(name)).expect("copy");
@@ -182,11 +182,11 @@ fn flags_decide_about_special_tokens_for_llama_classes_only() {
         (config("LlamaTokenizer", json!(null), json!(null)), &file),
     ] {
         let shown = config.to_string();
-        let folder = with_config(config, |_| {});
+        let folder = with_config(&config, |_| {});
         assert_eq!(&ids(&*limited(folder.path(), 100), "a text"), wanted, "{shown}");
     }
     let missing = json!({"tokenizer_class": "LlamaTokenizer", "bos_token": "<none>", "add_bos_token": true});
-    let folder = with_config(missing, |_| {});
+    let folder = with_config(&missing, |_| {});
     let error = try_open(&model(folder.path(), DType::F32)).err().expect("no such token").to_string();
     assert!(error.contains("`bos_token` names the token `<none>`"), "{error}");
 }
@@ -194,7 +194,7 @@ fn flags_decide_about_special_tokens_for_llama_classes_only() {
 #[test]
 fn padding_and_truncation_of_the_file_are_not_the_models() {
     let plain = ids(&*whole("llama"), "a text");
-    let folder = with_config(json!({}), |tokenizer| {
+    let folder = with_config(&json!({}), |tokenizer| {
         tokenizer["truncation"] = json!({"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0});
         tokenizer["padding"] = json!({
             "strategy": {"Fixed": 50}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0, "pad_token": "<unk>"
@@ -205,7 +205,7 @@ fn padding_and_truncation_of_the_file_are_not_the_models() {
 
 #[test]
 fn the_strictest_file_limits_the_tokens() {
-    let folder = with_config(json!({"model_max_length": 1e30}), |_| {});
+    let folder = with_config(&json!({"model_max_length": 1e30}), |_| {});
     let limit = || try_open(&model(folder.path(), DType::F32)).expect("a model").card().max_tokens;
     let positions = limit();
     assert!(positions > 100);

@@ -106,7 +106,10 @@ fn rows_come_once_each_in_batches_and_the_work_may_end_early() {
     model.encode(&rows, 0, std::slice::from_ref(&readout), gather).unwrap();
     assert_eq!(seen, (0..128).collect::<Vec<usize>>());
     let go_on = &mut |_: Batch| ControlFlow::Continue(());
-    assert!(matches!(model.encode(&[&[97], &[]], 0, std::slice::from_ref(&readout), go_on), Err(EmbedError::EmptyRow { row: 1 })));
+    assert!(matches!(
+        model.encode(&[&[97], &[]], 0, std::slice::from_ref(&readout), go_on),
+        Err(EmbedError::EmptyRow { row: 1 })
+    ));
     let surrogate = model.encode(&[&[0xd800]], 0, &[readout], go_on);
     assert!(matches!(surrogate, Err(EmbedError::UnknownToken { row: 0, id: 0xd800, .. })));
 }

@@ -22,6 +22,8 @@ pub struct Ranking {
 /// One line of a ranking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
+    /// The cell's id.
+    pub cell: String,
     /// The choice on each axis of the ranking.
     pub choices: Vec<String>,
     /// `72.5 % [65.1, 78.9]`
@@ -42,6 +44,7 @@ impl Ranking {
         let axes = shown_axes(contest);
         let p = adjusted_p(contest);
         let standing = |(place, entry): (usize, &super::contest::Entry)| Standing {
+            cell: entry.cell.id.clone(),
             choices: axes.iter().map(|axis| entry.on(*axis).to_owned()).collect(),
             accuracy: percent_estimate(&entry.accuracy),
             difference: match contest.reference_entry() {
