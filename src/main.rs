@@ -3,5 +3,22 @@
 mod cli;
 
 fn main() -> std::process::ExitCode {
+    use_every_core();
     cli::main()
+}
+
+/// candle runs a matrix product on as many threads as there are physical cores, which leaves half of a virtual machine idle,
+/// unless this variable names a number.
+fn use_every_core() {
+    const THREADS: &str = "RAYON_NUM_THREADS";
+    if std::env::var_os(THREADS).is_some() {
+        return;
+    }
+    if let Ok(cores) = std::thread::available_parallelism() {
+        #[expect(unsafe_code, reason = "the environment may be written while no other thread runs")]
+        // SAFETY: this is the first thing the program does; no other thread exists that could read the environment.
+        unsafe {
+            std::env::set_var(THREADS, cores.to_string());
+        }
+    }
 }
