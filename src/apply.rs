@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use polars::prelude::*;
 
 use crate::cache::Store;
+use crate::digest::Digest;
 use crate::embed::{EmbedError, Encoder, Prepared};
 use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Observer, Stop};
 use crate::plan::{self, Block, ModelWork, Rows};
 use crate::prompt::{Prompt, Template};
-use crate::results::{Choices, Provenance, RunRecord, Times};
-use crate::runner::Desk;
+use crate::results::{CellRecord, Choices, Provenance, RunRecord, Times};
+use crate::runner::{Desk, repairing};
 use crate::spec::{Device, Model, Readout, Source};
 
 /// Texts embedded and written at a time: bounds memory whatever the file's size.
@@ -27,6 +28,8 @@ pub struct Recipe {
     pub model: Model,
     pub prompt: Prompt,
     pub readout: Readout,
+    /// What the model was when the recipe was made; None takes it as it is.
+    pub identity: Option<Digest>,
 }
 
 impl Recipe {
@@ -36,15 +39,13 @@ impl Recipe {
     /// A cell that is not there or not unique, and a record that does not say how it was made.
     pub fn of_cell(record: &RunRecord, which: &str) -> Result<Self, Error> {
         let ranked = record.leaderboard();
-        let mut matching = ranked.iter().filter(|cell| cell.id.starts_with(which));
-        let unknown = || ApplyError::NoCell {
-            which: which.to_owned(),
-            known: ranked.iter().take(5).map(|cell| cell.id.as_str()).collect::<Vec<_>>().join(", "),
+        let matching: Vec<&CellRecord> = ranked.iter().filter(|cell| cell.id.starts_with(which)).copied().collect();
+        let some = |cells: &[&CellRecord]| cells.iter().take(5).map(|cell| cell.id.as_str()).collect::<Vec<_>>().join(", ");
+        let cell = match matching.as_slice() {
+            [cell] => *cell,
+            [] => return Err(ApplyError::NoCell { which: which.to_owned(), known: some(&ranked) }.into()),
+            several => return Err(ApplyError::Ambiguous { which: which.to_owned(), matching: some(several) }.into()),
         };
-        let cell = matching.next().ok_or_else(unknown)?;
-        if matching.next().is_some() {
-            return Err(ApplyError::Ambiguous { which: which.to_owned() }.into());
-        }
         Self::recorded(&record.provenance, &cell.choices).ok_or_else(|| ApplyError::Unreadable { cell: cell.id.clone() }.into())
     }
 
@@ -70,6 +71,7 @@ impl Recipe {
                 norm: readout.norm,
                 normalize: readout.normalize,
             },
+            identity: Some(model.identity),
         })
     }
 }
@@ -97,6 +99,10 @@ pub enum Applied {
 /// # Errors
 /// A text that does not fit the recipe, an encoder that fails, a file that cannot be written.
 pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[String], output: &Path) -> Result<Applied, Error> {
+    let found = bench.encoder.card().identity;
+    if let Some(recorded) = recipe.identity.filter(|recorded| *recorded != found) {
+        return Err(ApplyError::OtherModel { model: recipe.model.source.to_string(), recorded, found }.into());
+    }
     let readout = bench.encoder.readout(&recipe.readout)?;
     let dim = readout.dim;
     let folder = match output.parent() {
@@ -105,13 +111,16 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[String], output: &Path)
     };
     let broken = |source| ApplyError::Write { path: output.to_owned(), source };
     fs::create_dir_all(folder).map_err(broken)?;
-    let temporary = tempfile::NamedTempFile::new_in(folder).map_err(broken)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = builder.tempfile_in(folder).map_err(broken)?;
     let file = temporary.reopen().map_err(broken)?;
     let table = |source| ApplyError::Table { path: output.to_owned(), source };
     let mut writer = ParquetWriter::new(file).batched(&schema(dim)).map_err(table)?;
     let mut work = ModelWork {
         encoder: bench.encoder,
-        readouts: BTreeMap::from([(0, readout)]),
+        readouts: BTreeMap::from([(0, readout.clone())]),
         rows: Rows::default(),
         blocks: BTreeMap::new(),
     };
@@ -122,12 +131,13 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[String], output: &Path)
         let blocks = lay_out(&mut work, &views);
         let shelf = work.shelf(bench.store)?;
         let desk = Desk { model: &recipe.model.id, work: &work, shelf, observer: bench.observer, stop: bench.stop };
-        let Some(failures) = desk.embed(&mut Times::default())? else { return Ok(Applied::Interrupted) };
-        let found = work.stored(&desk.shelf)?;
-        let mut vectors = desk
-            .vectors(&blocks, &work.readouts[&0], &found, &failures)?
-            .map_err(|reason| ApplyError::NoVectors { model: recipe.model.id.clone(), reason })?;
-        if recipe.readout.normalize {
+        let embedded = repairing(bench.observer, || {
+            let Some(failures) = desk.embed(&mut Times::default())? else { return Ok(None) };
+            desk.vectors(&blocks, &readout, &work.stored(&desk.shelf)?, &failures).map(Some)
+        })?;
+        let Some(vectors) = embedded else { return Ok(Applied::Interrupted) };
+        let mut vectors = vectors.map_err(|reason| ApplyError::NoVectors { model: recipe.model.id.clone(), reason })?;
+        if readout.normalize {
             vectors.normalize();
         }
         cut += (0..texts.len()).filter(|&i| views.iter().any(|view| view[i].cut > 0)).count();
@@ -148,7 +158,7 @@ fn prepare(work: &ModelWork, recipe: &Recipe, texts: &[String], first: usize) ->
     views
         .map(|view| plan::prepare(work.encoder.as_ref(), &recipe.prompt, view, &texts))
         .collect::<Result<_, _>>()
-        .map_err(|(i, source)| ApplyError::Text { index: first + i, source })
+        .map_err(|(i, source)| ApplyError::Text { index: first + i + 1, source })
 }
 
 /// Makes the prepared texts the work's only rows.
@@ -201,13 +211,15 @@ fn frame(first: usize, texts: &[String], views: &[Vec<Prepared>], vectors: &Embe
 pub enum ApplyError {
     #[error("the run has no cell `{which}`; say `best` or the beginning of an id (the first ones: {known})")]
     NoCell { which: String, known: String },
-    #[error("several cells of the run begin with `{which}`; give more of the id")]
-    Ambiguous { which: String },
+    #[error("several cells of the run begin with `{which}`; give more of the id ({matching})")]
+    Ambiguous { which: String, matching: String },
     #[error(
         "run.json does not say how cell `{cell}` was made; run the spec again, or name the recipe with --model and --template"
     )]
     Unreadable { cell: String },
-    #[error("text {index} (counted from 0) cannot be embedded with this recipe: {source}")]
+    #[error("{model} is not what it was when the run was made (identity {}, now {}); run the spec again, or name the recipe with --model", recorded.short(), found.short())]
+    OtherModel { model: String, recorded: Digest, found: Digest },
+    #[error("text {index} of the input cannot be embedded with this recipe: {source}")]
     Text { index: usize, source: EmbedError },
     #[error("model `{model}` gave no vectors: {reason}")]
     NoVectors { model: String, reason: String },

@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod cache;
+pub mod cause;
 pub mod dataset;
 pub mod digest;
 pub mod embed;

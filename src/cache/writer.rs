@@ -30,15 +30,13 @@ const LIMITS: Limits = Limits { rows: 1 << 16, bytes: 64 << 20, age: Duration::f
 
 /// Buffers embeddings of one shelf and saves them as parts, one width per part.
 ///
-/// It saves by itself after 64 MiB, 65,536 rows or 15 seconds, and on drop as far as it can; [`Writer::flush`] tells of errors.
+/// It saves at the end of a batch after 64 MiB, 65,536 rows or 15 seconds, and on drop as far as it can; [`Writer::flush`] tells of errors.
 pub struct Writer {
     shelf: Shelf,
     /// By width.
     buffers: BTreeMap<usize, Rows>,
     rows: usize,
     bytes: usize,
-    /// When the buffer last became non-empty.
-    oldest: Option<Instant>,
     /// When this writer last saved, or began.
     saved: Instant,
     limits: Limits,
@@ -48,13 +46,13 @@ pub struct Writer {
 impl Writer {
     pub(super) fn new(shelf: Shelf) -> Self {
         let buffers = BTreeMap::new();
-        Self { shelf, buffers, rows: 0, bytes: 0, oldest: None, saved: Instant::now(), limits: LIMITS, ready: false }
+        Self { shelf, buffers, rows: 0, bytes: 0, saved: Instant::now(), limits: LIMITS, ready: false }
     }
 
     /// Takes one embedding of a text of so many tokens.
     ///
     /// # Errors
-    /// A vector that is empty or not finite, which is not taken; and whatever saving gives, if it is time to save.
+    /// A vector that is empty or not finite, which is not taken.
     pub fn push(&mut self, key: Key, tokens: u32, vector: &[f32]) -> Result<(), CacheError> {
         if vector.is_empty() {
             return Err(CacheError::Empty { key });
@@ -68,20 +66,17 @@ impl Writer {
         buffer.values.extend_from_slice(vector);
         self.rows += 1;
         self.bytes += size_of_val(vector);
-        let oldest = *self.oldest.get_or_insert_with(Instant::now);
-        if self.rows >= self.limits.rows || self.bytes >= self.limits.bytes || oldest.elapsed() >= self.limits.age {
-            self.flush()?;
-        }
         Ok(())
     }
 
-    /// Tells that a batch is complete: a good moment to save, if the last time is 15 seconds ago. So a batch that takes long
-    /// is saved at once, whole.
+    /// Tells that a batch is complete. It is saved with those before it once they are many, large, or 15 seconds old; never a
+    /// part of a batch, so that what an interrupted run has left to do is whole batches.
     ///
     /// # Errors
     /// Whatever saving gives.
     pub fn end_batch(&mut self) -> Result<(), CacheError> {
-        if self.saved.elapsed() >= self.limits.age { self.flush() } else { Ok(()) }
+        let Limits { rows, bytes, age } = self.limits;
+        if self.rows >= rows || self.bytes >= bytes || self.saved.elapsed() >= age { self.flush() } else { Ok(()) }
     }
 
     /// Saves everything taken so far; once it returns, a power cut does not lose it.
@@ -99,7 +94,7 @@ impl Writer {
             save(&self.shelf, entry.get())?;
             entry.remove();
         }
-        (self.rows, self.bytes, self.oldest, self.saved) = (0, 0, None, Instant::now());
+        (self.rows, self.bytes, self.saved) = (0, 0, Instant::now());
         Ok(())
     }
 
@@ -216,6 +211,7 @@ mod tests {
             writer.limits = limits;
             for i in 0..3 {
                 writer.push(key(i), 1, &[1.0, 2.0]).unwrap();
+                writer.end_batch().unwrap();
             }
             assert_eq!(shelf(root.path()).find(&[key(0), key(1), key(2)]).unwrap().len(), saved, "{limits:?}");
             drop(writer);
@@ -224,17 +220,15 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_took_long_is_saved_whole() {
+    fn a_batch_is_saved_whole_or_not_at_all() {
         let root = tempfile::tempdir().unwrap();
-        let limits = Limits { rows: usize::MAX, bytes: usize::MAX, age: Duration::from_hours(1) };
         let mut writer = shelf(root.path()).writer();
-        writer.limits = limits;
+        writer.limits = Limits { rows: 1, bytes: 1, age: Duration::ZERO };
         writer.push(key(0), 1, &[1.0]).unwrap();
+        writer.push(key(1), 1, &[1.0, 2.0]).unwrap();
+        assert_eq!(shelf(root.path()).find(&[key(0), key(1)]).unwrap().len(), 0);
         writer.end_batch().unwrap();
-        assert_eq!(shelf(root.path()).find(&[key(0)]).unwrap().len(), 0);
-        writer.limits.age = Duration::ZERO;
-        writer.end_batch().unwrap();
-        assert_eq!(shelf(root.path()).find(&[key(0)]).unwrap().len(), 1);
+        assert_eq!(shelf(root.path()).find(&[key(0), key(1)]).unwrap().len(), 2);
     }
 
     #[test]

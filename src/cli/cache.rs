@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use embed_bench::cache::{Prune, Store};
+use embed_bench::Error;
+use embed_bench::cache::{CacheError, Prune, Store};
 use embed_bench::plan::{Plan, Sources};
 use embed_bench::runner;
 use embed_bench::spec::{DType, Spec};
@@ -20,8 +21,8 @@ pub enum Command {
         /// The spec whose texts are drawn from
         spec: PathBuf,
         /// Most texts per model and readout
-        #[arg(long, default_value_t = 32)]
-        sample: usize,
+        #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+        sample: u32,
     },
     /// Delete cached embeddings
     Prune {
@@ -37,7 +38,7 @@ pub enum Command {
 pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
     let store = places.store();
     match command {
-        Command::Stat => stat(&store),
+        Command::Stat => stat(&store, places),
         Command::Verify { spec, sample } => verify(spec, *sample, &store, places),
         Command::Prune { encoder, older_than } => {
             let age = Prune::OlderThan(older_than.unwrap_or_default());
@@ -49,9 +50,14 @@ pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
     }
 }
 
-fn stat(store: &Store) -> Result<Answer, Failure> {
+fn stat(store: &Store, places: &Places) -> Result<Answer, Failure> {
+    let shelves = store.stat()?;
+    if shelves.is_empty() {
+        out::line(format!("nothing is cached in {}", places.home.display()));
+        return Ok(Answer::Good);
+    }
     let mut table = out::table(&["encoder", "vectors", "parts", "size", "what it is"]);
-    for shelf in store.stat()? {
+    for shelf in shelves {
         let name = shelf.about.get("name").and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned();
         let damaged = if shelf.damaged > 0 { format!(" ({} damaged)", shelf.damaged) } else { String::new() };
         table.add_row([
@@ -66,13 +72,21 @@ fn stat(store: &Store) -> Result<Answer, Failure> {
     Ok(Answer::Good)
 }
 
-fn verify(spec: &Path, sample: usize, store: &Store, places: &Places) -> Result<Answer, Failure> {
-    let catalog = places.catalog();
+fn verify(spec: &Path, sample: u32, store: &Store, places: &Places) -> Result<Answer, Failure> {
+    let catalog = places.catalog()?;
     let progress = Progress::new();
     let plan = Plan::build(Spec::load(spec)?, &Sources { catalog: &catalog, home: &places.home, observer: &progress })?;
     let mut table = out::table(&["model", "vectors", "largest relative distance", "verdict"]);
     let mut answer = Answer::Good;
-    for (verified, model) in runner::verify(&plan, store, sample)?.into_iter().zip(&plan.spec.models) {
+    let sample = usize::try_from(sample).unwrap_or(usize::MAX);
+    let verified = match runner::verify(&plan, store, sample) {
+        Err(Error::Cache(damage @ CacheError::Lost { .. })) => {
+            out::line(format!("damaged: {damage}"));
+            return Ok(Answer::No);
+        }
+        verified => verified?,
+    };
+    for (verified, model) in verified.into_iter().zip(&plan.spec.models) {
         // Half-precision rounding depends on what shares a matrix product; f32 may differ in the last bits only.
         let bound = if model.dtype == DType::F32 { 1e-5 } else { 2e-2 };
         let verdict = match verified.vectors {

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use embed_bench::cause::told;
 use embed_bench::spec::Spec;
 
-use super::{Answer, out};
+use super::{Answer, Failure, Places, out};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -13,31 +14,53 @@ pub struct Arguments {
     specs: Vec<PathBuf>,
 }
 
-pub fn run(arguments: &Arguments) -> Answer {
-    let mut bad = 0;
+pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
+    let catalog = places.catalog()?;
+    let (mut bad, mut unreadable) = (0, 0);
     for path in &arguments.specs {
-        match Spec::load(path) {
-            Ok(spec) => out::line(format!("{}: good ({})", path.display(), axes(&spec))),
+        let spec = match Spec::load(path) {
+            Ok(spec) => spec,
             Err(problems) => {
+                unreadable += usize::from(problems.iter().any(|problem| problem.span.is_none()));
                 bad += 1;
                 out::spec_problems(&problems);
+                continue;
             }
+        };
+        let wrong: Vec<_> = spec.slices.iter().filter_map(|slice| catalog.check(slice).err()).collect();
+        if wrong.is_empty() {
+            out::line(format!("{}: good ({})", path.display(), axes(&spec)));
+        } else {
+            bad += 1;
+            wrong.iter().for_each(|error| out::note(format!("{}: {}", path.display(), told(error))));
         }
     }
-    if bad == 0 {
-        return Answer::Good;
+    if bad > 0 {
+        let all = arguments.specs.len();
+        out::note(if all == 1 {
+            "\nit cannot be run as it is".to_owned()
+        } else {
+            format!("\n{bad} of {all} specs cannot be run as they are")
+        });
     }
-    out::note(format!("\n{bad} of {} specs cannot be run as they are", arguments.specs.len()));
-    Answer::No
+    match (bad, unreadable) {
+        (0, _) => Ok(Answer::Good),
+        (_, 0) => Ok(Answer::No),
+        _ => Err(Failure::Said),
+    }
 }
 
 fn axes(spec: &Spec) -> String {
-    format!(
-        "{} models × {} prompts × {} readouts × {} slices × {} label sets",
-        spec.models.len(),
-        spec.prompts.len(),
-        spec.readouts.len(),
-        spec.slices.len(),
-        spec.labels.len()
-    )
+    let axes = [
+        count(spec.models.len(), "model"),
+        count(spec.prompts.len(), "prompt"),
+        count(spec.readouts.len(), "readout"),
+        count(spec.slices.len(), "slice"),
+        count(spec.labels.len(), "label set"),
+    ];
+    axes.join(" × ")
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -30,7 +30,7 @@ pub enum Command {
 }
 
 pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
-    let catalog = places.catalog();
+    let catalog = places.catalog()?;
     match command {
         Command::List => list(&catalog)?,
         Command::Get { name } => get(&catalog, name)?,
@@ -40,7 +40,7 @@ pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
 }
 
 fn list(catalog: &Catalog) -> Result<(), Failure> {
-    let mut table = out::table(&["dataset", "kind", "languages", "splits here", "licence", "about"]);
+    let mut table = out::wrapped(out::table(&["dataset", "kind", "languages", "splits here", "about"]));
     for name in catalog.names()? {
         let manifest = catalog.manifest(&name)?;
         let here: Vec<&str> = (manifest.splits.iter())
@@ -48,8 +48,8 @@ fn list(catalog: &Catalog) -> Result<(), Failure> {
             .map(|split| split.name.as_str())
             .collect();
         let here = if here.is_empty() { "none".to_owned() } else { here.join(", ") };
-        let Manifest { kind, languages, licence, about, .. } = manifest;
-        table.add_row([name, kind.id().to_owned(), languages.join(", "), here, licence, about]);
+        let Manifest { kind, languages, about, .. } = manifest;
+        table.add_row([name, kind.id().to_owned(), languages.join(", "), here, about]);
     }
     out::line(table);
     Ok(())

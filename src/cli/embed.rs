@@ -1,6 +1,6 @@
 //! `bench embed`: apply a recipe to a file of texts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use embed_bench::apply::{self, Applied, Bench, Recipe};
 use embed_bench::dataset::read_texts;
@@ -40,34 +40,34 @@ struct Flags {
     #[arg(long, value_parser = |text: &str| Source::parse(text, None))]
     model: Option<Source>,
     /// Template with a slot {text}
-    #[arg(long, default_value = "{text}", value_parser = |text: &str| Template::parse(text), requires = "model")]
+    #[arg(long, default_value = "{text}", value_parser = |text: &str| Template::parse(text), conflicts_with = "results")]
     template: Template,
     /// Hidden state, as transformers counts them
-    #[arg(long, default_value_t = -1, allow_negative_numbers = true, requires = "model")]
+    #[arg(long, default_value_t = -1, allow_negative_numbers = true, conflicts_with = "results")]
     layer: i32,
     /// last, mean, cls, or own (the model's sentence-transformers settings)
-    #[arg(long, default_value = "own", value_parser = str::parse::<Pooling>, requires = "model")]
+    #[arg(long, default_value = "own", value_parser = str::parse::<Pooling>, conflicts_with = "results")]
     pool: Pooling,
     /// Apply the final norm to an inner layer
-    #[arg(long, requires = "model")]
+    #[arg(long, conflicts_with = "results")]
     norm: bool,
     /// Leave vectors at their own length
-    #[arg(long, requires = "model")]
+    #[arg(long, conflicts_with = "results")]
     no_normalize: bool,
     /// head, tail, middle, error or whole-prompt
-    #[arg(long, default_value = "head", value_parser = str::parse::<Truncation>, requires = "model")]
+    #[arg(long, default_value = "head", value_parser = str::parse::<Truncation>, conflicts_with = "results")]
     truncate: Truncation,
     /// none or prompteol
-    #[arg(long, default_value = "none", value_parser = str::parse::<Clean>, requires = "model")]
+    #[arg(long, default_value = "none", value_parser = str::parse::<Clean>, conflicts_with = "results")]
     clean: Clean,
     /// Most tokens of one rendered text; the model's own limit when absent
-    #[arg(long, requires = "model")]
+    #[arg(long, conflicts_with = "results")]
     max_tokens: Option<usize>,
     /// f32, f16 or bf16
-    #[arg(long, default_value = "f32", value_parser = str::parse::<DType>, requires = "model")]
+    #[arg(long, default_value = "f32", value_parser = str::parse::<DType>, conflicts_with = "results")]
     dtype: DType,
     /// auto, cpu, cuda:N or metal
-    #[arg(long, default_value = "auto", value_parser = str::parse::<Device>, requires = "model")]
+    #[arg(long, default_value = "auto", value_parser = str::parse::<Device>, conflicts_with = "results")]
     device: Device,
 }
 
@@ -88,8 +88,20 @@ impl Flags {
             norm: self.norm,
             normalize: !self.no_normalize,
         };
-        Recipe { model, prompt, readout }
+        Recipe { model, prompt, readout, identity: None }
     }
+}
+
+/// The output is Parquet, and never the input.
+fn check_output(input: &Path, output: &Path) -> Result<(), Failure> {
+    if output.extension().is_none_or(|extension| extension != "parquet") {
+        return Err(Failure::Usage(format!("the output is Parquet: name it NAME.parquet, not {}", output.display())));
+    }
+    let same = |input: PathBuf| output.canonicalize().is_ok_and(|output| output == input);
+    if input.canonicalize().is_ok_and(same) {
+        return Err(Failure::Usage(format!("{} is the input; name another file for the output", output.display())));
+    }
+    Ok(())
 }
 
 /// The cell that the report calls the best one: chosen on dev where the run has a dev slice.
@@ -117,11 +129,15 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
         (None, Some(source)) => arguments.recipe.recipe(source),
         (None, None) => return Err(Failure::Usage("name a result folder, or a model with --model".to_owned())),
     };
+    check_output(&arguments.input, &arguments.output)?;
     let texts = read_texts(&arguments.input)?;
+    if texts.is_empty() {
+        return Err(Failure::Usage(format!("{} holds no texts", arguments.input.display())));
+    }
     let progress = Progress::new();
     let stop = stop_on_signal()?;
     let store = places.store();
-    let encoder = embed::open(&recipe.model, &places.catalog(), &places.home)?;
+    let encoder = embed::open(&recipe.model, &places.catalog()?, &places.home)?;
     let bench = Bench { encoder, store: &store, observer: &progress, stop: &stop };
     match apply::apply(&recipe, bench, &texts, &arguments.output)? {
         Applied::Interrupted => {

@@ -7,6 +7,7 @@ mod embed;
 mod out;
 mod plan;
 mod progress;
+mod prompt;
 mod report;
 mod run;
 mod starter;
@@ -53,8 +54,14 @@ struct Places {
 }
 
 impl Places {
-    fn catalog(&self) -> Catalog {
-        Catalog::new(self.datasets.clone(), self.data_dir.clone()).with_downloads(self.home.join("datasets"))
+    /// # Errors
+    /// A folder of local copies that is not there.
+    fn catalog(&self) -> Result<Catalog, Failure> {
+        if let Some(folder) = self.data_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            let path = folder.display();
+            return Err(Failure::Usage(format!("there is no folder `{path}` for --data-dir (or BENCH_DATA_DIR) to name")));
+        }
+        Ok(Catalog::new(self.datasets.clone(), self.data_dir.clone()).with_downloads(self.home.join("datasets")))
     }
 
     fn store(&self) -> Store {
@@ -74,6 +81,9 @@ enum Command {
     Report(report::Arguments),
     /// Embed a file of texts with a cell of a run, or with a recipe named by flags
     Embed(embed::Arguments),
+    /// Look at the built-in prompts
+    #[command(subcommand)]
+    Prompt(prompt::Command),
     /// List, download or look at datasets
     #[command(subcommand)]
     Data(data::Command),
@@ -102,15 +112,18 @@ pub fn main() -> ExitCode {
     let answer = match command {
         Command::Run(arguments) => run::run(&arguments, &places),
         Command::Plan(arguments) => plan::run(&arguments, &places),
-        Command::Check(arguments) => Ok(check::run(&arguments)),
+        Command::Check(arguments) => check::run(&arguments, &places),
         Command::Report(arguments) => report::run(&arguments),
         Command::Embed(arguments) => embed::run(&arguments, &places),
+        Command::Prompt(command) => Ok(prompt::run(&command)),
         Command::Data(command) => data::run(&command, &places),
         Command::Cache(command) => cache::run(&command, &places),
         Command::Init(arguments) => starter::run(&arguments),
         Command::Schema => Ok(starter::schema()),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "bench", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "bench", &mut script);
+            out::line(String::from_utf8_lossy(&script).trim_end());
             Ok(Answer::Good)
         }
     };
@@ -118,6 +131,7 @@ pub fn main() -> ExitCode {
         Ok(Answer::Good) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Ok(Answer::Interrupted) => ExitCode::from(130),
+        Err(Failure::Said) => ExitCode::from(2),
         Err(failure) => {
             out::failure(&failure);
             ExitCode::from(2)
@@ -134,6 +148,9 @@ enum Failure {
     File { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{0}")]
     Usage(String),
+    /// Everything there is to say was said where it was found.
+    #[error("see above")]
+    Said,
 }
 
 /// Lets `?` take any stage's error.

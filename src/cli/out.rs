@@ -1,20 +1,25 @@
 //! The one place that prints: lines to standard output, failures to standard error.
 
-use std::error::Error as _;
-use std::fmt::{Display, Write as _};
-use std::io::{IsTerminal as _, Write as _};
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
-use embed_bench::Error;
 use embed_bench::spec::Problems;
+use embed_bench::{Error, cause};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use unicode_width::UnicodeWidthChar as _;
 
 use super::Failure;
 
-/// Writes a line to standard output. A reader that has gone away (`| head`) is no reason to fail.
+/// Writes a line to standard output. A reader that has gone away (`| head`) is no reason to fail; a full disk is.
 pub fn line(text: impl Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            note(format!("error: cannot write to standard output: {error}"));
+            std::process::exit(2);
+        }
+        _ => (),
+    }
 }
 
 /// Writes a line to standard error.
@@ -25,11 +30,17 @@ pub fn note(text: impl Display) {
 /// A line below the header, and nothing else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// An empty table in the house style, as wide as the terminal or, when piped, as its content.
+/// An empty table in the house style, as wide as its content: a number that wraps cannot be read.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
+    table
+}
+
+/// A table of prose: cells wrap at the width of the terminal.
+pub fn wrapped(mut table: Table) -> Table {
+    table.set_content_arrangement(ContentArrangement::Dynamic);
     table
 }
 
@@ -71,19 +82,7 @@ pub fn failure(failure: &Failure) {
     if let Failure::Bench(Error::Spec(problems)) = failure {
         return spec_problems(problems);
     }
-    let mut text = format!("error: {failure}");
-    let mut shown = failure.to_string();
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        // Transparent and embedding variants repeat their source's words: each sentence is said once.
-        let message = error.to_string();
-        if !shown.contains(&message) {
-            let _ = write!(text, "\n  because: {message}");
-            shown.push_str(&message);
-        }
-        cause = error.source();
-    }
-    note(text);
+    note(format!("error: {}", cause::told(failure)));
 }
 
 /// Prints every problem of a spec with its line and a caret.

@@ -23,7 +23,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
     let spec = Spec::load(&arguments.spec)?;
     let progress = Progress::new();
-    let catalog = places.catalog();
+    let catalog = places.catalog()?;
     let plan = Plan::build(spec, &Sources { catalog: &catalog, home: &places.home, observer: &progress })?;
     let summary = plan.summary(&places.store())?;
     for slice in &plan.slices {

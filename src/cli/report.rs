@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use embed_bench::report;
+use embed_bench::results::RunRecord;
 
 use super::{Answer, Failure, out};
 
@@ -16,8 +17,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
-    let name = arguments.results.file_name().unwrap_or_default();
-    let output = arguments.output.clone().unwrap_or_else(|| PathBuf::from("reports").join(name));
+    let output = match &arguments.output {
+        Some(output) => output.clone(),
+        None => PathBuf::from("reports").join(RunRecord::open(&arguments.results)?.provenance.name),
+    };
     let written = report::build(&arguments.results, &output)?;
     out::line(written.markdown.display());
     out::line(written.html.display());

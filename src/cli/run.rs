@@ -28,10 +28,11 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
     let spec = Spec::load(&arguments.spec)?;
     let progress = Progress::new();
     let stop = stop_on_signal()?;
-    let catalog = places.catalog();
+    let catalog = places.catalog()?;
     let plan = Plan::build(spec, &Sources { catalog: &catalog, home: &places.home, observer: &progress })?;
     let results = arguments.results.join(&plan.spec.name);
     let reports = arguments.reports.join(&plan.spec.name);
+    std::fs::create_dir_all(&reports).map_err(|source| Failure::File { what: "create", path: reports.clone(), source })?;
     match runner::run(&plan, &places.store(), &results, &progress, &stop)? {
         Finish::Interrupted => {
             out::note("interrupted: everything computed so far is saved; the same command continues");
@@ -76,23 +77,27 @@ const ROWS: usize = 12;
 /// Prints the ranked table of each slice: best cell first, interval, difference to the reference.
 fn print_rankings(record: &RunRecord) {
     for ranking in Ranking::all(record) {
-        let order = ranking.chosen_on.map(|dev| format!(", ranked on {dev}")).unwrap_or_default();
+        let order = ranking.chosen_on.as_ref().map(|dev| format!(", ranked on {dev}")).unwrap_or_default();
         out::line(format!("slice {}{order}", ranking.slice));
         let axes: Vec<String> = ranking.axes.iter().map(ToString::to_string).collect();
         let mut header = vec!["#"];
         header.extend(axes.iter().map(String::as_str));
-        header.extend(["accuracy [95 %]", "± reference", "p"]);
+        if ranking.chosen_on.is_some() {
+            header.push("on dev");
+        }
+        header.extend(["accuracy [95 %]", "± reference", "p (Holm)"]);
         let mut table = out::table(&header);
-        for (place, Standing { choices, accuracy, difference, p, .. }) in
-            ranking.standings.iter().take(ROWS).cloned().enumerate()
-        {
+        let shown = |(place, standing): &(usize, &Standing)| *place < ROWS || standing.difference == "reference";
+        let shown: Vec<(usize, &Standing)> = ranking.standings.iter().enumerate().filter(shown).collect();
+        let more = ranking.standings.len() - shown.len();
+        for (place, standing) in shown {
             let mut row = vec![(place + 1).to_string()];
-            row.extend(choices);
-            row.extend([accuracy, difference, p]);
+            row.extend_from_slice(&standing.choices);
+            row.extend(standing.on_dev.clone());
+            row.extend([&standing.accuracy, &standing.difference, &standing.p].map(Clone::clone));
             table.add_row(row);
         }
         out::line(table);
-        let more = ranking.standings.len().saturating_sub(ROWS);
         if more > 0 {
             out::line(format!("and {more} more"));
         }

@@ -37,6 +37,9 @@ impl Catalog {
     /// # Errors
     /// If the folder of datasets cannot be listed.
     pub fn names(&self) -> Result<Vec<String>, DatasetError> {
+        if !self.datasets.is_dir() {
+            return Err(DatasetError::NoDatasets { folder: self.datasets.clone() });
+        }
         let failed = |source| DatasetError::Io { doing: "list", path: self.datasets.clone(), source };
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.datasets).map_err(failed)? {
@@ -64,6 +67,16 @@ impl Catalog {
             });
         }
         Manifest::load(&self.datasets.join(name).join("dataset.toml"))
+    }
+
+    /// What can be wrong with a slice before any data is read: its dataset, split and labels.
+    ///
+    /// # Errors
+    /// A dataset or split that is not there; labels that the manifest does not list.
+    pub fn check(&self, slice: &spec::Slice) -> Result<(), DatasetError> {
+        let manifest = self.manifest(&slice.dataset)?;
+        find_split(&manifest, &slice.split)?;
+        slice::check(slice, &manifest)
     }
 
     /// The samples a spec's slice names.

@@ -10,6 +10,9 @@ use crate::spec::Problems;
 /// Why a dataset, a split or a slice could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
+    #[error("there is no folder `{}`; name the one that holds NAME/dataset.toml with --datasets DIR (or BENCH_DATASETS)", folder.display())]
+    NoDatasets { folder: PathBuf },
+
     #[error("there is no dataset `{name}` in {}{}; there are: {}", folder.display(), hint(suggestion.as_deref()), list(known))]
     UnknownDataset { name: String, folder: PathBuf, known: Vec<String>, suggestion: Option<String> },
 

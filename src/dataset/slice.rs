@@ -118,6 +118,11 @@ impl Names {
     }
 }
 
+/// Checks a slice's label names against a manifest that lists its labels.
+pub(super) fn check(asked: &spec::Slice, manifest: &Manifest) -> Result<(), DatasetError> {
+    if manifest.labels.is_empty() { Ok(()) } else { Names::new(asked, manifest, &[]).map(|_| ()) }
+}
+
 /// Applies the filters in their order: labels, lengths, `per_label`, `limit`.
 fn filter(asked: &spec::Slice, names: &Names, rows: Vec<Row>, seed: u64) -> (Vec<Sample>, Removed) {
     let mut removed = Removed::default();

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
 use crate::digest::{Digest, Hasher};
 use crate::embeddings::Embeddings;
-use crate::model::ModelError;
+use crate::model::Room;
 use crate::prompt::{Template, Truncation};
 use crate::spec::{FitSet, Pooling, Readout};
 
@@ -126,34 +126,23 @@ impl Encoder for CharNgram {
     }
 
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {
-        let limit = self.card.max_tokens;
-        let whole = template.render(text);
-        let tokens = whole.text.chars().count();
-        if tokens <= limit {
-            return Ok(prepared(whole.text, 0));
+        let room = Room { template, text, limit: self.card.max_tokens };
+        let rendered = template.render(text).text;
+        let mut ids = scalars(&rendered);
+        let whole = ids.len();
+        if whole <= room.limit {
+            return Ok(Prepared { ids, rendered, cut: 0 });
         }
         match truncate {
-            Truncation::Error => {
-                let text = text.chars().take(60).collect();
-                return Err(ModelError::TooLong { tokens, limit, text }.into());
+            Truncation::Error => Err(room.too_long(whole).into()),
+            Truncation::WholePrompt => {
+                ids.truncate(room.limit);
+                Ok(Prepared { ids, rendered, cut: whole - room.limit })
             }
-            Truncation::WholePrompt => return Ok(prepared(whole.text.chars().take(limit).collect(), tokens - limit)),
-            Truncation::Head | Truncation::Tail | Truncation::Middle => {}
-        }
-        let chars: Vec<char> = text.chars().collect();
-        let (mut keep, mut over) = (chars.len(), tokens - limit);
-        loop {
-            keep = keep.saturating_sub(over.div_ceil(template.slots()));
-            let shorter = template.render(&cut(&chars, truncate, keep)).text;
-            let length = shorter.chars().count();
-            if length <= limit {
-                return Ok(prepared(shorter, tokens - length));
+            Truncation::Head | Truncation::Tail | Truncation::Middle => {
+                let chars: Vec<char> = text.chars().collect();
+                Ok(room.fill(whole, chars.len(), |keep| cut(&chars, truncate, keep), |text| Ok(scalars(text)))?)
             }
-            if keep == 0 {
-                let template = template.source().chars().take(60).collect();
-                return Err(ModelError::TemplateTooLong { tokens: length, limit, template }.into());
-            }
-            over = length - limit;
         }
     }
 
@@ -176,6 +165,10 @@ impl Encoder for CharNgram {
         Ok(())
     }
 
+    fn shares_prefix(&self) -> bool {
+        false
+    }
+
     /// Two additions a character, the character's and its pair's.
     fn cost(&self, tokens: u64) -> Cost {
         let held = size_of_val(self.idf.as_slice()) + BATCH * DIM * size_of::<f32>();
@@ -183,8 +176,8 @@ impl Encoder for CharNgram {
     }
 }
 
-fn prepared(rendered: String, cut: usize) -> Prepared {
-    Prepared { ids: rendered.chars().map(u32::from).collect(), rendered, cut }
+fn scalars(text: &str) -> Vec<u32> {
+    text.chars().map(u32::from).collect()
 }
 
 /// A text with `keep` of its characters, at most all of them.
@@ -223,8 +216,7 @@ fn coordinate(code: u64) -> (usize, f32) {
 fn document_frequencies(texts: &[String]) -> Vec<(u64, u32)> {
     let mut codes: Vec<u64> = (texts.par_iter())
         .flat_map_iter(|text| {
-            let ids: Vec<u32> = text.chars().map(u32::from).collect();
-            let mut codes: Vec<u64> = codes(&ids).collect();
+            let mut codes: Vec<u64> = codes(&scalars(text)).collect();
             codes.sort_unstable();
             codes.dedup();
             codes

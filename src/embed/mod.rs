@@ -6,6 +6,7 @@ mod transformer;
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -13,11 +14,11 @@ use serde_json::Value;
 use crate::dataset::{Catalog, DatasetError};
 use crate::digest::Digest;
 use crate::embeddings::Embeddings;
-use crate::model::ModelError;
+use crate::model::{self, ModelError};
 use crate::prompt::{Template, Truncation};
 use crate::spec::{Model, Pooling, Readout, Source};
 
-pub use crate::model::{available_memory, measured_rate};
+pub use crate::model::{Prepared, available_memory, measured_rate};
 
 /// Turns rendered texts into vectors. Everything but [`Encoder::encode`] is cheap and loads no weights.
 pub trait Encoder: Send + Sync {
@@ -46,7 +47,7 @@ pub trait Encoder: Send + Sync {
     /// an interrupted run ends in the same bytes.
     ///
     /// # Errors
-    /// Weights that cannot be read, a row without tokens or with an unknown id, and failures of the device.
+    /// Weights that cannot be loaded, tried once and the same error from then on; a row without tokens or with an unknown id, and failures of the device.
     fn encode(
         &self,
         rows: &[&[u32]],
@@ -55,8 +56,14 @@ pub trait Encoder: Send + Sync {
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError>;
 
+    /// Whether [`Encoder::encode`] computes the beginning that rows share once, instead of once for each row.
+    fn shares_prefix(&self) -> bool;
+
     /// What computing so many token positions takes, estimated without weights.
     fn cost(&self, tokens: u64) -> Cost;
+
+    /// Lets go of what [`Encoder::encode`] loaded, to make room for another encoder; it is loaded again where it is needed.
+    fn release(&self) {}
 }
 
 /// What an encoder is, as far as its vectors depend on it.
@@ -65,7 +72,7 @@ pub struct Card {
     /// Digest of everything in `about`: equal digests give equal vectors for equal ids and readouts.
     pub digest: Digest,
     /// Digest of what the model is: configuration, weights, tokenizer. Unlike `digest`, it is the same for every device,
-    /// dtype and version of this program.
+    /// dtype and version of this program; but char-ngram has its algorithm for a model, so that its version counts.
     pub identity: Digest,
     /// Where it comes from, as a spec writes it.
     pub name: String,
@@ -88,36 +95,20 @@ pub struct Resolved {
     pub dim: usize,
     /// Hidden state counted from 0, the embeddings.
     pub layer: usize,
-    /// Never [`Pooling::Own`].
+    /// [`Pooling::Own`] only for an encoder that knows no other, char-ngram.
     pub pool: Pooling,
     /// The final norm is applied to an inner layer's state. False for the last state, which has it anyway.
     pub norm: bool,
-    /// Vectors are to be scaled to unit length once they are fused. Not part of the key: the cache keeps them as they are.
+    /// Vectors are to be scaled to unit length once they are fused: the readout asks for it, or leaves pooling to a folder
+    /// that does so, which `normalize = false` does not undo. Not part of the key: the cache keeps them as they are.
     pub normalize: bool,
 }
 
 impl Resolved {
     /// Canonical text: two readouts of one encoder give the same vectors, before scaling, exactly when their keys are equal.
     pub fn key(&self) -> String {
-        let pool = match self.pool {
-            Pooling::Last => "last",
-            Pooling::Mean => "mean",
-            Pooling::Cls => "cls",
-            Pooling::Own => "own",
-        };
-        format!("layer={};norm={};pool={pool}", self.layer, self.norm)
+        format!("layer={};norm={};pool={}", self.layer, self.norm, self.pool)
     }
-}
-
-/// A text ready to be embedded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prepared {
-    /// Token ids of the whole rendered text, special tokens included.
-    pub ids: Vec<u32>,
-    /// The rendered text that `ids` are of.
-    pub rendered: String,
-    /// Tokens that the uncut rendered text has more than `ids`.
-    pub cut: usize,
 }
 
 /// Vectors of some rows.
@@ -145,6 +136,9 @@ pub struct Cost {
 pub enum EmbedError {
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Weights that cannot be loaded, kept to be told again.
+    #[error(transparent)]
+    Load(Arc<ModelError>),
     #[error("the texts it is fitted on cannot be read: {source}")]
     Fit { source: DatasetError },
     #[error(
@@ -175,13 +169,15 @@ pub enum EmbedError {
 /// # Errors
 /// A folder, repository or fit set that cannot be used; the error says what is missing and what to do.
 pub fn open(model: &Model, catalog: &Catalog, home: &Path) -> Result<Box<dyn Encoder>, EmbedError> {
-    match &model.source {
-        Source::Path(_) | Source::Hub { .. } => Ok(Box::new(transformer::Transformer::open(model, home)?)),
+    let folder = match &model.source {
+        Source::Path(path) => path.clone(),
+        Source::Hub { repo, revision } => model::resolve(repo, revision.as_deref())?,
         Source::CharNgram { fit } => {
             let texts = catalog.texts(&fit.dataset, &fit.split).map_err(|source| EmbedError::Fit { source })?;
-            Ok(Box::new(char_ngram::CharNgram::fit(&texts, fit)))
+            return Ok(Box::new(char_ngram::CharNgram::fit(&texts, fit)));
         }
-    }
+    };
+    Ok(Box::new(transformer::Transformer::open(model, &folder, home)?))
 }
 
 #[cfg(test)]

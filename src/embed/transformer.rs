@@ -9,9 +9,9 @@ use serde_json::json;
 use super::batches::{batches, common_beginning};
 use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
 use crate::digest::Hasher;
-use crate::model::{self, Backend, Folder, ModelError, Pool, Shared, Tap, Tokenizer, Weights, peak_bytes, tokens_per_batch};
+use crate::model::{self, Backend, Folder, ModelError, Pooled, Shared, Tap, Tokenizer, Weights, peak_bytes, tokens_per_batch};
 use crate::prompt::{Template, Truncation};
-use crate::spec::{DType, Model, Pooling, Readout, Source};
+use crate::spec::{DType, Model, Readout};
 
 /// Raised whenever the same weights and ids give other vectors than before, so that no cache serves the old ones.
 const ENGINE: u32 = 1;
@@ -24,18 +24,16 @@ pub(super) struct Transformer {
     weights: Weights,
     backend: Backend,
     dtype: DType,
-    loaded: Mutex<Option<Arc<model::Transformer>>>,
+    /// The weights, or why they cannot be loaded, once that was tried.
+    loaded: Mutex<Option<Loaded>>,
 }
+
+type Loaded = Result<Arc<model::Transformer>, Arc<ModelError>>;
 
 impl Transformer {
     /// Reads everything but the weights, and checks that the weights are there in their shapes.
-    pub fn open(model: &Model, home: &Path) -> Result<Self, ModelError> {
-        let folder = match &model.source {
-            Source::Hub { repo, revision } => model::resolve(repo, revision.as_deref())?,
-            Source::Path(path) => path.clone(),
-            Source::CharNgram { .. } => Path::new("").to_owned(),
-        };
-        let folder = Folder::open(&folder)?;
+    pub fn open(model: &Model, folder: &Path, home: &Path) -> Result<Self, ModelError> {
+        let folder = Folder::open(folder)?;
         let limit = match model.max_tokens {
             None => folder.max_tokens,
             Some(asked) if (1..=folder.description.max_positions).contains(&asked) => asked,
@@ -69,15 +67,10 @@ impl Transformer {
         Ok(Self { card, folder, tokenizer, weights, backend, dtype: model.dtype, loaded: Mutex::new(None) })
     }
 
-    fn model(&self) -> Result<Arc<model::Transformer>, ModelError> {
+    fn model(&self) -> Result<Arc<model::Transformer>, EmbedError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(model) = loaded.as_ref() {
-            return Ok(Arc::clone(model));
-        }
-        let description = &self.folder.description;
-        let limit = self.card.max_tokens;
-        let model = model::Transformer::load(&self.weights, description, self.dtype, &self.backend, limit)?;
-        Ok(Arc::clone(loaded.insert(Arc::new(model))))
+        let load = || model::Transformer::load(&self.weights, &self.folder.description, self.dtype, &self.backend);
+        loaded.get_or_insert_with(|| load().map(Arc::new).map_err(Arc::new)).clone().map_err(EmbedError::Load)
     }
 
     fn check(&self, rows: &[&[u32]]) -> Result<(), EmbedError> {
@@ -99,13 +92,7 @@ impl Transformer {
     }
 
     fn tap(&self, readout: &Resolved) -> Result<Tap, EmbedError> {
-        let pool = match readout.pool {
-            Pooling::Last => Pool::Last,
-            Pooling::Mean => Pool::Mean,
-            Pooling::Cls => Pool::Cls,
-            Pooling::Own => self.folder.own()?.pool,
-        };
-        Ok(Tap { layer: readout.layer, norm: readout.norm, pool })
+        Ok(Tap { layer: readout.layer, norm: readout.norm, pool: self.folder.pooling(readout.pool)?.pool })
     }
 
     /// Embeds some rows, in halves where the device's memory is too small for all of them.
@@ -116,7 +103,7 @@ impl Transformer {
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
         first: &mut u64,
     ) -> Result<ControlFlow<()>, EmbedError> {
-        let begin = work.shared.map_or(0, Shared::len);
+        let begin = work.shared.map_or(0, Shared::tokens);
         let rows: Vec<&[u32]> = batch.iter().map(|&row| &work.rows[row][begin..]).collect();
         let found = match work.model.forward(&rows, work.shared, work.taps) {
             Ok(found) => found,
@@ -127,7 +114,7 @@ impl Transformer {
                 }
                 return self.embed(work, right, emit, first);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error.of_one_row(rows.first().map_or(0, |row| begin + row.len())).into()),
         };
         for (matrix, readout) in found.iter().zip(work.readouts) {
             if let Some(row) = matrix.rows().position(|row| row.iter().any(|value| !value.is_finite())) {
@@ -169,24 +156,18 @@ impl Encoder for Transformer {
             let (readout, model) = (readout.id.clone(), self.card.name.clone());
             return Err(EmbedError::NoFinalNorm { readout, model });
         }
-        let (pool, normalize) = match readout.pool {
-            Pooling::Own => {
-                let own = self.folder.own()?;
-                let pool = match own.pool {
-                    Pool::Last => Pooling::Last,
-                    Pool::Mean => Pooling::Mean,
-                    Pool::Cls => Pooling::Cls,
-                };
-                (pool, readout.normalize || own.normalize)
-            }
-            pool => (pool, readout.normalize),
-        };
-        Ok(Resolved { dim: description.hidden, layer, pool, norm: readout.norm && layer < last, normalize })
+        let Pooled { pool, normalize } = self.folder.pooling(readout.pool)?;
+        Ok(Resolved {
+            dim: description.hidden,
+            layer,
+            pool: pool.into(),
+            norm: readout.norm && layer < last,
+            normalize: readout.normalize || normalize,
+        })
     }
 
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {
-        let tokenized = self.tokenizer.prepare(template, text, truncate)?;
-        Ok(Prepared { ids: tokenized.ids, rendered: tokenized.rendered, cut: tokenized.cut })
+        Ok(self.tokenizer.prepare(template, text, truncate)?)
     }
 
     fn encode(
@@ -202,8 +183,9 @@ impl Encoder for Transformer {
         self.check(rows)?;
         let taps: Vec<Tap> = readouts.iter().map(|readout| self.tap(readout)).collect::<Result<_, _>>()?;
         let model = self.model()?;
-        let begin = if self.folder.description.attention.causal { common_beginning(rows, prefix) } else { 0 };
-        let shared = (begin > 0).then(|| model.share(&rows[0][..begin], &taps)).transpose()?;
+        let begin = if self.shares_prefix() { common_beginning(rows, prefix) } else { 0 };
+        let share = || model.share(&rows[0][..begin], &taps).map_err(|error| error.of_one_row(begin));
+        let shared = (begin > 0).then(share).transpose()?;
         let work = Work { model: &model, rows, readouts, taps: &taps, shared: shared.as_ref() };
         let lengths: Vec<usize> = rows.iter().map(|row| row.len() - begin).collect();
         let mut first = begin as u64;
@@ -215,10 +197,44 @@ impl Encoder for Transformer {
         Ok(())
     }
 
+    fn shares_prefix(&self) -> bool {
+        self.folder.description.attention.causal
+    }
+
     fn cost(&self, tokens: u64) -> Cost {
         let description = &self.folder.description;
         let weights = description.block_weights().saturating_mul(description.layers as u64);
         let batch = tokens.min(tokens_per_batch(description) as u64);
         Cost { flops: weights.saturating_mul(2).saturating_mul(tokens), peak_bytes: peak_bytes(description, self.dtype, batch) }
+    }
+
+    /// A failure to load stays remembered: another try would fail in the same way.
+    fn release(&self) {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.take_if(|loaded| loaded.is_ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Device, Pooling, Source};
+
+    #[test]
+    fn weights_that_cannot_be_loaded_are_not_tried_again() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/llama");
+        let source = Source::Path(folder.clone());
+        let model = Model { id: "m".to_owned(), source, dtype: DType::F32, device: Device::Cpu, max_tokens: None };
+        let home = tempfile::tempdir().expect("temporary folder");
+        let encoder = Transformer::open(&model, &folder, home.path()).expect("the fixture");
+        let failure = Arc::new(ModelError::NoWeights { folder });
+        *encoder.loaded.lock().expect("free") = Some(Err(Arc::clone(&failure)));
+        let readout = Readout { id: "r".to_owned(), layer: -1, pool: Pooling::Last, norm: false, normalize: false };
+        let readout = encoder.readout(&readout).expect("a readout");
+        for _ in 0..2 {
+            let outcome = encoder.encode(&[&[1, 2]], 0, std::slice::from_ref(&readout), &mut |_| ControlFlow::Continue(()));
+            assert!(matches!(outcome, Err(EmbedError::Load(error)) if Arc::ptr_eq(&error, &failure)));
+            encoder.release();
+        }
     }
 }

@@ -5,12 +5,18 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::description::{Activation, Attention, Description, FeedForward, Names, Norm, Placement, Positions};
-use super::error::ModelError;
+use super::error::{ModelError, excerpt};
 
 type Architecture = (&'static str, fn(&Config) -> Result<Description, ModelError>);
 
 /// Every architecture by its `model_type`.
 const ARCHITECTURES: &[Architecture] = &[("bert", bert), ("llama", llama), ("mistral", mistral), ("qwen2", qwen2)];
+
+/// Keys of any architecture that ask for what none here does, and why they are refused.
+const REFUSED: &[(&str, &str)] = &[
+    ("quantization_config", "weights must not be quantized; give the model they were made from"),
+    ("auto_map", "the model brings code of its own, which is never run"),
+];
 
 /// Reads a model folder's `config.json`.
 ///
@@ -27,6 +33,11 @@ pub fn describe(path: &Path, json: Value) -> Result<Description, ModelError> {
             supported: supported.join(", "),
         });
     };
+    for (key, reason) in REFUSED {
+        if config.at(key).is_some_and(|value| value.as_object().is_none_or(|table| !table.is_empty())) {
+            return Err(config.unsupported(key, reason));
+        }
+    }
     read(&config)
 }
 
@@ -138,6 +149,9 @@ const LARGEST_SIZE: u64 = 1 << 28;
 impl Config {
     /// What Llama, Qwen2 and Mistral share.
     fn decoder(&self, architecture: &'static str, attention_bias: bool) -> Result<Description, ModelError> {
+        if self.at("is_causal").is_some() && !self.flag("is_causal")? {
+            return Err(self.unsupported("is_causal", "bidirectional decoders cannot be read"));
+        }
         let hidden = self.size("hidden_size")?;
         let heads = self.size("num_attention_heads")?;
         let kv_heads = self.optional_size("num_key_value_heads")?.unwrap_or(heads);
@@ -181,9 +195,7 @@ impl Config {
     /// The base of the rotary angles: `rope_theta` of `rope_parameters`, or at the top level in older files.
     fn rotary_theta(&self) -> Result<f64, ModelError> {
         for key in ["rope_parameters", "rope_scaling"] {
-            let scaling = self.json.get(key).filter(|value| !value.is_null());
-            let kind = scaling.and_then(|value| value.get("rope_type").or_else(|| value.get("type")));
-            if kind.is_some_and(|kind| kind != "default") {
+            if self.at(key).is_some_and(|rope| !unscaled(rope)) {
                 return Err(self.unsupported(key, "positions must not be scaled"));
             }
         }
@@ -258,25 +270,23 @@ impl Config {
     }
 
     fn wrong(&self, key: &str, found: Option<&Value>, wanted: &'static str) -> ModelError {
-        let found = found.map_or_else(|| "missing".to_owned(), short);
+        let found = found.map_or_else(|| "missing".to_owned(), |value| excerpt(&value.to_string()));
         ModelError::Config { path: self.path.clone(), key: key.to_owned(), found, wanted }
     }
 
     fn unsupported(&self, key: &str, reason: &'static str) -> ModelError {
-        let found = self.at(key).or_else(|| self.in_rope(key)).map_or_else(String::new, short);
+        let found = self.at(key).or_else(|| self.in_rope(key)).map_or_else(String::new, |value| excerpt(&value.to_string()));
         ModelError::Unsupported { path: self.path.clone(), key: key.to_owned(), found, reason }
     }
 }
 
-/// A JSON value in at most 80 characters.
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 80 {
-        return text;
+/// Whether a table about rotary positions leaves them as they are. One that names no kind may hold nothing but their base.
+fn unscaled(rope: &Value) -> bool {
+    let Some(table) = rope.as_object() else { return false };
+    match table.get("rope_type").or_else(|| table.get("type")) {
+        Some(kind) => kind == "default",
+        None => table.keys().all(|key| key == "rope_theta" || key == "partial_rotary_factor"),
     }
-    let mut text: String = text.chars().take(79).collect();
-    text.push('…');
-    text
 }
 
 #[cfg(test)]
@@ -327,13 +337,33 @@ mod tests {
 
     #[test]
     fn scaled_positions_are_refused() {
-        let mut json = yi();
-        json["rope_scaling"] = json!({"type": "linear", "factor": 2.0});
-        let error = read(json).expect_err("scaled").to_string();
+        let with = |rope: Value| {
+            let mut json = yi();
+            json["rope_scaling"] = rope;
+            read(json)
+        };
+        let error = with(json!({"type": "linear", "factor": 2.0})).expect_err("scaled").to_string();
         assert_eq!(
             error,
             "config.json: `rope_scaling` = {\"type\":\"linear\",\"factor\":2.0} is not supported yet; positions must not be scaled"
         );
+        assert!(with(json!({"factor": 2.0})).is_err());
+        assert!(with(json!(2.0)).is_err());
+        assert!(with(json!({})).is_ok());
+        assert!(with(json!({"rope_type": "default", "rope_theta": 1e4})).is_ok());
+    }
+
+    #[test]
+    fn what_would_change_vectors_unseen_is_refused() {
+        for (key, value) in [
+            ("quantization_config", json!({"quant_method": "fp8"})),
+            ("auto_map", json!({"AutoModel": "modeling.Model"})),
+            ("is_causal", json!(false)),
+        ] {
+            let mut json = yi();
+            json[key] = value;
+            assert!(matches!(read(json), Err(ModelError::Unsupported { key: found, .. }) if found == key), "{key}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum ModelError {
     )]
     TooLong { tokens: usize, limit: usize, text: String },
     #[error(
-        "the template's fixed text alone has {tokens} tokens and at most {limit} fit; shorten the template or raise `max_tokens`: `{template}`"
+        "the template's fixed text alone has {tokens} tokens, which leaves no room for the text where at most {limit} fit; shorten the template or raise `max_tokens`: `{template}`"
     )]
     TemplateTooLong { tokens: usize, limit: usize, template: String },
     #[error("`max_tokens` is {asked}, but this model reads 1 to {limit} tokens")]
@@ -58,6 +58,8 @@ pub enum ModelError {
     NoTensor { folder: PathBuf, tensor: String },
     #[error("{path}: tensor `{tensor}` has shape {found:?}, and config.json asks for {wanted:?}", path = .path.display())]
     Shape { path: PathBuf, tensor: String, found: Vec<usize>, wanted: Vec<usize> },
+    #[error("{path}: tensor `{tensor}` holds {found}, expected {wanted}", path = .path.display())]
+    TensorType { path: PathBuf, tensor: String, found: String, wanted: &'static str },
     #[error("{path}: {what} is not supported; supported are {supported}", path = .path.display())]
     Pooling { path: PathBuf, what: String, supported: &'static str },
     #[error("the hub has no {repo}@{revision}, or it is private; check the name, or log in (`hf auth login`) or set HF_TOKEN")]
@@ -70,6 +72,12 @@ pub enum ModelError {
         "{file} of {repo}@{revision} could not be downloaded; try again when the hub can be reached, or give a local folder (`source = \"path:DIR\"`)"
     )]
     Download { repo: String, revision: String, file: String, source: Box<hf_hub::api::sync::ApiError> },
+    #[error(
+        "the hub cannot be reached, and another program left {repo}@{revision} in the cache, perhaps without all of its files \
+         (not there: {missing}); try again when the hub can be reached, or give the folder as it is: `source = \"path:{folder}\"`",
+        folder = .folder.display()
+    )]
+    PerhapsPart { repo: String, revision: String, missing: String, folder: PathBuf, source: Box<hf_hub::api::sync::ApiError> },
     #[error("device `{device}` cannot be used; {help}")]
     Device { device: String, help: &'static str, source: candle_core::Error },
     #[error("this build has no support for `{device}`; build with `--features {feature}`, or use `device = \"cpu\"`")]
@@ -88,8 +96,46 @@ impl ModelError {
 
     /// Whether the device said that its memory is full, so that a smaller batch may pass.
     pub fn is_out_of_memory(&self) -> bool {
-        let Self::Forward { source, .. } = self else { return false };
-        let text = source.to_string().to_lowercase();
-        text.contains("out of memory") || text.contains("out_of_memory")
+        matches!(self, Self::Forward { source, .. } if says_out_of_memory(source))
+    }
+
+    /// The same failure of a pass over a single row, which no smaller batch can avoid.
+    #[must_use]
+    pub fn of_one_row(self, tokens: usize) -> Self {
+        match self {
+            Self::Forward { source, .. } if says_out_of_memory(&source) => Self::OutOfMemory { tokens, source },
+            other => other,
+        }
+    }
+}
+
+/// candle passes on what the driver says: `CUDA_ERROR_OUT_OF_MEMORY`, "out of memory".
+fn says_out_of_memory(error: &candle_core::Error) -> bool {
+    let text = error.to_string().to_lowercase();
+    text.contains("out of memory") || text.contains("out_of_memory")
+}
+
+/// The beginning of a text, for an error message.
+pub(super) fn excerpt(text: &str) -> String {
+    let mut short: String = text.chars().take(60).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_device_is_told_from_other_failures() {
+        let failed = |text: &str| ModelError::forward("batch")(candle_core::Error::Cuda(text.into()));
+        let full = failed("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")");
+        assert!(full.is_out_of_memory());
+        assert!(matches!(full.of_one_row(7), ModelError::OutOfMemory { tokens: 7, .. }));
+        let other = failed("DriverError(CUDA_ERROR_ILLEGAL_ADDRESS, \"an illegal memory access\")");
+        assert!(!other.is_out_of_memory());
+        assert!(matches!(other.of_one_row(7), ModelError::Forward { .. }));
     }
 }

@@ -9,7 +9,8 @@ use super::config::describe;
 use super::description::Description;
 use super::error::ModelError;
 use super::hub;
-use super::pooling::Own;
+use super::pooling::{Pool, Pooled};
+use crate::spec::Pooling;
 
 /// A model folder whose configuration was read.
 #[derive(Debug)]
@@ -42,12 +43,18 @@ impl Folder {
         Ok(Self { path: path.to_owned(), description, max_tokens })
     }
 
-    /// What the folder itself says about pooling.
+    /// How vectors are made with a pooling that a spec asks for; the folder itself decides about [`Pooling::Own`].
     ///
     /// # Errors
-    /// Files that cannot be read, and pooling or modules that are not supported.
-    pub fn own(&self) -> Result<Own, ModelError> {
-        Own::read(&self.path, self.description.attention.causal)
+    /// [`Pooling::Own`] of a folder whose files cannot be read or ask for what is not supported.
+    pub fn pooling(&self, asked: Pooling) -> Result<Pooled, ModelError> {
+        let pool = match asked {
+            Pooling::Last => Pool::Last,
+            Pooling::Mean => Pool::Mean,
+            Pooling::Cls => Pool::Cls,
+            Pooling::Own => return Pooled::read(&self.path, self.description.attention.causal),
+        };
+        Ok(Pooled { pool, normalize: false })
     }
 }
 

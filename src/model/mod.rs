@@ -26,13 +26,12 @@ mod weights;
 
 pub use description::{Activation, Attention, Description, FeedForward, Norm, Placement, Positions};
 pub use device::Backend;
-pub use digests::file_digest;
 pub use error::ModelError;
 pub use folder::{Folder, resolve};
 pub use memory::{available_memory, peak_bytes, tokens_per_batch};
-pub use pooling::{Own, Pool, Tap};
+pub use pooling::{Pool, Pooled, Tap};
 pub use rate::measured_rate;
 pub use tokenizer::Tokenizer;
 pub use transformer::{Shared, Transformer};
-pub use truncate::Tokenized;
+pub use truncate::{Prepared, Room};
 pub use weights::Weights;

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::error::ModelError;
+use super::error::{ModelError, excerpt};
 use super::folder::{read_json, read_json_if_there};
+use crate::spec::Pooling;
 
 /// How the states of one text's tokens become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,16 @@ pub enum Pool {
     Cls,
 }
 
+impl From<Pool> for Pooling {
+    fn from(pool: Pool) -> Self {
+        match pool {
+            Pool::Last => Self::Last,
+            Pool::Mean => Self::Mean,
+            Pool::Cls => Self::Cls,
+        }
+    }
+}
+
 /// One vector to read out of a forward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tap {
@@ -28,11 +39,11 @@ pub struct Tap {
     pub pool: Pool,
 }
 
-/// What a model folder itself says about how its vectors are made.
+/// How a folder's vectors are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Own {
+pub struct Pooled {
     pub pool: Pool,
-    /// Vectors are scaled to unit length.
+    /// The folder itself scales vectors to unit length.
     pub normalize: bool,
 }
 
@@ -49,10 +60,34 @@ const MODES: &[(&str, &str, Option<Pool>)] = &[
 const SUPPORTED_MODES: &str = "cls, mean and lasttoken, one at a time";
 const SUPPORTED_MODULES: &str = "Transformer, Pooling and Normalize";
 
-impl Own {
+/// Settings of sentence-transformers that change vectors and that nothing here follows: file, key, and what to do instead.
+const SETTINGS: &[(&str, &str, &str)] = &[
+    (
+        "sentence_bert_config.json",
+        "do_lower_case",
+        "texts are read as they are; lower-case them in the dataset, and name the pooling instead of `own`",
+    ),
+    (
+        "config_sentence_transformers.json",
+        "default_prompt_name",
+        "write the prompt as a template in the spec, and name the pooling instead of `own`",
+    ),
+];
+
+/// The same for the file of the pooling.
+const WITHOUT_PROMPT: &str =
+    "all tokens are pooled, those of the template too; if that is as wanted, name the pooling instead of `own`";
+
+impl Pooled {
     /// Reads `modules.json` and the pooling it names. A folder without it pools the last token of a causal model and
     /// the mean of any other, as sentence-transformers does.
     pub(super) fn read(folder: &Path, causal: bool) -> Result<Self, ModelError> {
+        for (file, key, reason) in SETTINGS {
+            let path = folder.join(file);
+            let json = read_json_if_there(&path)?.unwrap_or(Value::Null);
+            let value = json.get(key).filter(|value| !value.is_null() && **value != false);
+            value.map_or(Ok(()), |value| Err(unsupported(&path, key, value, reason)))?;
+        }
         let path = folder.join("modules.json");
         let mut own = Self { pool: if causal { Pool::Last } else { Pool::Mean }, normalize: false };
         let Some(modules) = read_json_if_there(&path)? else { return Ok(own) };
@@ -76,6 +111,9 @@ impl Own {
 
 fn pooling(path: &Path) -> Result<Pool, ModelError> {
     let json = read_json(path)?;
+    if let Some(value) = json.get("include_prompt").filter(|value| **value != true) {
+        return Err(unsupported(path, "include_prompt", value, WITHOUT_PROMPT));
+    }
     let mode = json.get("pooling_mode");
     let named: Vec<&str> = match mode {
         Some(Value::String(mode)) => vec![mode],
@@ -96,18 +134,23 @@ fn pooling(path: &Path) -> Result<Pool, ModelError> {
     })
 }
 
+fn unsupported(path: &Path, key: &str, found: &Value, reason: &'static str) -> ModelError {
+    let found = excerpt(&found.to_string());
+    ModelError::Unsupported { path: path.to_owned(), key: key.to_owned(), found, reason }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
 
-    fn own(modules: &str, pooling: &str) -> Result<Own, ModelError> {
+    fn own(modules: &str, pooling: &str) -> Result<Pooled, ModelError> {
         let folder = tempfile::tempdir().expect("temporary folder");
         fs::create_dir(folder.path().join("1_Pooling")).expect("folder");
         fs::write(folder.path().join("modules.json"), modules).expect("write");
         fs::write(folder.path().join("1_Pooling/config.json"), pooling).expect("write");
-        Own::read(folder.path(), false)
+        Pooled::read(folder.path(), false)
     }
 
     const MODULES: &str = r#"[{"type": "sentence_transformers.models.Transformer", "path": ""},
@@ -115,11 +158,11 @@ mod tests {
 
     #[test]
     fn both_spellings_of_a_mode_are_read() {
-        let cls = Own { pool: Pool::Cls, normalize: false };
+        let cls = Pooled { pool: Pool::Cls, normalize: false };
         assert_eq!(own(MODULES, r#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}"#).expect("cls"), cls);
         assert_eq!(own(MODULES, r#"{"pooling_mode": "cls"}"#).expect("cls"), cls);
         let normalized = MODULES.replace(']', r#", {"type": "sentence_transformers.models.Normalize", "path": ""}]"#);
-        let unit = Own { pool: Pool::Last, normalize: true };
+        let unit = Pooled { pool: Pool::Last, normalize: true };
         assert_eq!(own(&normalized, r#"{"pooling_mode": "lasttoken"}"#).expect("unit"), unit);
     }
 
@@ -134,9 +177,29 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_are_not_followed_are_refused() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let refused = |file: &str, text: &str| {
+            fs::write(folder.path().join(file), text).expect("write");
+            let error = Pooled::read(folder.path(), false).err().map(|error| error.to_string());
+            fs::remove_file(folder.path().join(file)).expect("remove");
+            error
+        };
+        assert_eq!(refused("sentence_bert_config.json", r#"{"do_lower_case": false}"#), None);
+        assert_eq!(refused("config_sentence_transformers.json", r#"{"default_prompt_name": null}"#), None);
+        let error = refused("sentence_bert_config.json", r#"{"do_lower_case": true}"#).expect("lower case");
+        assert!(error.contains("`do_lower_case` = true is not supported yet; texts are read as they are"), "{error}");
+        let error = refused("config_sentence_transformers.json", r#"{"default_prompt_name": "query"}"#).expect("a prompt");
+        assert!(error.contains("`default_prompt_name` = \"query\"") && error.contains("as a template"), "{error}");
+        assert!(own(MODULES, r#"{"pooling_mode": "cls", "include_prompt": true}"#).is_ok());
+        let error = own(MODULES, r#"{"pooling_mode": "cls", "include_prompt": false}"#).expect_err("without the prompt");
+        assert!(error.to_string().contains("`include_prompt` = false"), "{error}");
+    }
+
+    #[test]
     fn a_folder_that_says_nothing_pools_by_its_kind() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        assert_eq!(Own::read(folder.path(), true).expect("causal").pool, Pool::Last);
-        assert_eq!(Own::read(folder.path(), false).expect("encoder").pool, Pool::Mean);
+        assert_eq!(Pooled::read(folder.path(), true).expect("causal").pool, Pool::Last);
+        assert_eq!(Pooled::read(folder.path(), false).expect("encoder").pool, Pool::Mean);
     }
 }

@@ -2,13 +2,14 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-/// Cosines and sines for every position a model may see.
+/// How fast each pair of a head turns.
 ///
 /// Source: Su et al., `RoFormer` (arXiv 2104.09864), with the halves of a head as pairs, as Llama does.
 pub(super) struct Rotary {
-    /// Shape: `[positions, head_dim / 2]`.
-    cos: Tensor,
-    sin: Tensor,
+    /// Radians per position. Shape: `[1, head_dim / 2]`, f32 on the CPU.
+    frequencies: Tensor,
+    /// Dtype of what is turned.
+    dtype: DType,
 }
 
 /// The angles of the tokens of one pass. Shape: `[tokens, head_dim / 2]`.
@@ -18,20 +19,22 @@ pub(super) struct Angles {
 }
 
 impl Rotary {
-    /// Tables in f32, rounded to `dtype` at the end, as transformers makes them.
-    pub fn new(theta: f64, head_dim: usize, positions: usize, dtype: DType, device: &Device) -> Result<Self> {
+    pub fn new(theta: f64, head_dim: usize, dtype: DType) -> Result<Self> {
         let half = head_dim / 2;
         let frequencies: Vec<f32> = (0..half).map(|pair| frequency(theta, pair, head_dim)).collect();
-        let frequencies = Tensor::from_vec(frequencies, (1, half), &Device::Cpu)?;
-        let places = Tensor::arange(0, u32::try_from(positions).unwrap_or(u32::MAX), &Device::Cpu)?;
-        let angles = places.to_dtype(DType::F32)?.reshape(((), 1))?.matmul(&frequencies)?;
-        let table = |values: Tensor| values.to_dtype(dtype)?.to_device(device);
-        Ok(Self { cos: table(angles.cos()?)?, sin: table(angles.sin()?)? })
+        Ok(Self { frequencies: Tensor::from_vec(frequencies, (1, half), &Device::Cpu)?, dtype })
     }
 
-    /// The angles at these positions.
-    pub fn at(&self, positions: &Tensor) -> Result<Angles> {
-        Ok(Angles { cos: self.cos.index_select(positions, 0)?, sin: self.sin.index_select(positions, 0)? })
+    /// The angles at these positions, computed once for each of them: in f32, rounded at the end, as transformers does.
+    pub fn at(&self, positions: &[usize], device: &Device) -> Result<Angles> {
+        let first = positions.iter().copied().min().unwrap_or(0);
+        let past = positions.iter().map(|place| place + 1).max().unwrap_or(0);
+        let index: Vec<u32> = positions.iter().map(|&place| narrow(place - first)).collect();
+        let index = Tensor::new(index, device)?;
+        let places = Tensor::arange(narrow(first), narrow(past), &Device::Cpu)?;
+        let angles = places.to_dtype(DType::F32)?.reshape(((), 1))?.matmul(&self.frequencies)?;
+        let pick = |values: Tensor| values.to_dtype(self.dtype)?.to_device(device)?.index_select(&index, 0);
+        Ok(Angles { cos: pick(angles.cos()?)?, sin: pick(angles.sin()?)? })
     }
 }
 
@@ -49,10 +52,15 @@ impl Angles {
     }
 }
 
+/// No text has 2^32 tokens.
+fn narrow(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
-    reason = "head sizes are small; f32 is what the tables are made of"
+    reason = "head sizes are small; f32 is what angles are made of"
 )]
 fn frequency(theta: f64, pair: usize, head_dim: usize) -> f32 {
     let exponent = 2.0 * pair as f64 / head_dim as f64;
@@ -66,13 +74,15 @@ mod tests {
     #[test]
     fn a_quarter_turn_swaps_the_halves() {
         // With theta 1 every pair turns by one radian a position.
-        let rotary = Rotary::new(1.0, 4, 3, DType::F32, &Device::Cpu).expect("tables");
-        let at = rotary.at(&Tensor::new(&[2_u32], &Device::Cpu).expect("positions")).expect("angles");
-        let x = Tensor::new(&[[1.0_f32, 0.0, 0.0, 1.0]], &Device::Cpu).expect("tensor");
-        let turned: Vec<f32> = at.turn(&x, 1).and_then(|y| y.flatten_all()?.to_vec1()).expect("values");
-        let (sin, cos) = 2.0_f32.sin_cos();
-        for (found, wanted) in turned.iter().zip([cos, -sin, sin, cos]) {
-            assert!((found - wanted).abs() < 1e-6, "{turned:?}");
+        let rotary = Rotary::new(1.0, 4, DType::F32).expect("frequencies");
+        let at = rotary.at(&[3, 2, 3], &Device::Cpu).expect("angles");
+        let x = Tensor::new(&[[1.0_f32, 0.0, 0.0, 1.0]; 3], &Device::Cpu).expect("tensor");
+        let turned: Vec<Vec<f32>> = at.turn(&x, 1).and_then(|y| y.to_vec2()).expect("values");
+        for (turned, angle) in turned.iter().zip([3.0_f32, 2.0, 3.0]) {
+            let (sin, cos) = angle.sin_cos();
+            for (found, wanted) in turned.iter().zip([cos, -sin, sin, cos]) {
+                assert!((found - wanted).abs() < 1e-6, "{turned:?}");
+            }
         }
     }
 }

@@ -8,13 +8,14 @@ use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
 use tokenizers::{AddedToken, Encoding};
 
-use super::error::ModelError;
+use super::error::{ModelError, excerpt};
 use super::folder::{read, read_json_if_there};
 use crate::digest::{Digest, Hasher};
 
-/// Classes whose special tokens follow the flags `add_bos_token` and `add_eos_token`, whatever tokenizer.json says.
+/// Classes whose special tokens follow `add_bos_token` and `add_eos_token` where either is set, or where tokenizer.json has
+/// no post-processor. A flag that is not set is then false, but `add_bos_token` of Llama's own classes is true.
 ///
-/// Other classes take tokenizer.json at its word.
+/// Where neither is so, and for other classes, tokenizer.json is taken at its word.
 const FLAGGED_CLASSES: &[&str] =
     &["LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast", "TokenizersBackend"];
 
@@ -101,15 +102,6 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<tokenizers::Tokenizer, ModelError>
 fn failed(text: &str) -> impl FnOnce(tokenizers::Error) -> ModelError {
     let text = excerpt(text);
     move |source| ModelError::Tokenize { text, source }
-}
-
-/// The beginning of a text, for an error message.
-pub(super) fn excerpt(text: &str) -> String {
-    let mut short: String = text.chars().take(60).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 /// What stands beside tokenizer.json.

@@ -52,13 +52,8 @@ pub struct Shared {
 
 impl Shared {
     /// Tokens of the common beginning.
-    pub const fn len(&self) -> usize {
+    pub const fn tokens(&self) -> usize {
         self.length
-    }
-
-    /// Whether there is no common beginning.
-    pub const fn is_empty(&self) -> bool {
-        self.length == 0
     }
 }
 
@@ -70,7 +65,7 @@ struct Pass<'a> {
 }
 
 impl Transformer {
-    /// Loads weights onto a device. Rows of up to `max_tokens` tokens can be passed through.
+    /// Loads weights onto a device.
     ///
     /// # Errors
     /// Tensors that cannot be read, and a device whose memory is full.
@@ -79,7 +74,6 @@ impl Transformer {
         description: &Description,
         precision: spec::DType,
         backend: &Backend,
-        max_tokens: usize,
     ) -> Result<Self, ModelError> {
         let device = backend.device();
         let dtype = dtype(precision);
@@ -89,8 +83,8 @@ impl Transformer {
         let (positions, rotary) = match description.positions {
             Positions::Learned => (Some(weights.load(names.positions, dtype, device)?), None),
             Positions::Rotary { theta } => {
-                let rotary = Rotary::new(theta, description.attention.head_dim, max_tokens, attention, device);
-                (None, Some(rotary.map_err(ModelError::forward("rotary tables"))?))
+                let rotary = Rotary::new(theta, description.attention.head_dim, attention);
+                (None, Some(rotary.map_err(ModelError::forward("rotary angles"))?))
             }
         };
         let token_type = (description.token_types > 0)
@@ -156,13 +150,10 @@ impl Transformer {
         let ids: Vec<u32> = rows.concat();
         let tokens = ids.len();
         let ids = Tensor::from_vec(ids, tokens, &self.device)?;
-        let places = packed.positions(past.map_or(0, Shared::len));
-        let places: Vec<u32> = places.into_iter().map(|place| u32::try_from(place).unwrap_or(u32::MAX)).collect();
-        let places = Tensor::from_vec(places, tokens, &self.device)?;
-
+        let places = packed.positions(past.map_or(0, Shared::tokens));
         let mut hidden = self.embed(&ids, &places)?;
         reader.read(0, &hidden, Queries::All, packed)?;
-        let angles = self.rotary.as_ref().map(|rotary| rotary.at(&places)).transpose()?;
+        let angles = self.rotary.as_ref().map(|rotary| rotary.at(&places, &self.device)).transpose()?;
         let pass = Pass { rows: packed, angles, past };
         for (i, block) in self.blocks.iter().enumerate().take(top) {
             let asked = if i + 1 == top { reader.asked(top) } else { Some(Queries::All) };
@@ -173,13 +164,13 @@ impl Transformer {
         Ok(())
     }
 
-    fn embed(&self, ids: &Tensor, places: &Tensor) -> CandleResult<Tensor> {
+    fn embed(&self, ids: &Tensor, places: &[usize]) -> CandleResult<Tensor> {
         let mut hidden = self.tokens.index_select(ids, 0)?;
         if let Some(row) = &self.token_type {
             hidden = hidden.broadcast_add(row)?;
         }
         if let Some(table) = &self.positions {
-            hidden = (hidden + table.index_select(places, 0)?)?;
+            hidden = (hidden + table.index_select(&self.indices(places)?, 0)?)?;
         }
         match &self.embedding_norm {
             Some(norm) => norm.forward(&hidden),

@@ -1,80 +1,99 @@
 //! Tokenising a rendered text, and cutting its slots, never its template, where it is too long.
 
+use std::ops::Range;
+
 use tokenizers::Encoding;
 
-use super::error::ModelError;
-use super::tokenizer::{Tokenizer, excerpt};
+use super::error::{ModelError, excerpt};
+use super::tokenizer::Tokenizer;
 use crate::prompt::{Rendered, Template, Truncation};
 
-/// A text ready for the forward pass.
+/// A text ready to be embedded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tokenized {
-    /// Ids of the whole rendered text, special tokens included.
+pub struct Prepared {
+    /// Token ids of the whole rendered text, special tokens included.
     pub ids: Vec<u32>,
     /// The rendered text the ids are of; the whole of it under [`Truncation::WholePrompt`].
     pub rendered: String,
-    /// Tokens that the uncut text has more.
+    /// Tokens that the uncut rendered text has more than `ids`.
     pub cut: usize,
+}
+
+/// What has to fit, and into how many tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Room<'a> {
+    pub template: &'a Template,
+    pub text: &'a str,
+    /// Most tokens of the rendered text.
+    pub limit: usize,
+}
+
+impl Room<'_> {
+    /// Why `text` is not cut, where the uncut rendered text has so many tokens.
+    pub fn too_long(&self, tokens: usize) -> ModelError {
+        ModelError::TooLong { tokens, limit: self.limit, text: excerpt(self.text) }
+    }
+
+    /// Cuts the text until its rendering fits: every slot holds the same, `cut(keep)` of its `pieces`. A cut text may
+    /// tokenise differently at its new end, so the whole is tokenised again, and more is cut until it fits.
+    ///
+    /// # Errors
+    /// A template that leaves no room for any of the text, and failures of `tokenize`.
+    pub fn fill(
+        &self,
+        whole: usize,
+        pieces: usize,
+        cut: impl Fn(usize) -> String,
+        tokenize: impl Fn(&str) -> Result<Vec<u32>, ModelError>,
+    ) -> Result<Prepared, ModelError> {
+        let (mut keep, mut over) = (pieces, whole.saturating_sub(self.limit));
+        loop {
+            keep = keep.saturating_sub(over.div_ceil(self.template.slots()));
+            let kept = cut(keep);
+            let rendered = self.template.render(&kept).text;
+            let ids = tokenize(&rendered)?;
+            if kept.is_empty() {
+                // Fitting or not, every such text would have the vector of the bare template.
+                return Err(self.template_too_long(ids.len()));
+            }
+            if ids.len() <= self.limit {
+                return Ok(Prepared { cut: whole.saturating_sub(ids.len()), ids, rendered });
+            }
+            over = ids.len() - self.limit;
+        }
+    }
+
+    fn template_too_long(&self, tokens: usize) -> ModelError {
+        ModelError::TemplateTooLong { tokens, limit: self.limit, template: excerpt(self.template.source()) }
+    }
 }
 
 impl Tokenizer {
     /// Renders `text` into `template` and tokenises the whole; cuts the text at token boundaries until the whole fits.
     ///
     /// # Errors
-    /// Fixed text that does not fit by itself; a text that does not fit under [`Truncation::Error`].
-    pub fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Tokenized, ModelError> {
+    /// Fixed text that leaves no room; a text that does not fit under [`Truncation::Error`].
+    pub fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, ModelError> {
+        let room = Room { template, text, limit: self.limit() };
         let rendered = template.render(text);
         let whole = self.encode(&rendered.text)?;
-        if whole.len() <= self.limit() {
-            return Ok(Tokenized { ids: whole.get_ids().to_vec(), rendered: rendered.text, cut: 0 });
+        if whole.len() <= room.limit {
+            return Ok(Prepared { ids: whole.get_ids().to_vec(), rendered: rendered.text, cut: 0 });
         }
         match truncate {
-            Truncation::Error => Err(ModelError::TooLong { tokens: whole.len(), limit: self.limit(), text: excerpt(text) }),
-            Truncation::WholePrompt => self.cut_end(template, rendered, &whole),
+            Truncation::Error => Err(room.too_long(whole.len())),
+            Truncation::WholePrompt => self.cut_end(&room, rendered, whole.len()),
             Truncation::Head | Truncation::Tail | Truncation::Middle => {
-                self.cut_slots(template, text, truncate, &rendered, &whole)
+                let bounds = Bounds::new(text, &rendered, &whole);
+                let cut = |keep| bounds.cut(text, truncate, keep);
+                room.fill(whole.len(), bounds.tokens(), cut, |text| Ok(self.encode(text)?.get_ids().to_vec()))
             }
         }
     }
 
-    fn cut_end(&self, template: &Template, rendered: Rendered, whole: &Encoding) -> Result<Tokenized, ModelError> {
-        let kept = self.encode_cut(&rendered.text)?.ok_or_else(|| self.template_too_long(template, whole.len()))?;
-        let cut = whole.len() - kept.len();
-        Ok(Tokenized { ids: kept.get_ids().to_vec(), rendered: rendered.text, cut })
-    }
-
-    /// Every slot loses the same part of the text. A cut text may tokenise differently at its new end, so the whole is
-    /// tokenised again, and more is cut until it fits.
-    fn cut_slots(
-        &self,
-        template: &Template,
-        text: &str,
-        truncate: Truncation,
-        rendered: &Rendered,
-        whole: &Encoding,
-    ) -> Result<Tokenized, ModelError> {
-        let slots = rendered.slots.len().max(1);
-        let slot = rendered.slots.first().cloned().unwrap_or_default();
-        let bounds = Bounds::new(text, slot, whole);
-        let mut keep = bounds.tokens();
-        let mut over = whole.len() - self.limit();
-        loop {
-            keep = keep.saturating_sub(over.div_ceil(slots));
-            let shorter = template.render(&bounds.cut(text, truncate, keep));
-            let ids = self.encode(&shorter.text)?;
-            if ids.len() <= self.limit() {
-                let cut = whole.len() - ids.len();
-                return Ok(Tokenized { ids: ids.get_ids().to_vec(), rendered: shorter.text, cut });
-            }
-            if keep == 0 {
-                return Err(self.template_too_long(template, ids.len()));
-            }
-            over = ids.len() - self.limit();
-        }
-    }
-
-    fn template_too_long(&self, template: &Template, tokens: usize) -> ModelError {
-        ModelError::TemplateTooLong { tokens, limit: self.limit(), template: excerpt(template.source()) }
+    fn cut_end(&self, room: &Room<'_>, rendered: Rendered, whole: usize) -> Result<Prepared, ModelError> {
+        let kept = self.encode_cut(&rendered.text)?.ok_or_else(|| room.template_too_long(whole))?;
+        Ok(Prepared { ids: kept.get_ids().to_vec(), rendered: rendered.text, cut: whole - kept.len() })
     }
 }
 
@@ -85,14 +104,17 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// The tokens that touch the slot, clipped to it and moved to character boundaries of `text`.
-    fn new(text: &str, slot: std::ops::Range<usize>, whole: &Encoding) -> Self {
+    /// The tokens that touch the first slot, clipped to it and moved to character boundaries of `text`.
+    fn new(text: &str, rendered: &Rendered, whole: &Encoding) -> Self {
+        let slot: Range<usize> = rendered.slots.first().cloned().unwrap_or_default();
+        // A rendering that lost its outer white space may begin within the text.
+        let missing = text.find(&rendered.text[slot.clone()]).unwrap_or(0);
+        let within = |at: usize| text.floor_char_boundary(at.clamp(slot.start, slot.end) - slot.start + missing);
         let offsets = whole.get_offsets().iter().zip(whole.get_special_tokens_mask());
         let inside = offsets
             .filter(|((start, end), special)| **special == 0 && *start < slot.end && *end > slot.start && start < end)
-            .map(|((start, end), _)| (*start.max(&slot.start) - slot.start, *end.min(&slot.end) - slot.start));
-        let (starts, ends) =
-            inside.map(|(start, end)| (text.floor_char_boundary(start), text.floor_char_boundary(end))).unzip();
+            .map(|((start, end), _)| (within(*start), within(*end)));
+        let (starts, ends) = inside.unzip();
         Self { starts, ends }
     }
 

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
-use rayon::prelude::*;
+use safetensors::Dtype;
 use serde_json::Value;
 
 use super::description::Description;
-use super::digests::file_digest;
+use super::digests::file_digests;
 use super::error::ModelError;
 use super::layers;
 use crate::digest::{Digest, Hasher};
@@ -26,7 +26,8 @@ impl Weights {
     /// Opens a folder's weights and checks that every tensor of `description` is there in its shape.
     ///
     /// # Errors
-    /// Missing, damaged or pickled files; a missing tensor; a shape that `config.json` does not ask for.
+    /// Missing, damaged or pickled files; a missing tensor; a shape that `config.json` does not ask for; values that are not
+    /// plain floating-point numbers.
     pub fn open(folder: &Path, description: &Description) -> Result<Self, ModelError> {
         let paths = find(folder)?;
         let mut files = Vec::with_capacity(paths.len());
@@ -58,7 +59,8 @@ impl Weights {
     /// # Errors
     /// A file that cannot be read.
     pub fn digest(&self, home: &Path) -> Result<Digest, ModelError> {
-        let digests: Vec<Digest> = self.files.par_iter().map(|(path, _)| file_digest(path, home)).collect::<Result<_, _>>()?;
+        let paths: Vec<&Path> = self.files.iter().map(|(path, _)| path.as_path()).collect();
+        let digests = file_digests(&paths, home)?;
         let mut hasher = Hasher::new("weights/1");
         for ((path, _), digest) in self.files.iter().zip(digests) {
             let name = path.file_name().unwrap_or_default();
@@ -89,11 +91,16 @@ impl Weights {
         let name = format!("{}{name}", self.prefix);
         let (path, map) = self.holder(&name)?;
         let view = map.get(&name).map_err(|source| ModelError::Weights { path: path.to_owned(), source })?;
-        if view.shape() == wanted {
-            return Ok(());
+        if view.shape() != wanted {
+            let (found, wanted) = (view.shape().to_vec(), wanted.to_vec());
+            return Err(ModelError::Shape { path: path.to_owned(), tensor: name, found, wanted });
         }
-        let (found, wanted) = (view.shape().to_vec(), wanted.to_vec());
-        Err(ModelError::Shape { path: path.to_owned(), tensor: name, found, wanted })
+        // Quantized values stand for others only together with scales that no architecture here reads.
+        if !matches!(view.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            let found = format!("{:?}", view.dtype());
+            return Err(ModelError::TensorType { path: path.to_owned(), tensor: name, found, wanted: "F32, F16 or BF16" });
+        }
+        Ok(())
     }
 
     fn holder(&self, name: &str) -> Result<(&Path, &MmapedSafetensors), ModelError> {

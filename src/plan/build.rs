@@ -49,18 +49,26 @@ impl Plan {
         if !problems.is_empty() {
             return Err(PlanError(problems));
         }
-        let mut plan = Self { spec, slices, wordings, models, cells, warnings: Vec::new() };
+        let mut plan = Self { spec, slices, wordings, models, cells, reference: None, warnings: Vec::new() };
         plan.identify();
+        if plan.spec.reference.is_some() && plan.reference.is_none() {
+            return Err(PlanError(vec![Unready::Reference]));
+        }
         Ok(plan)
     }
 
-    /// Gives every cell the digest of its content as id, and keeps the first of cells with the same content.
+    /// Gives every cell the digest of its content as id, finds the reference, and keeps the first of cells with the same
+    /// content.
     fn identify(&mut self) {
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
         let mut kept = Vec::with_capacity(self.cells.len());
         for mut cell in std::mem::take(&mut self.cells) {
             cell.id = self.content_id(&cell);
             let choices = self.choices(&cell);
+            let refers = self.spec.reference.as_ref().is_none_or(|selector| selector.matches(|axis| choices.on(axis)));
+            if refers && self.reference.is_none() {
+                self.reference = Some(cell.id.clone());
+            }
             let name = format!(
                 "{} / {} / {} / {} / {} / {}",
                 choices.model, choices.prompt, choices.readout, choices.slice, choices.labels, choices.calibration
@@ -88,7 +96,7 @@ impl Plan {
             .field("readout", work.readouts.get(&cell.readout).map_or_else(String::new, Resolved::key))
             .field("slice", self.slices[cell.slice].digest.as_bytes())
             .json("wording", &self.wordings[cell.labels][cell.slice])
-            .json("label prompt", &labels.prompt.as_ref().map(content))
+            .json("label prompt", &content(labels.prompt.as_ref().unwrap_or(prompt)))
             .field("calibration", cell.calibration.to_string())
             .finish()
             .short()

@@ -6,11 +6,12 @@ mod texts;
 
 use std::collections::BTreeMap;
 
+use crate::cause::told;
 use crate::dataset::{DatasetError, Slice};
 use crate::embed::{EmbedError, Encoder, Resolved};
 use crate::prompt::Prompt;
 use crate::results::Choices;
-use crate::spec::{Axis, Calibration, Spec};
+use crate::spec::{Calibration, Spec};
 
 pub use build::Sources;
 pub use summary::{ModelSummary, PromptCuts, Summary};
@@ -27,6 +28,8 @@ pub struct Plan {
     pub models: Vec<ModelWork>,
     /// In the order of the axes: the first axis changes slowest.
     pub cells: Vec<Cell>,
+    /// Id of the cell that the others are compared with: the first one the spec's selector matches, else the first of all.
+    pub reference: Option<String>,
     /// Oddities that do not stop a run.
     pub warnings: Vec<String>,
 }
@@ -85,17 +88,6 @@ impl Plan {
             calibration: cell.calibration.to_string(),
         }
     }
-
-    /// The cell that the others are compared with: the first one the spec's selector matches, else the first of all.
-    pub fn reference(&self) -> Option<&Cell> {
-        let chosen = self.spec.reference.as_ref().and_then(|selector| {
-            self.cells.iter().find(|cell| {
-                let choices = self.choices(cell);
-                selector.matches(|axis: Axis| choices.on(axis))
-            })
-        });
-        chosen.or(self.cells.first())
-    }
 }
 
 impl Cell {
@@ -123,24 +115,41 @@ impl Texts {
 
 /// Why there is no plan. All independent problems come together.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+#[error("{}", listed(.0))]
 pub struct PlanError(pub Vec<Unready>);
+
+fn listed(problems: &[Unready]) -> String {
+    match problems {
+        [problem] => problem.to_string(),
+        _ => problems.iter().fold("the plan cannot be made:".to_owned(), |list, problem| format!("{list}\n- {problem}")),
+    }
+}
+
+/// A dataset's message, behind the slice's name if it does not begin with it.
+fn of_slice(slice: &str, source: &DatasetError) -> String {
+    let message = told(source);
+    if message.starts_with("slice `") { message } else { format!("slice `{slice}`: {message}") }
+}
 
 /// One thing a plan needs and did not get.
 #[derive(Debug, thiserror::Error)]
 pub enum Unready {
-    #[error("slice `{slice}`: {source}")]
+    #[error("{}", of_slice(slice, source))]
     Slice { slice: String, source: DatasetError },
-    #[error("model `{model}`: {source}")]
+    #[error("model `{model}`: {}", told(source))]
     Model { model: String, source: EmbedError },
     #[error(
         "model `{model}`: {source}\n  to leave these cells out: [grid] skip = [{{ model = \"{model}\", readout = \"{readout}\" }}]"
     )]
     Readout { model: String, readout: String, source: EmbedError },
-    #[error("model `{model}`, prompt `{prompt}`, {text}: {source}")]
+    #[error("model `{model}`, prompt `{prompt}`, {text}: {}", told(source))]
     Text { model: String, prompt: String, text: String, source: EmbedError },
     #[error("labels `{labels}` word `{label}`, which slice `{slice}` does not have; it has {known}")]
     Label { labels: String, label: String, slice: String, known: String },
+    #[error(
+        "[compare] reference matches no cell: [grid] skip leaves none of its combinations, or its choices name no cell together"
+    )]
+    Reference,
     #[error("[grid] skip leaves no cell: every one of the {0} combinations is skipped")]
     Empty(usize),
 }

@@ -123,7 +123,7 @@ impl ModelWork {
         let mut positions = 0;
         for &row in rows {
             let row = &self.rows.as_slice()[row];
-            let prefix = self.rows.prefix(row.group);
+            let prefix = if self.encoder.shares_prefix() { self.rows.prefix(row.group) } else { 0 };
             positions += (row.ids.len() - prefix) as u64;
             if !std::mem::replace(&mut used[row.group], true) {
                 positions += prefix as u64;

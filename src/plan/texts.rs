@@ -45,7 +45,12 @@ pub fn prepare(
 ) -> Result<Vec<Prepared>, (usize, EmbedError)> {
     let prepared: Vec<Result<Prepared, EmbedError>> =
         (texts.par_iter()).map(|text| encoder.prepare(template, &prompt.clean.apply(text), prompt.truncate)).collect();
-    prepared.into_iter().enumerate().map(|(i, prepared)| prepared.map_err(|error| (i, error))).collect()
+    let check = |(row, prepared): (usize, Result<Prepared, EmbedError>)| match prepared {
+        Ok(prepared) if prepared.ids.is_empty() => Err((row, EmbedError::EmptyRow { row })),
+        Ok(prepared) => Ok(prepared),
+        Err(error) => Err((row, error)),
+    };
+    prepared.into_iter().enumerate().map(check).collect()
 }
 
 impl Rows {

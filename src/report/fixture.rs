@@ -55,6 +55,7 @@ pub fn model(run: &mut RunRecord, id: &str, source: &str) {
         device: "cpu".into(),
         max_tokens: 256,
         parameters: if source.starts_with("builtin:") { 0 } else { 1_900_000 },
+        identity: Digest::of_bytes(format!("identity of {id}").as_bytes()),
         encoder: Digest::of_bytes(id.as_bytes()),
         about: serde_json::json!({ "weights": Digest::of_bytes(source.as_bytes()).to_string() }),
     });
@@ -62,8 +63,17 @@ pub fn model(run: &mut RunRecord, id: &str, source: &str) {
 
 /// Adds a prompt.
 pub fn prompt(run: &mut RunRecord, id: &str, template: &str) {
-    let views = vec![template.to_owned()];
-    run.provenance.prompts.push(PromptRecord { id: id.into(), views, truncate: "head".into(), clean: "none".into() });
+    run.provenance.prompts.push(prompt_record(id, template));
+}
+
+fn prompt_record(id: &str, template: &str) -> PromptRecord {
+    PromptRecord { id: id.into(), views: vec![template.to_owned()], truncate: "head".into(), clean: "none".into() }
+}
+
+/// Adds a wording of the labels, with a prompt of its own if it has one.
+pub fn labels(run: &mut RunRecord, id: &str, template: Option<&str>) {
+    let prompt = template.map(|template| prompt_record(id, template));
+    run.provenance.labels.push(LabelsRecord { id: id.into(), phrases: Vec::new(), prompt });
 }
 
 /// Adds a slice of `n` samples, whose labels take turns.
@@ -202,7 +212,7 @@ fn metrics(labels: &[String], samples: &[SampleRow], choices: &Choices) -> Vec<M
     add("near_ties", None, Some(wilson(count(&|s| s.margin.is_some_and(|margin| margin < 0.002)), n)));
     add("exact_ties", None, Some(wilson(count(&|s| s.tied), n)));
     let top = (0..labels.len()).map(|i| count(&|s| s.predicted == i)).max().unwrap_or(0);
-    add("hub_share", None, Some(wilson(top, n)));
+    add("hub_share", None, Some(Estimate::exact(number(top) / number(n.max(1)), n)));
     let cosine = if choices.model == "char-ngram" { 0.08 } else { 0.91 };
     add("anisotropy", None, Some(Estimate::exact(cosine, n)));
     add("zero_vectors", None, Some(wilson(0, n)));
@@ -221,8 +231,8 @@ pub fn demo() -> RunRecord {
     slice(&mut demo, "apps6-test", "test", &TOPICS, 160);
     let mean = ReadoutRecord { id: "mean".into(), pool: "mean".into(), ..demo.provenance.readouts[0].clone() };
     demo.provenance.readouts.push(mean);
-    let labels = ["names", "described"].map(|id| LabelsRecord { id: id.into(), phrases: Vec::new(), prompt: None });
-    demo.provenance.labels.extend(labels);
+    labels(&mut demo, "names", None);
+    labels(&mut demo, "described", Some("用一个词概括：{text}"));
     for (prompt, worth) in [("prompteol", 0.05), ("cot-zh", 0.06), ("raw", 0.02)] {
         for (readout, more) in [("last", 0.01), ("mean", 0.0)] {
             for (labels, described) in [("names", 0.0), ("described", 0.03)] {

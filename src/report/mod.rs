@@ -19,7 +19,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::results::{ResultsError, RunRecord};
+use crate::results::{self, ResultsError, RunRecord};
 
 pub use view::{Ranking, Standing};
 
@@ -56,8 +56,19 @@ pub enum ReportError {
         #[source]
         source: plot::PlotError,
     },
+    #[error("the choices of the run cannot be compared")]
+    Summary {
+        #[source]
+        source: Box<ResultsError>,
+    },
     #[error("the report cannot be written to {}; name a folder you may write to with `--output`", path.display())]
     Write {
+        path: PathBuf,
+        #[source]
+        source: Box<ResultsError>,
+    },
+    #[error("{} is a figure of an earlier report and cannot be removed; remove it yourself", path.display())]
+    Stale {
         path: PathBuf,
         #[source]
         source: std::io::Error,
@@ -72,26 +83,37 @@ pub fn build(results: &Path, out: &Path) -> Result<Written, ReportError> {
     let run = RunRecord::open(results)
         .map_err(|source| ReportError::Results { folder: results.to_owned(), source: Box::new(source) })?;
     let report = render(&run)?;
-    let refused = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ReportError::Write { path, source }
-    };
-    std::fs::create_dir_all(out).map_err(refused(out))?;
     let written = Written { markdown: out.join("report.md"), html: out.join("report.html") };
     let figures = report.figures.iter().map(|(file, svg)| (out.join(file), svg));
     let pages = [(written.markdown.clone(), &report.markdown), (written.html.clone(), &report.html)];
     for (path, content) in figures.chain(pages) {
-        std::fs::write(&path, content).map_err(refused(&path))?;
+        results::replace(&path, content.as_bytes())
+            .map_err(|source| ReportError::Write { path: path.clone(), source: Box::new(source) })?;
+    }
+    for path in stale(out, &report.figures) {
+        std::fs::remove_file(&path).map_err(|source| ReportError::Stale { path, source })?;
     }
     Ok(written)
+}
+
+/// Figures that an earlier report left in this folder. Other people's drawings have other names.
+fn stale(folder: &Path, figures: &BTreeMap<String, String>) -> Vec<PathBuf> {
+    let ours = |file: &str| {
+        let stem = file.strip_suffix(".svg").unwrap_or_default();
+        let numbered = stem.rsplit_once('-').filter(|(_, number)| number.parse::<usize>().is_ok());
+        let kind = numbered.map_or(stem, |(kind, _)| kind);
+        view::FIGURES.contains(&kind) && !figures.contains_key(file)
+    };
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter(|file| file.file_name().to_str().is_some_and(ours)).map(|file| file.path()).collect()
 }
 
 /// The report of a run, without touching the disk.
 ///
 /// # Errors
-/// When a figure cannot be drawn.
+/// When a figure cannot be drawn, or the table library fails.
 pub fn render(run: &RunRecord) -> Result<Report, ReportError> {
-    let view = view::View::of(run);
+    let view = view::View::of(run).map_err(|source| ReportError::Summary { source: Box::new(source) })?;
     let mut figures = BTreeMap::new();
     for figure in view.figures() {
         let svg = plot::svg(&figure.drawing, &figure.alt)

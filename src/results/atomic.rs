@@ -55,6 +55,12 @@ pub(super) fn publish_durably(folder: &Path, files: Vec<Staged>) -> Result<(), R
     sync_folder(folder)
 }
 
+/// Writes a file of any folder whole, replacing what had its name.
+pub(crate) fn replace(target: &Path, bytes: &[u8]) -> Result<(), ResultsError> {
+    let folder = target.parent().unwrap_or(Path::new("."));
+    Staged::bytes(folder, target.to_owned(), bytes)?.publish()
+}
+
 fn temporary(staging: &Path) -> Result<NamedTempFile, ResultsError> {
     fs::create_dir_all(staging).map_err(ResultsError::io("create", staging))?;
     let mut builder = tempfile::Builder::new();

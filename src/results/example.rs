@@ -16,6 +16,7 @@ pub(super) fn provenance() -> Provenance {
         device: "cpu".to_owned(),
         max_tokens: 512,
         parameters: 7,
+        identity: Digest::of_bytes(format!("identity of {id}").as_bytes()),
         encoder: Digest::of_bytes(id.as_bytes()),
         about: serde_json::json!({ "weights": id, "heads": [1, 2] }),
     };

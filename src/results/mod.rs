@@ -30,9 +30,10 @@ use crate::stats::Estimate;
 
 pub use crate::spec::Axis;
 use crate::spec::FitSet;
+pub(crate) use atomic::replace;
 pub use check::Inconsistency;
 pub use error::ResultsError;
-pub use rank::{AxisMean, Best};
+pub use rank::{AxisMean, axis_means};
 pub use recorder::Recorder;
 
 /// Version of the files in a result folder; another version is refused.
@@ -46,18 +47,6 @@ pub struct RunRecord {
     pub samples: BTreeMap<String, Vec<SampleText>>,
     /// In the order of the plan.
     pub cells: Vec<CellRecord>,
-}
-
-impl RunRecord {
-    /// The cell with this id.
-    pub fn cell(&self, id: &str) -> Option<&CellRecord> {
-        self.cells.iter().find(|cell| cell.id == id)
-    }
-
-    /// The slice with this id.
-    pub fn slice(&self, id: &str) -> Option<&SliceRecord> {
-        self.provenance.slice(id)
-    }
 }
 
 /// Where a run's numbers come from: `run.json`.
@@ -101,7 +90,9 @@ pub struct ModelRecord {
     pub device: String,
     pub max_tokens: usize,
     pub parameters: u64,
-    /// Digest of everything that makes this model's embeddings what they are.
+    /// Digest of the model itself: configuration, weights and tokenizer, the same on every machine.
+    pub identity: Digest,
+    /// Digest of everything that makes this model's embeddings what they are, the machine included.
     pub encoder: Digest,
     /// What went into that digest.
     pub about: serde_json::Value,
@@ -138,8 +129,8 @@ pub struct LabelsRecord {
     pub id: String,
     /// Phrasings by label, for each slice's labels in use.
     pub phrases: Vec<(String, Vec<String>)>,
-    /// Id of the labels' own prompt; the cell's prompt when absent.
-    pub prompt: Option<String>,
+    /// The labels' own prompt; the cell's prompt when absent.
+    pub prompt: Option<PromptRecord>,
 }
 
 /// Clock and work of one run. Never compared, never part of an id.
@@ -148,7 +139,7 @@ pub struct Times {
     /// RFC 3339, UTC.
     pub started: String,
     pub finished: String,
-    /// Unit: seconds of wall clock spent in forward passes.
+    /// Unit: seconds of wall clock spent embedding: loading weights, forward passes and writing vectors to the cache.
     pub embed_seconds: f64,
     /// Token positions computed in this run; 0 when everything was cached.
     pub tokens_computed: u64,
@@ -267,7 +258,7 @@ pub struct SampleRow {
     pub tied: bool,
     /// Tokens of the rendered text as embedded (over all views of a fused prompt).
     pub tokens: usize,
-    /// Tokens that truncation removed.
+    /// Tokens that truncation removed (over all views of a fused prompt).
     pub cut: usize,
     /// One score per label of the slice.
     pub scores: Vec<f64>,

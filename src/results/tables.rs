@@ -105,7 +105,7 @@ fn scored_cells(record: &RunRecord) -> impl Iterator<Item = View<'_>> {
     record.cells.iter().filter_map(|cell| {
         let slice = &cell.choices.slice;
         let texts = record.samples.get(slice)?;
-        Some(View { cell, scored: cell.scored()?, labels: &record.slice(slice)?.labels, texts })
+        Some(View { cell, scored: cell.scored()?, labels: &record.provenance.slice(slice)?.labels, texts })
     })
 }
 

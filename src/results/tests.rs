@@ -8,6 +8,7 @@ use polars::prelude::*;
 use super::example::{cell, cells, provenance, samples};
 use super::schema::{CELLS, CONFUSION, Layout, PREDICTIONS, SAMPLES};
 use super::*;
+use crate::task::{METRICS, Scope, Uncertainty};
 
 const FILES: [&str; 6] =
     ["cells.parquet", "confusion.parquet", "predictions.parquet", "run.json", "samples.parquet", "summary.json"];
@@ -325,7 +326,18 @@ fn the_readme_names_every_file_column_and_metric() {
             assert!(section.contains(&format!("| `{}` |", column.name)), "{} of {}", column.name, layout.file);
         }
     }
-    for name in FILES.into_iter().chain(crate::task::METRICS.iter().map(|info| info.name)).chain(["cut_share", "cut_tokens"]) {
+    for name in FILES.into_iter().chain(["cut_share", "cut_tokens"]) {
         assert!(readme.contains(&format!("`{name}`")), "{name}");
+    }
+    let (of_slice, of_label) = readme.split_once("Metrics of one label:").unwrap();
+    for info in METRICS {
+        let section = if info.scope == Scope::Slice { of_slice } else { of_label };
+        let row = section.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{}`", info.name)));
+        let interval = match info.uncertainty {
+            Uncertainty::Wilson => "| Wilson |",
+            Uncertainty::Bootstrap => "| bootstrap |",
+            Uncertainty::None => "| none |",
+        };
+        assert!(row.is_some_and(|row| row.contains(interval)), "{}: {row:?}", info.name);
     }
 }

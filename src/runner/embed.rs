@@ -1,11 +1,12 @@
 //! Embeds what the cache lacks and saves every batch: the part of the work that a run and `bench embed` share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::cache::{CacheError, Found, Key, Shelf};
-use crate::embed::Resolved;
+use crate::cause::told;
+use crate::embed::{EmbedError, Resolved};
 use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
@@ -31,11 +32,13 @@ impl Desk<'_> {
     /// # Errors
     /// A cache that cannot be read or written. An encoder that fails makes a failure of its group, not an error.
     pub fn embed(&self, times: &mut Times) -> Result<Option<Failures>, Error> {
+        if self.stop.requested() {
+            return Ok(None);
+        }
         let found = self.work.stored(&self.shelf)?;
         found.warnings().iter().for_each(|warning| self.observer.observe(Event::Warning(warning.clone())));
         let missing = self.work.missing(&found);
         let rows = self.work.rows.as_slice();
-        times.texts_cached += (rows.len() - missing.len()) as u64;
         let mut failures = Failures::new();
         if missing.is_empty() {
             return Ok(Some(failures));
@@ -86,9 +89,14 @@ impl Desk<'_> {
             if broken.is_some() || self.stop.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         writer.flush()?;
-        match broken {
-            Some(error) => Err(error.into()),
-            None => Ok(ended.err().map(|error| error.to_string())),
+        match (broken, ended) {
+            (Some(error), _) => Err(error.into()),
+            (None, Ok(())) => Ok(None),
+            // A row is named by its place in the plan, not among those that happen to be missing.
+            (None, Err(EmbedError::NotFinite { row, readout, dtype })) => {
+                Ok(Some(told(&EmbedError::NotFinite { row: rows[row], readout, dtype })))
+            }
+            (None, Err(error)) => Ok(Some(told(&error))),
         }
     }
 
@@ -119,8 +127,26 @@ impl Desk<'_> {
     }
 }
 
+/// Does `work` again after a part of the cache turned out damaged: it was set aside, and what it held is missing now. Gives
+/// up when the same part is lost twice.
+///
+/// # Errors
+/// Those of `work`.
+pub fn repairing<T>(observer: &dyn Observer, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let mut lost = BTreeSet::new();
+    loop {
+        match work() {
+            Err(Error::Cache(CacheError::Lost { path, reason })) if lost.insert(path.clone()) => {
+                let warning = format!("{} was damaged ({reason}); what it held is embedded again", path.display());
+                observer.observe(Event::Warning(warning));
+            }
+            other => return other,
+        }
+    }
+}
+
 /// Readouts with different keys: two names of one readout are computed once.
-fn distinct<'a>(readouts: impl Iterator<Item = &'a Resolved>) -> Vec<Resolved> {
+pub(super) fn distinct<'a>(readouts: impl Iterator<Item = &'a Resolved>) -> Vec<Resolved> {
     let mut distinct: Vec<Resolved> = Vec::new();
     for readout in readouts {
         if distinct.iter().all(|known| known.key() != readout.key()) {

@@ -7,7 +7,7 @@ mod verify;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::cache::{CacheError, Found, Store};
+use crate::cache::{Found, Store};
 use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
@@ -16,7 +16,7 @@ use crate::results::{CellRecord, MetricRow, Outcome, Recorder, RunRecord, Sample
 use crate::stats::{self, Estimate};
 use crate::task::{self, Evaluation, LabelSimilarity};
 
-pub use embed::{Desk, Failures};
+pub use embed::{Desk, Failures, repairing};
 pub use verify::{Verified, verify};
 
 /// How a run ended.
@@ -37,22 +37,17 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     let mut recorder = Recorder::start(results, record::provenance(plan), record::sample_texts(plan))?;
     for (index, work) in plan.models.iter().enumerate() {
         let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer, stop };
-        let mut repaired = false;
-        loop {
-            let Some(failures) = desk.embed(&mut times)? else { return Ok(Finish::Interrupted) };
-            let scoring = Scoring { plan, index, desk: &desk, failures: &failures };
-            match scoring.run(&mut recorder) {
-                Ok(ControlFlow::Continue(())) => break,
-                Ok(ControlFlow::Break(())) => return Ok(Finish::Interrupted),
-                // A part whose vectors turned out damaged was set aside: what it held is embedded again, once.
-                Err(Error::Cache(lost @ CacheError::Lost { .. })) if !repaired => {
-                    observer.observe(Event::Warning(lost.to_string()));
-                    repaired = true;
-                }
-                Err(error) => return Err(error),
-            }
+        let ended = repairing(observer, || {
+            let Some(failures) = desk.embed(&mut times)? else { return Ok(ControlFlow::Break(())) };
+            Scoring { plan, index, desk: &desk, failures: &failures }.run(&mut recorder)
+        })?;
+        work.encoder.release();
+        if ended.is_break() {
+            return Ok(Finish::Interrupted);
         }
     }
+    let unique: usize = plan.models.iter().map(|work| work.rows.as_slice().len()).sum();
+    times.texts_cached = (unique as u64).saturating_sub(times.texts_embedded);
     times.finished = record::now();
     let order: Vec<String> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
     Ok(Finish::Done(Box::new(recorder.finish(times, &order)?)))

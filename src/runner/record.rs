@@ -55,10 +55,10 @@ pub fn provenance(plan: &Plan) -> Provenance {
             .map(|set| LabelsRecord {
                 id: set.id.clone(),
                 phrases: set.phrases.clone(),
-                prompt: set.prompt.as_ref().map(|prompt| prompt.id.clone()),
+                prompt: set.prompt.as_ref().map(prompt_record),
             })
             .collect(),
-        reference: plan.reference().map(|cell| cell.id.clone()),
+        reference: plan.reference.clone(),
         times: Times::default(),
     }
 }
@@ -76,6 +76,7 @@ fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
         device: card.device.clone(),
         max_tokens: card.max_tokens,
         parameters: card.parameters,
+        identity: card.identity,
         encoder: card.digest,
         about: card.about.clone(),
     }

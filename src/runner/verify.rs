@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use super::embed::distinct;
 use crate::cache::{Key, Store};
-use crate::embed::Resolved;
 use crate::error::Error;
 use crate::plan::Plan;
 
@@ -31,7 +31,7 @@ fn verify_model(plan: &Plan, model: usize, store: &Store, sample: usize) -> Resu
     let found = work.stored(&shelf)?;
     let rows = work.rows.as_slice();
     let mut verified = Verified { model: plan.spec.models[model].id.clone(), vectors: 0, worst: 0.0 };
-    for readout in work.readouts.values() {
+    for readout in &distinct(work.readouts.values()) {
         let key = |row: usize| Key::new(&readout.key(), &rows[row].ids);
         let mut cached: Vec<usize> = (0..rows.len()).filter(|&row| found.contains(&key(row))).collect();
         // Keys are digests: their order is a draw without a generator.
@@ -43,7 +43,7 @@ fn verify_model(plan: &Plan, model: usize, store: &Store, sample: usize) -> Resu
         }
         let stored = shelf.read(&found, &keys, readout.dim)?;
         let ids: Vec<&[u32]> = cached.iter().map(|&row| rows[row].ids.as_slice()).collect();
-        work.encoder.encode(&ids, 0, &[Resolved::clone(readout)], &mut |batch| {
+        work.encoder.encode(&ids, 0, std::slice::from_ref(readout), &mut |batch| {
             for (&row, fresh) in batch.rows.iter().zip(batch.embeddings.iter().flat_map(crate::embeddings::Embeddings::rows)) {
                 verified.vectors += 1;
                 verified.worst = verified.worst.max(distance(stored.row(row), fresh));

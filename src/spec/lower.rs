@@ -10,9 +10,7 @@ use super::ids::{DEFAULT_LABELS, DEFAULT_READOUT, Ids, bad_name};
 use super::problem::Problem;
 use super::source::SourceError;
 use super::suggest::suggest;
-use super::{
-    Axis, Calibration, Device, Gate, LabelSet, Model, Pooling, Readout, Slice, Source, Spec, Task, prompts, select, wire,
-};
+use super::{Axis, Calibration, Device, LabelSet, Model, Pooling, Readout, Slice, Source, Spec, Task, prompts, select, wire};
 use crate::prompt::{Prompt, catalogue};
 
 /// What lowering needs to know beside the mirror itself.
@@ -84,7 +82,6 @@ impl<'a> Lowering<'a> {
             tasks: self.tasks(file.task),
             skips: skips.into_iter().map(Spanned::into_inner).collect(),
             reference,
-            gate: file.gate.map(|gate| Gate { metric: gate.metric, max_drop: gate.max_drop }),
             path: self.path.to_owned(),
             text: self.text.to_owned(),
         };
@@ -108,14 +105,15 @@ impl<'a> Lowering<'a> {
         if matches!(source, Source::CharNgram { .. }) {
             let dtype = model.dtype.as_ref().map(|dtype| ("dtype", dtype.span()));
             let device = model.device.as_ref().map(|device| ("device", device.span()));
-            for (key, place) in [dtype, device].into_iter().flatten() {
+            let max_tokens = model.max_tokens.as_ref().map(|limit| ("max_tokens", limit.span()));
+            for (key, place) in [dtype, device, max_tokens].into_iter().flatten() {
                 let message = format!("`{key}` means nothing to `builtin:char-ngram`");
                 self.report(Problem::new(place, message).help(format!("remove `{key}`: this model has no forward pass")));
             }
         }
         let device = model.device.and_then(|device| self.device(&device)).unwrap_or_default();
         let dtype = model.dtype.map(Spanned::into_inner).unwrap_or_default();
-        Some(Model { id: model.id.into_inner(), source, dtype, device, max_tokens: model.max_tokens })
+        Some(Model { id: model.id.into_inner(), source, dtype, device, max_tokens: model.max_tokens.map(Spanned::into_inner) })
     }
 
     fn device(&mut self, device: &Spanned<String>) -> Option<Device> {

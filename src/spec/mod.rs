@@ -50,8 +50,6 @@ pub struct Spec {
     pub skips: Vec<Selector>,
     /// The cell every other one is compared with; the first of the grid when absent.
     pub reference: Option<Selector>,
-    /// When a candidate is a regression of a baseline.
-    pub gate: Option<Gate>,
     /// Where the spec was read from.
     pub path: PathBuf,
     /// The file's text, kept for the run record.
@@ -227,31 +225,6 @@ pub enum Calibration {
     None,
     /// Texts minus the slice's mean text vector, labels minus the mean label vector; then cosine.
     Center,
-}
-
-/// When a candidate is a regression of a baseline.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Gate {
-    pub metric: GateMetric,
-    /// Largest drop that passes. Range: 0 to 1, a share.
-    pub max_drop: f64,
-}
-
-/// Metrics of a whole slice that are better when higher: what a gate can watch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GateMetric {
-    /// Share of samples whose best label is the right one.
-    #[default]
-    Accuracy,
-    /// Mean of the labels' F1.
-    MacroF1,
-    /// Mean of the labels' F1, weighted by their samples.
-    WeightedF1,
-    /// Share of samples whose right label is among the best two.
-    Top2,
-    /// Share of samples whose right label is among the best three.
-    Top3,
 }
 
 /// Matches cells by the ids of their choices; an axis that is not named matches any choice.

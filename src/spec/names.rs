@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::suggest::did_you_mean;
-use super::{Axis, Calibration, DType, Device, GateMetric, Pooling};
+use super::{Axis, Calibration, DType, Device, Pooling};
 
 /// A word that names no choice of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,15 +65,6 @@ names!(
     Labels => "labels",
     Calibration => "calibration",
 );
-names!(
-    GateMetric,
-    "metric of a gate",
-    Accuracy => "accuracy",
-    MacroF1 => "macro_f1",
-    WeightedF1 => "weighted_f1",
-    Top2 => "top2",
-    Top3 => "top3",
-);
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,7 +120,6 @@ mod tests {
         same_words(Pooling::ALL);
         same_words(Calibration::ALL);
         same_words(Axis::ALL);
-        same_words(GateMetric::ALL);
     }
 
     #[test]

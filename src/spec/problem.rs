@@ -101,12 +101,13 @@ impl Problems {
     }
 
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
-        let problem = Problem {
-            span: None,
-            message: format!("cannot read the spec: {error}"),
-            help: Some("check the path; it is relative to the working directory".to_owned()),
-            file: None,
+        let help = match error.kind() {
+            io::ErrorKind::InvalidData => "save the file as UTF-8",
+            io::ErrorKind::IsADirectory => "name a file, not a folder",
+            _ => "check the path; it is relative to the working directory",
         };
+        let problem =
+            Problem { span: None, message: format!("cannot read the spec: {error}"), help: Some(help.to_owned()), file: None };
         Self { path: path.to_owned(), problems: vec![problem] }
     }
 

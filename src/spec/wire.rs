@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::either::{Ids, Views};
 use super::schema;
-use super::{Calibration, DType, FitSet, GateMetric, Pooling};
+use super::{Calibration, DType, FitSet, Pooling};
 use crate::prompt::{Clean, Truncation};
 
 /// One experiment of `bench`: the axes of a grid, and what to do with its cells.
@@ -48,8 +48,6 @@ pub struct File {
     pub grid: Option<Grid>,
     /// What cells are compared with.
     pub compare: Option<Compare>,
-    /// When a candidate is a regression of a baseline.
-    pub gate: Option<Gate>,
 }
 
 /// A model to embed with.
@@ -70,8 +68,8 @@ pub struct Model {
     #[serde(default)]
     pub device: Option<Spanned<String>>,
     /// Most tokens of one rendered text; the model's own limit when absent.
-    #[schemars(range(min = 8))]
-    pub max_tokens: Option<usize>,
+    #[schemars(with = "Option<usize>", range(min = 8))]
+    pub max_tokens: Option<Spanned<usize>>,
     /// Unlabelled texts that `builtin:char-ngram` takes its IDF from; for no other model.
     #[schemars(with = "Option<FitSet>")]
     pub fit: Option<Spanned<FitSet>>,
@@ -272,18 +270,6 @@ pub struct Reference {
     /// A calibration.
     #[schemars(with = "Option<String>")]
     pub calibration: Option<Spanned<String>>,
-}
-
-/// When a candidate is a regression of a baseline.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Gate {
-    /// The metric that must not drop.
-    #[serde(default)]
-    pub metric: GateMetric,
-    /// Largest drop that passes, as a share: 0.01 is one percentage point.
-    #[schemars(range(min = 0, max = 1))]
-    pub max_drop: f64,
 }
 
 const fn seed() -> u64 {

@@ -173,7 +173,8 @@ mod tests {
             for wins in 0..=n {
                 let losses = n - wins;
                 let value = if n == 0 { 0.0 } else { (number(wins) - number(losses)) / number(n) };
-                assert!(difference_interval(wins, losses, n).contains(value), "{wins} {losses}");
+                let Interval { low, high } = difference_interval(wins, losses, n);
+                assert!((low..=high).contains(&value), "{wins} {losses}");
             }
         }
     }

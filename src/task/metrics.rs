@@ -4,14 +4,12 @@ use super::counts::{Counts, Tally, macro_f1, tally, weighted_f1};
 use super::{Metric, NEAR_TIE, Prediction};
 use crate::stats::{Estimate, RESAMPLES, bootstrap_all, number, wilson};
 
-/// What a metric is and how its interval is made.
+/// A metric's name, what its values are about, and how its interval is made. `results/README.md` says what each one means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricInfo {
     pub name: &'static str,
     pub scope: Scope,
     pub uncertainty: Uncertainty,
-    /// One sentence; says when the metric is undefined.
-    pub about: &'static str,
 }
 
 /// What one value of a metric is about.
@@ -30,82 +28,38 @@ pub enum Uncertainty {
     Wilson,
     /// Percentile bootstrap over samples.
     Bootstrap,
-    /// Exact for the vectors at hand, or a plain count: no interval.
+    /// Exact for the vectors at hand, a plain count, or a maximum picked on the same samples: no interval.
     None,
 }
 
 /// Every metric that [`super::label_similarity`] produces, in its order.
 pub const METRICS: &[MetricInfo] = &[
-    slice("accuracy", Uncertainty::Wilson, "Share of samples whose best label is the gold label."),
-    slice(
-        "top2",
-        Uncertainty::Wilson,
-        "Share of samples whose gold label is among the two best; only with more than 2 labels.",
-    ),
-    slice(
-        "top3",
-        Uncertainty::Wilson,
-        "Share of samples whose gold label is among the three best; only with more than 3 labels.",
-    ),
-    slice("macro_f1", Uncertainty::Bootstrap, "Mean F1 over the labels that occur as gold or as prediction."),
-    slice("weighted_f1", Uncertainty::Bootstrap, "Mean F1 weighted by the number of samples of each label."),
-    slice("mean_margin", Uncertainty::Bootstrap, "Mean of best minus second-best score; undefined with one label."),
-    slice(
-        "mean_gold_margin",
-        Uncertainty::Bootstrap,
-        "Mean of gold score minus the best other score; undefined with one label.",
-    ),
-    slice(
-        "near_ties",
-        Uncertainty::Wilson,
-        "Share of samples whose margin is at most 1 % of the mean range (highest minus lowest) of a sample's scores; undefined with one label.",
-    ),
-    slice(
-        "exact_ties",
-        Uncertainty::Wilson,
-        "Share of samples whose two best scores are equal within 1e-6; undefined with one label.",
-    ),
-    slice("hub_share", Uncertainty::Wilson, "Largest share of predictions that one label attracts."),
-    slice(
-        "anisotropy",
-        Uncertainty::None,
-        "Mean cosine over distinct pairs of text vectors as embedded, before calibration; undefined with fewer than two non-zero vectors.",
-    ),
-    slice(
-        "label_anisotropy",
-        Uncertainty::None,
-        "Mean cosine over distinct pairs of label vectors, before calibration; undefined with fewer than two non-zero vectors.",
-    ),
-    slice(
-        "zero_vectors",
-        Uncertainty::Wilson,
-        "Share of text and label vectors without direction: all zeros, or equal to the mean that calibration subtracts. They score 0.",
-    ),
-    label(
-        "precision",
-        Uncertainty::Wilson,
-        "Share of the predictions of this label that are right; undefined without a prediction.",
-    ),
-    label(
-        "recall",
-        Uncertainty::Wilson,
-        "Share of the samples of this label that are predicted as it; undefined without a sample.",
-    ),
-    label(
-        "f1",
-        Uncertainty::None,
-        "Harmonic mean of precision and recall, 0 where one of them is undefined; undefined where both are.",
-    ),
-    label("support", Uncertainty::None, "Number of samples of this label."),
-    label("attracted", Uncertainty::Wilson, "Share of all predictions that this label attracts."),
+    slice("accuracy", Uncertainty::Wilson),
+    slice("top2", Uncertainty::Wilson),
+    slice("top3", Uncertainty::Wilson),
+    slice("macro_f1", Uncertainty::Bootstrap),
+    slice("weighted_f1", Uncertainty::Bootstrap),
+    slice("mean_margin", Uncertainty::Bootstrap),
+    slice("mean_gold_margin", Uncertainty::Bootstrap),
+    slice("near_ties", Uncertainty::Wilson),
+    slice("exact_ties", Uncertainty::Wilson),
+    slice("hub_share", Uncertainty::None),
+    slice("anisotropy", Uncertainty::None),
+    slice("label_anisotropy", Uncertainty::None),
+    slice("zero_vectors", Uncertainty::Wilson),
+    label("precision", Uncertainty::Wilson),
+    label("recall", Uncertainty::Wilson),
+    label("f1", Uncertainty::None),
+    label("support", Uncertainty::None),
+    label("attracted", Uncertainty::Wilson),
 ];
 
-const fn slice(name: &'static str, uncertainty: Uncertainty, about: &'static str) -> MetricInfo {
-    MetricInfo { name, scope: Scope::Slice, uncertainty, about }
+const fn slice(name: &'static str, uncertainty: Uncertainty) -> MetricInfo {
+    MetricInfo { name, scope: Scope::Slice, uncertainty }
 }
 
-const fn label(name: &'static str, uncertainty: Uncertainty, about: &'static str) -> MetricInfo {
-    MetricInfo { name, scope: Scope::Label, uncertainty, about }
+const fn label(name: &'static str, uncertainty: Uncertainty) -> MetricInfo {
+    MetricInfo { name, scope: Scope::Label, uncertainty }
 }
 
 /// What the metrics of a cell are computed from.
@@ -195,7 +149,8 @@ impl Inputs<'_> {
         [
             optional("near_ties", several.then_some(near_ties), ONE_LABEL),
             optional("exact_ties", several.then_some(exact_ties), ONE_LABEL),
-            known("hub_share", wilson(hub, samples)),
+            // The label was picked as the largest on these samples: the interval of a fixed label's share would be too low.
+            known("hub_share", Estimate::exact(number(hub) / number(samples), samples)),
             optional("anisotropy", anisotropy, ONE_VECTOR),
             optional("label_anisotropy", label_anisotropy, ONE_VECTOR),
             known("zero_vectors", wilson(self.zero_vectors, vectors)),

@@ -50,6 +50,43 @@ fn a_recipe_by_flags_reads_every_kind_of_input_alike() {
 }
 
 #[test]
+fn an_output_never_replaces_the_input_and_a_cell_takes_no_flags() {
+    let lab = Lab::new(6);
+    lab.expect(0, &["run", "toy.toml"]);
+    let mut frame = df!("text" => ["rain", "guitar"]).unwrap();
+    ParquetWriter::new(std::fs::File::create(lab.path("in.parquet")).unwrap()).finish(&mut frame).unwrap();
+    let said = lab.expect(2, &["embed", "results/toy", "--input", "in.parquet", "-o", "in.parquet"]);
+    assert!(said.err.contains("in.parquet is the input"), "{}", said.err);
+    assert_eq!(table(&lab, "in.parquet").width(), 1);
+    let said = lab.expect(2, &["embed", "results/toy", "--layer", "-2", "--input", "in.parquet", "-o", "out.parquet"]);
+    assert!(said.err.contains("--layer"), "{}", said.err);
+    let said = lab.expect(2, &["embed", "results/toy", "--input", "in.parquet", "-o", "out.csv"]);
+    assert!(said.err.contains("Parquet"), "{}", said.err);
+}
+
+#[test]
+fn a_model_that_changed_since_the_run_is_refused() {
+    let lab = Lab::new(6);
+    for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"] {
+        std::fs::create_dir_all(lab.path("model")).unwrap();
+        std::fs::copy(fixtures().join("llama").join(file), lab.path("model").join(file)).unwrap();
+    }
+    lab.edit("toy.toml", &format!("path:{}/llama", fixtures().display()), "path:model");
+    lab.edit("toy.toml", "\n[grid]\nskip = [{ model = \"floor\", prompt = \"eol\" }]\n", "");
+    let floor = "[[model]]\nid = \"floor\"\nsource = \"builtin:char-ngram\"\nfit = { dataset = \"toy\", split = \"test\" }\n\n";
+    lab.edit("toy.toml", floor, "");
+    lab.expect(0, &["run", "toy.toml"]);
+    let weights = lab.path("model/model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    lab.write("in.txt", "rain\n");
+    let said = lab.expect(2, &["embed", "results/toy", "--input", "in.txt", "-o", "out.parquet"]);
+    assert!(said.err.contains("is not what it was when the run was made"), "{}", said.err);
+}
+
+#[test]
 fn an_input_without_texts_says_what_it_lacks() {
     let lab = Lab::new(3);
     let model = format!("path:{}/llama", fixtures().display());

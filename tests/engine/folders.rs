@@ -90,6 +90,41 @@ fn tensors_that_do_not_fit_the_configuration_are_named() {
 }
 
 #[test]
+fn values_that_are_not_plain_numbers_are_refused() {
+    let folder = random_model("llama", 1, 2, 2, 6);
+    let file = folder.path().join("model.safetensors");
+    let mut tensors = safetensors::load(&file, &Place::Cpu).expect("weights");
+    let codes = Tensor::zeros((24, 40), candle_core::DType::U8, &Place::Cpu).expect("codes");
+    tensors.insert("model.layers.1.mlp.down_proj.weight".to_owned(), codes);
+    safetensors::save(&tensors, &file).expect("save");
+    let error = refusal(folder.path()).to_string();
+    assert!(error.contains("`model.layers.1.mlp.down_proj.weight` holds U8, expected F32, F16 or BF16"), "{error}");
+}
+
+#[test]
+fn weights_come_back_after_a_release() {
+    let folder = random_model("llama", 37, 2, 2, 6);
+    let row = vec![vec![5, 6, 7]];
+    let encoder = open(folder.path(), DType::F32);
+    assert!(encoder.shares_prefix());
+    let readouts = all_readouts(&*encoder);
+    let before = encode(&*encoder, &row, 0, &readouts);
+    encoder.release();
+    assert_same(&encode(&*encoder, &row, 0, &readouts), &before, 0.0, "after a release");
+}
+
+#[test]
+fn a_model_of_many_positions_takes_no_memory_for_them() {
+    let folder = random_model("llama", 41, 2, 2, 6);
+    let row = vec![vec![5, 6, 7]];
+    let few = open(folder.path(), DType::F32);
+    edit(&folder.path().join("config.json"), "max_position_embeddings", json!(268_435_456));
+    let many = open(folder.path(), DType::F32);
+    let readouts = all_readouts(&*few);
+    assert_same(&encode(&*many, &row, 0, &readouts), &encode(&*few, &row, 0, &readouts), 0.0, "positions");
+}
+
+#[test]
 fn damaged_files_are_errors_and_never_a_panic() {
     let mut generator = ChaCha8Rng::seed_from_u64(23);
     let folder = random_model("bert", 23, 2, 2, 6);

@@ -148,6 +148,36 @@ fn the_whole_prompt_is_cut_before_special_tokens_are_added() {
     }
 }
 
+#[test]
+fn blanks_that_the_rendering_loses_do_not_move_the_cut() {
+    let text = "word by word ".repeat(20);
+    let blank = format!("\u{3000}\n  {text}");
+    for source in ["{text}", "{text} means", " {text} means"] {
+        let template = template(source).stripped();
+        for (name, way) in ["llama", "qwen2", "bert"].into_iter().zip([Truncation::Head, Truncation::Tail, Truncation::Middle])
+        {
+            let encoder = small(name, 40);
+            let plain = encoder.prepare(&template, &text, way).expect("fits");
+            assert!(plain.cut > 0, "{name}: {source}");
+            assert_eq!(encoder.prepare(&template, &blank, way).expect("fits"), plain, "{name}: {source}");
+        }
+    }
+}
+
+#[test]
+fn a_template_that_leaves_no_room_for_the_text_is_refused() {
+    let text = "word ".repeat(40);
+    for name in ["llama", "qwen2", "bert"] {
+        let fixed = ids(&*whole(name), &EOL.replace(SLOT, "")).len();
+        for limit in [fixed - 1, fixed] {
+            let error = small(name, limit).prepare(&template(EOL), &text, Truncation::Head).expect_err("no room");
+            assert!(matches!(error, EmbedError::Model(ModelError::TemplateTooLong { .. })), "{name}: {error}");
+        }
+        let cut = small(name, fixed + 8).prepare(&template(EOL), &text, Truncation::Head).expect("room for a word");
+        assert!(cut.rendered.contains("word"), "{name}: {}", cut.rendered);
+    }
+}
+
 /// A copy of the Llama fixture with another `tokenizer_config.json` and an edited tokenizer.json.
 fn with_config(config: &Value, edit: impl FnOnce(&mut Value)) -> TempDir {
     let folder = tempfile::tempdir().expect("temporary folder");

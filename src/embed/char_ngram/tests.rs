@@ -3,14 +3,11 @@
 #![expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
 
 use super::*;
+use crate::model::ModelError;
 
 fn fitted(texts: &[&str]) -> CharNgram {
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     CharNgram::fit(&texts, &FitSet { dataset: "d".to_owned(), split: "train".to_owned() })
-}
-
-fn ids(text: &str) -> Vec<u32> {
-    text.chars().map(u32::from).collect()
 }
 
 fn own(layer: i32, pool: Pooling, norm: bool) -> Readout {
@@ -34,7 +31,7 @@ fn characters_weigh_by_how_few_texts_have_them() {
 fn a_vector_sums_signed_weights_and_repetitions_count() {
     let model = fitted(&["ab", "a", "aa"]);
     let (at, sign) = coordinate(character('a'));
-    let vector = model.vector(&ids("aaa"));
+    let vector = model.vector(&scalars("aaa"));
     // Three times weight 1; the pair "aa" is in one text only, so it is left out.
     assert!((vector[at] - 3.0 * sign).abs() < 1e-6);
     assert_eq!(vector.iter().filter(|value| **value != 0.0).count(), 1);
@@ -42,11 +39,11 @@ fn a_vector_sums_signed_weights_and_repetitions_count() {
 
 #[test]
 fn pairs_count_from_five_texts_on() {
-    let pair = codes(&ids("xy")).last().unwrap();
+    let pair = codes(&scalars("xy")).last().unwrap();
     assert_eq!(fitted(&["xy"; 4]).weight(pair), 0.0);
     assert!((fitted(&["xy"; 5]).weight(pair) - 1.0).abs() < 1e-6);
     // Order within a pair matters, and no pair is a character.
-    assert_ne!(codes(&ids("yx")).last().unwrap(), pair);
+    assert_ne!(codes(&scalars("yx")).last().unwrap(), pair);
     assert!(is_pair(codes(&[0, 0]).last().unwrap()) && !is_pair(u64::from(u32::from(char::MAX))));
 }
 
@@ -79,13 +76,18 @@ fn a_cut_takes_the_text_and_leaves_the_template() {
     assert_eq!(cut(Truncation::Head).unwrap(), ("<一二三四>".to_owned(), 2));
     assert_eq!(cut(Truncation::Tail).unwrap(), ("<三四五六>".to_owned(), 2));
     assert_eq!(cut(Truncation::Middle).unwrap(), ("<一二五六>".to_owned(), 2));
-    assert_eq!(cut(Truncation::WholePrompt).unwrap(), ("<一二三四五".to_owned(), 2));
+    assert_eq!(cut(Truncation::WholePrompt).unwrap(), ("<一二三四五六>".to_owned(), 2));
+    let whole = model.prepare(&template, "一二三四五六", Truncation::WholePrompt).unwrap();
+    assert_eq!(whole.ids, scalars("<一二三四五"));
     assert!(matches!(cut(Truncation::Error), Err(EmbedError::Model(ModelError::TooLong { tokens: 8, limit: 6, .. }))));
     let twice = Template::parse("{text}|{text}").unwrap();
     assert_eq!(model.prepare(&twice, "一二三四", Truncation::Head).unwrap().rendered, "一二|一二");
     let long = Template::parse("1234567{text}").unwrap();
     let error = model.prepare(&long, "一", Truncation::Head).unwrap_err();
     assert!(matches!(error, EmbedError::Model(ModelError::TemplateTooLong { tokens: 7, limit: 6, .. })), "{error}");
+    let full = Template::parse("123456{text}").unwrap();
+    let error = model.prepare(&full, "一", Truncation::Head).unwrap_err();
+    assert!(matches!(error, EmbedError::Model(ModelError::TemplateTooLong { tokens: 6, limit: 6, .. })), "{error}");
     assert_eq!(model.prepare(&template, "é", Truncation::Head).unwrap().ids, [60, 233, 62]);
 }
 
@@ -148,7 +150,7 @@ fn rows(folder: &std::path::Path, file: &str) -> Vec<(String, String)> {
 /// the first label, as everywhere: some texts share no n-gram with any label's bare name.
 fn right(model: &CharNgram, rows: &[(String, String)], wordings: &[&str; 6]) -> (usize, usize) {
     let unit = |text: &str| -> Vec<f64> {
-        let vector: Vec<f64> = model.vector(&ids(text)).into_iter().map(f64::from).collect();
+        let vector: Vec<f64> = model.vector(&scalars(text)).into_iter().map(f64::from).collect();
         let norm = vector.iter().map(|value| value * value).sum::<f64>().sqrt();
         vector.into_iter().map(|value| value / norm).collect()
     };

@@ -29,7 +29,23 @@ pub fn blocks(contest: &Contest, effects: &[Effect]) -> Vec<Block> {
     if sentences.is_empty() {
         sentences.push("Nothing that these cells show.".to_owned());
     }
-    vec![Block::Heading(3, "What to change".to_owned()), Block::Bullets(sentences)]
+    let mut blocks = vec![Block::Heading(3, "What to change".to_owned())];
+    blocks.extend(picked(contest).filter(|_| !effects.is_empty()).map(Block::Paragraph));
+    blocks.push(Block::Bullets(sentences));
+    blocks
+}
+
+/// Where the choices below come from, and what that does to their gains.
+fn picked(contest: &Contest) -> Option<String> {
+    contest.best()?;
+    Some(match contest.chosen_on {
+        Some(dev) => format!(
+            "Choices were picked by their means on {}; their gains are measured on {}.",
+            code(&dev.id),
+            code(&contest.slice.id)
+        ),
+        None => "Choices were picked on the same texts that their gains are measured on, and the intervals are not corrected for that.".to_owned(),
+    })
 }
 
 /// Whether a language model earns its cost.
@@ -61,13 +77,18 @@ fn worth(contest: &Contest, effect: &Effect, best: &Entry) -> Option<(Option<f64
     };
     let (rival, gain) = gains.iter().find(|(other, _)| Some(other.id) == usual).or(gains.first())?;
     let over = |rival: &Worth, gain: &Estimate| {
-        format!("{} points over {} ({})", points(gain.value), code(rival.id), effect_evidence(effect, gain))
+        let to = if gain.value < 0.0 { "against" } else { "over" };
+        format!("{} points {to} {} ({})", points(gain.value), code(rival.id), effect_evidence(effect, gain))
     };
     let axis = axis_word(effect.axis);
     let aside = match best.on(effect.axis) {
         used if used == top.id => String::new(),
         used => format!(" The best cell uses {} all the same.", code(used)),
     };
+    if let Some((better, loss)) = gains.iter().find(|(_, gain)| is_clear_loss(gain)) {
+        let on = contest.chosen_on.map_or(String::new(), |dev| format!("picked on {}, ", code(&dev.id)));
+        return Some((None, format!("**Doubt {axis} {}**: {on}it is {} here.{aside}", code(top.id), over(better, loss))));
+    }
     let clearly = is_clear(gain);
     if effect.axis == Axis::Calibration {
         return Some((clearly.then_some(gain.value), calibration(top, rival, clearly, &over(rival, gain)) + &aside));
@@ -91,6 +112,10 @@ fn worth(contest: &Contest, effect: &Effect, best: &Entry) -> Option<(Option<f64
 
 fn is_clear(gain: &Estimate) -> bool {
     gain.interval.is_some_and(|interval| interval.low > 0.0)
+}
+
+fn is_clear_loss(gain: &Estimate) -> bool {
+    gain.interval.is_some_and(|interval| interval.high < 0.0)
 }
 
 /// The choices that these texts cannot tell from the top one.

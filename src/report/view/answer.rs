@@ -31,7 +31,11 @@ fn headline(contest: &Contest, best: &Entry) -> String {
     };
     let choices = super::contest::AXES.map(|axis| format!("{} {}", axis_word(axis), code(best.on(axis))));
     let place = contest.chosen_on.map_or(String::new(), |dev| format!(" on {}", code(&dev.id)));
-    let kind = if best.floor { format!(", the lexical floor: no language model did better{place}") } else { String::new() };
+    let kind = match (best.floor, contest.best_model()) {
+        (false, _) => String::new(),
+        (true, Some(_)) => format!(", the lexical floor: no language model did better{place}"),
+        (true, None) => ", the lexical floor: no language model has a score".to_owned(),
+    };
     format!(
         "**Best cell: {} of the texts get the right label** ({interval}n = {}){kind}. It is {} (cell {}).{chosen}",
         percent(accuracy.value),
@@ -143,7 +147,7 @@ fn equals(contest: &Contest, best: &Entry) -> Option<String> {
 fn selection_note(contest: &Contest, best: &Entry) -> String {
     let cells = contest.entries.len();
     if let Some(dev) = contest.chosen_on {
-        let on_dev = best.on_dev.map_or("no score".to_owned(), |accuracy| percent(accuracy.value));
+        let on_dev = best.dev_accuracy().map_or("no score".to_owned(), |accuracy| percent(accuracy.value));
         return format!(
             "The best of {} was chosen on the dev slice {} ({on_dev} there) and its figure comes from {}, which had no part in the choice.",
             counted(cells, "cell"),

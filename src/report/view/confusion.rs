@@ -136,7 +136,10 @@ fn table(contest: &Contest, best: &Entry, shown: &[usize]) -> Block {
     let rows = shown.iter().map(|&label| {
         let name = contest.label(label);
         let share = |metric| {
-            best.label_metric(metric, name).and_then(|row| row.estimate).map_or("–".to_owned(), |found| percent(found.value))
+            best.scored
+                .label_metric(metric, name)
+                .and_then(|row| row.estimate)
+                .map_or("–".to_owned(), |found| percent(found.value))
         };
         let texts: u64 = best.scored.confusion[label * contest.slice.labels.len()..][..contest.slice.labels.len()].iter().sum();
         vec![text(name), texts.to_string(), share("precision"), share("recall"), share("f1"), share("attracted")]
@@ -146,7 +149,7 @@ fn table(contest: &Contest, best: &Entry, shown: &[usize]) -> Block {
 
 fn undefined(contest: &Contest, best: &Entry, shown: &[usize]) -> bool {
     let missing = |row: Option<&MetricRow>| row.is_some_and(|row| row.estimate.is_none());
-    shown
-        .iter()
-        .any(|&label| ["precision", "recall"].iter().any(|metric| missing(best.label_metric(metric, contest.label(label)))))
+    shown.iter().any(|&label| {
+        ["precision", "recall"].iter().any(|metric| missing(best.scored.label_metric(metric, contest.label(label))))
+    })
 }

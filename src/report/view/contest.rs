@@ -1,7 +1,7 @@
 //! The cells that compete on one slice: ranked, with the floor and the reference they are held against.
 
 use super::Axis;
-use crate::results::{CellRecord, Choices, MetricRow, Outcome, RunRecord, SampleText, Scored, SliceRecord};
+use crate::results::{CellRecord, Choices, Outcome, RunRecord, SampleText, Scored, SliceRecord};
 use crate::stats::{self, Estimate, PairedDifference};
 
 /// All axes but the slice, in the order they are written.
@@ -37,8 +37,8 @@ pub struct Entry<'a> {
     pub cell: &'a CellRecord,
     pub scored: &'a Scored,
     pub accuracy: Estimate,
-    /// What it was ranked by, when that is another slice's accuracy.
-    pub on_dev: Option<Estimate>,
+    /// The cell with the same choices on the dev slice, if it has an accuracy there.
+    pub on_dev: Option<&'a CellRecord>,
     /// Accuracy and macro F1 where the choice is made: on the dev slice where there is one, below all others without.
     ranking: (f64, f64),
     /// Whether each sample got its right label; empty when the results hold no predictions.
@@ -50,16 +50,17 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Contest<'a> {
-    /// One contest for each slice of the run, dev slices that serve a test slice left out.
+    /// One contest for each slice that has cells, but for the dev slices that another one's choices come from.
     pub fn all(run: &'a RunRecord) -> Vec<Self> {
-        let slices = &run.provenance.slices;
-        let serves = |dev: &SliceRecord| slices.iter().any(|slice| is_pair(dev, slice) && has_scores(run, dev));
-        let contested = slices.iter().filter(|slice| !serves(slice));
-        contested.enumerate().map(|(i, slice)| Self::on(run, slice, i + 1)).collect()
+        let has_cells = |slice: &&SliceRecord| run.cells.iter().any(|cell| cell.choices.slice == slice.id);
+        let slices: Vec<&SliceRecord> = run.provenance.slices.iter().filter(has_cells).collect();
+        let chosen_on: Vec<Option<&SliceRecord>> = slices.iter().map(|slice| dev_slice(run, slice)).collect();
+        let serves = |slice: &SliceRecord| chosen_on.iter().flatten().any(|dev| dev.id == slice.id);
+        let contested = slices.iter().zip(&chosen_on).filter(|(slice, _)| !serves(slice));
+        contested.enumerate().map(|(i, (slice, dev))| Self::on(run, slice, *dev, i + 1)).collect()
     }
 
-    fn on(run: &'a RunRecord, slice: &'a SliceRecord, number: usize) -> Self {
-        let chosen_on = run.provenance.slices.iter().find(|dev| is_pair(dev, slice) && has_scores(run, dev));
+    fn on(run: &'a RunRecord, slice: &'a SliceRecord, chosen_on: Option<&'a SliceRecord>, number: usize) -> Self {
         let cells = || run.cells.iter().enumerate().filter(|(_, cell)| cell.choices.slice == slice.id);
         let mut entries: Vec<Entry> = cells().filter_map(|(order, cell)| Entry::new(run, cell, order, chosen_on)).collect();
         entries
@@ -126,27 +127,20 @@ impl<'a> Contest<'a> {
 
 impl<'a> Entry<'a> {
     fn new(run: &'a RunRecord, cell: &'a CellRecord, order: usize, dev: Option<&SliceRecord>) -> Option<Self> {
-        let scored = scores(cell)?;
-        let accuracy = metric(scored, "accuracy")?;
-        let on_dev = dev.and_then(|dev| twin(run, cell, &dev.id)).and_then(scores);
-        let judged = if dev.is_some() { on_dev } else { Some(scored) };
-        let judged = judged.and_then(|judged| Some((metric(judged, "accuracy")?.value, metric(judged, "macro_f1"))));
-        let ranking = judged.map_or((-1.0, 0.0), |(accuracy, f1)| (accuracy, f1.map_or(0.0, |f1| f1.value)));
-        let on_dev = on_dev.and_then(|scored| metric(scored, "accuracy"));
+        let (scored, accuracy) = (cell.scored()?, cell.estimate("accuracy")?);
+        let on_dev = dev.and_then(|dev| twin(run, cell, &dev.id)).filter(|twin| twin.estimate("accuracy").is_some());
+        let judged = if dev.is_some() { on_dev } else { Some(cell) };
+        let value = |metric: &str| Some(judged?.estimate(metric)?.value);
+        let ranking = (value("accuracy").unwrap_or(-1.0), value("macro_f1").unwrap_or(0.0));
         let right = scored.samples.iter().map(|sample| sample.gold == sample.predicted).collect();
         let model = run.provenance.models.iter().find(|model| model.id == cell.choices.model);
         let floor = model.is_some_and(|model| model.source.starts_with("builtin:"));
         Some(Self { cell, scored, accuracy, on_dev, ranking, right, floor, order })
     }
 
-    /// A metric over the whole slice.
-    pub fn metric(&self, name: &str) -> Option<Estimate> {
-        metric(self.scored, name)
-    }
-
-    /// A metric of one label.
-    pub fn label_metric(&self, name: &str, label: &str) -> Option<&'a MetricRow> {
-        self.scored.metrics.iter().find(|row| row.name == name && row.label.as_deref() == Some(label))
+    /// The accuracy it was ranked by, when that is another slice's.
+    pub fn dev_accuracy(&self) -> Option<Estimate> {
+        self.on_dev?.estimate("accuracy")
     }
 
     /// This cell's accuracy minus another's on the same samples; None without predictions.
@@ -178,18 +172,6 @@ pub fn distinct<'e, 'a: 'e>(entries: impl Iterator<Item = &'e Entry<'a>>, axis: 
     ids
 }
 
-fn scores(cell: &CellRecord) -> Option<&Scored> {
-    match &cell.outcome {
-        Outcome::Scored(scored) => Some(scored),
-        Outcome::Failed { .. } => None,
-    }
-}
-
-fn metric(scored: &Scored, name: &str) -> Option<Estimate> {
-    let row = scored.metrics.iter().find(|row| row.name == name && row.label.is_none())?;
-    row.estimate.filter(|estimate| estimate.value.is_finite())
-}
-
 /// The cell with the same choices on another slice.
 fn twin<'a>(run: &'a RunRecord, cell: &CellRecord, slice: &str) -> Option<&'a CellRecord> {
     let wanted = Choices { slice: slice.to_owned(), ..cell.choices.clone() };
@@ -207,8 +189,11 @@ fn reference(run: &RunRecord, slice: &SliceRecord, entries: &[Entry]) -> Referen
     }
 }
 
-fn has_scores(run: &RunRecord, slice: &SliceRecord) -> bool {
-    run.cells.iter().any(|cell| cell.choices.slice == slice.id && scores(cell).is_some())
+/// The first slice that choices for this one may be made on; None unless both have scores.
+fn dev_slice<'a>(run: &'a RunRecord, test: &SliceRecord) -> Option<&'a SliceRecord> {
+    let scored = |slice: &SliceRecord| run.cells.iter().any(|cell| cell.choices.slice == slice.id && cell.scored().is_some());
+    let mut slices = run.provenance.slices.iter();
+    if scored(test) { slices.find(|dev| is_pair(dev, test) && scored(dev)) } else { None }
 }
 
 /// Whether choices made on `dev` may be reported on `test`.
@@ -220,4 +205,42 @@ fn is_pair(dev: &SliceRecord, test: &SliceRecord) -> bool {
     let tunes = |word: &String| matches!(word.as_str(), "dev" | "validation" | "valid" | "val" | "tune");
     let tests = |word: &String| word == "test";
     same_task && words(dev).iter().any(tunes) && !words(test).iter().any(tunes) && words(test).iter().any(tests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    /// Slices of one dataset by split; those in `scored` have a cell.
+    fn run(splits: &[&str], scored: &[&str]) -> RunRecord {
+        let mut record = fixture::run("slices");
+        fixture::model(&mut record, "tiny", "path:models/tiny");
+        splits.iter().for_each(|split| fixture::slice(&mut record, split, split, &["a", "b"], 4));
+        scored.iter().for_each(|id| fixture::score(&mut record, ["tiny", "x", "last", id, "names", "none"], 0.1, false));
+        record
+    }
+
+    /// Each contest as `slice<dev slice`.
+    fn contests(splits: &[&str], scored: &[&str]) -> String {
+        let name = |contest: &Contest| match contest.chosen_on {
+            Some(dev) => format!("{}<{}", contest.slice.id, dev.id),
+            None => contest.slice.id.clone(),
+        };
+        Contest::all(&run(splits, scored)).iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn only_the_dev_slice_that_chooses_is_hidden() {
+        assert_eq!(contests(&["dev", "test"], &["dev", "test"]), "test<dev");
+        assert_eq!(contests(&["dev-1", "dev-2", "test"], &["dev-1", "dev-2", "test"]), "dev-2 test<dev-1");
+        assert_eq!(contests(&["dev-1", "dev-2", "test"], &["dev-2", "test"]), "test<dev-2");
+    }
+
+    #[test]
+    fn a_slice_without_cells_is_left_out() {
+        assert_eq!(contests(&["dev", "test"], &["test"]), "test");
+        assert_eq!(contests(&["dev", "test"], &["dev"]), "dev");
+        assert_eq!(contests(&["dev", "test"], &[]), "");
+    }
 }

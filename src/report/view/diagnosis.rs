@@ -5,12 +5,14 @@ use super::contest::{AXES, Contest, Entry};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{counted, decimal, percent};
-use crate::results::SampleRow;
+use crate::results::{PromptRecord, SampleRow};
 use crate::stats::number;
 
 /// Shares from which a finding is worth a sentence.
 const CUT: f64 = 0.05;
 const SHARED_DIRECTION: f64 = 0.5;
+/// Mean cosine from which little of a score is left beside the shared direction.
+const ONE_DIRECTION: f64 = 0.95;
 const NEAR_TIES: f64 = 0.1;
 const HUB: f64 = 0.1;
 
@@ -20,6 +22,7 @@ struct Cuts<'a> {
     prompt: &'a str,
     texts: usize,
     cut: usize,
+    /// Removed in all, over all views of a fused prompt.
     tokens: usize,
 }
 
@@ -51,7 +54,12 @@ const MEASURES: [Measure; 7] = [
         meaning: "best two scores closer than 1 % of the score range",
         share: true,
     },
-    Measure { metric: "exact_ties", title: "exact ties", meaning: "broken by the order of labels", share: true },
+    Measure {
+        metric: "exact_ties",
+        title: "ties",
+        meaning: "best two scores closer than 1e-6, the resolution of f32: decided by rounding",
+        share: true,
+    },
     Measure {
         metric: "hub_share",
         title: "share of the top label",
@@ -92,11 +100,11 @@ fn measures(contest: &Contest, best: &Entry) -> Block {
         vec![Column::words("measure"), Column::numbers("best cell"), Column::numbers("all cells"), Column::words("meaning")];
     let rows = MEASURES.iter().filter_map(|measure| {
         let values: Vec<f64> =
-            contest.entries.iter().filter_map(|entry| entry.metric(measure.metric)).map(|found| found.value).collect();
+            contest.entries.iter().filter_map(|entry| entry.cell.estimate(measure.metric)).map(|found| found.value).collect();
         let write = |value: f64| if measure.share { percent(value) } else { decimal(value, 3) };
         let low = values.iter().copied().reduce(f64::min)?;
         let high = values.iter().copied().reduce(f64::max)?;
-        let own = best.metric(measure.metric).map_or("–".to_owned(), |found| write(found.value));
+        let own = best.cell.estimate(measure.metric).map_or("–".to_owned(), |found| write(found.value));
         Some(vec![
             measure.title.to_owned(),
             own,
@@ -112,11 +120,16 @@ fn shared_direction(contest: &Contest) -> Option<String> {
         .entries
         .iter()
         .filter(|entry| !entry.floor)
-        .filter_map(|entry| Some((entry, entry.metric("anisotropy")?.value)));
+        .filter_map(|entry| Some((entry, entry.cell.estimate("anisotropy")?.value)));
     let (entry, cosine) = raw.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.order.cmp(&a.0.order)))?;
     (cosine >= SHARED_DIRECTION).then(|| {
+        let (finding, then) = if cosine > ONE_DIRECTION {
+            ("The vectors share one direction", "Scores then differ in their last digits only")
+        } else {
+            ("The vectors lean one way", "Much of every score is then the same for all texts")
+        };
         format!(
-            "**The vectors share one direction**: two random texts have a cosine of {} on average under {}, before calibration. Scores then differ in their last digits only, unless that direction is taken out.",
+            "**{finding}**: two random texts have a cosine of {} on average under {}, before calibration. {then}, unless that direction is taken out.",
             decimal(cosine, 2),
             text(&embedded_as(contest, entry)),
         )
@@ -135,18 +148,18 @@ pub fn centring_advice(contest: &Contest) -> Option<String> {
     if contest.choices(Axis::Calibration).contains(&"center") {
         return None;
     }
-    let cosine = contest.best_model()?.metric("anisotropy")?.value;
+    let cosine = contest.best_model()?.cell.estimate("anisotropy")?.value;
     (cosine >= SHARED_DIRECTION).then(|| {
         format!("**Try `calibration = [\"none\", \"center\"]`**: two random texts have a cosine of {} on average, and centring takes that out.", decimal(cosine, 2))
     })
 }
 
 fn ties(best: &Entry) -> Option<String> {
-    let exact = best.metric("exact_ties").map_or(0.0, |found| found.value);
-    let near = best.metric("near_ties").map_or(0.0, |found| found.value);
+    let exact = best.cell.estimate("exact_ties").map_or(0.0, |found| found.value);
+    let near = best.cell.estimate("near_ties").map_or(0.0, |found| found.value);
     if exact > 0.0 {
         return Some(format!(
-            "**{} of the answers are exact ties**, decided by the order of labels and not by the model.",
+            "**{} of the answers are ties**: their two best scores are closer than 1e-6, the resolution of f32, so rounding decides and not the model.",
             percent(exact)
         ));
     }
@@ -188,7 +201,7 @@ pub fn hub_advice(contest: &Contest, best: &Entry) -> Option<String> {
 }
 
 fn zero_vectors(best: &Entry) -> Option<String> {
-    let share = best.metric("zero_vectors")?.value;
+    let share = best.cell.estimate("zero_vectors")?.value;
     (share > 0.0).then(|| {
         format!(
             "**{} of the text and label vectors have no direction** in the best cell: they score 0, which tells nothing apart.",
@@ -230,19 +243,41 @@ fn cut_table(contest: &Contest, cuts: &[&Cuts]) -> Block {
             text(cuts.prompt),
             format!("{} of {}", cuts.cut, cuts.texts),
             share,
-            mean_cut(cuts),
+            mean_cut(cuts) + &over_views(contest, cuts.prompt),
             what.to_owned(),
         ]
     });
     Block::table(columns, rows.collect())
 }
 
+/// Tokens that a cut text lost.
 fn mean_cut(cuts: &Cuts) -> String {
     decimal(number(cuts.tokens) / number(cuts.cut.max(1)), 0)
 }
 
-fn cuts_template(contest: &Contest, prompt: &str) -> bool {
-    contest.run.provenance.prompts.iter().any(|record| record.id == prompt && record.truncate == "whole-prompt")
+/// What the tokens that a text lost are counted over, when its prompt is fused.
+fn over_views(contest: &Contest, id: &str) -> String {
+    match prompt(contest, id).map_or(1, |prompt| prompt.views.len()) {
+        0 | 1 => String::new(),
+        views => format!(" over {views} views"),
+    }
+}
+
+fn prompt<'a>(contest: &Contest<'a>, id: &str) -> Option<&'a PromptRecord> {
+    contest.run.provenance.prompts.iter().find(|prompt| prompt.id == id)
+}
+
+/// Whether cuts take more than text: whole prompts are cut at their end, where some view has words of its own.
+fn cuts_template(contest: &Contest, id: &str) -> bool {
+    prompt(contest, id)
+        .is_some_and(|prompt| prompt.truncate == "whole-prompt" && prompt.views.iter().any(|view| !view.ends_with("{text}")))
+}
+
+/// Whether some cell reads this prompt's vector at its end, as far as the results tell.
+fn reads_the_end(contest: &Contest, prompt: &str) -> bool {
+    let readouts = &contest.run.provenance.readouts;
+    let at_end = |id: &str| readouts.iter().any(|readout| readout.id == id && matches!(readout.pool.as_str(), "last" | "own"));
+    contest.entries.iter().any(|entry| entry.on(Axis::Prompt) == prompt && at_end(entry.on(Axis::Readout)))
 }
 
 /// The cut that costs most, if any costs enough.
@@ -251,8 +286,9 @@ pub fn cut_advice(contest: &Contest) -> Option<String> {
     let worth_saying = |cuts: &&Cuts| number(cuts.cut) >= CUT * number(cuts.texts) && cuts.cut > 0;
     let harmful = cuts.iter().filter(worth_saying).filter(|cuts| cuts_template(contest, cuts.prompt));
     if let Some(worst) = harmful.max_by_key(|cuts| cuts.cut) {
+        let there = if reads_the_end(contest, worst.prompt) { ", where the vector is read" } else { "" };
         return Some(format!(
-            "**Set `truncate = \"head\"` for prompt {}**: it cut {} of {} and took the end of the prompt itself, where the vector is read.",
+            "**Set `truncate = \"head\"` for prompt {}**: it cut {} of {} and took the end of the prompt itself{there}.",
             code(worst.prompt),
             worst.cut,
             counted(worst.texts, "text")
@@ -261,12 +297,49 @@ pub fn cut_advice(contest: &Contest) -> Option<String> {
     let worst = cuts.iter().filter(worth_saying).max_by_key(|cuts| cuts.cut)?;
     let limit = contest.run.provenance.models.iter().find(|model| model.id == worst.model).map(|model| model.max_tokens);
     Some(format!(
-        "**Mind the cuts**: prompt {} cut {} of {} ({} tokens each on average) under {}; raise `max_tokens`{} if the model allows more.",
+        "**Mind the cuts**: prompt {} cut {} of {} ({} tokens each on average{}) under {}; raise `max_tokens`{} if the model allows more.",
         code(worst.prompt),
         worst.cut,
         counted(worst.texts, "text"),
         mean_cut(worst),
+        over_views(contest, worst.prompt),
         code(worst.model),
         limit.map_or(String::new(), |limit| format!(" above {limit}")),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use crate::results::RunRecord;
+
+    /// One prompt under which every seventh text is cut, read by a readout of this pooling.
+    fn cut(truncate: &str, pool: &str, views: &[&str]) -> String {
+        let mut record: RunRecord = fixture::run("cuts");
+        fixture::model(&mut record, "tiny", "path:models/tiny");
+        fixture::prompt(&mut record, "x", "");
+        let prompt = &mut record.provenance.prompts[0];
+        (prompt.truncate, prompt.views) = (truncate.into(), views.iter().map(|view| (*view).to_owned()).collect());
+        record.provenance.readouts[0].pool = pool.into();
+        fixture::slice(&mut record, "s", "test", &["a", "b"], 21);
+        fixture::score(&mut record, ["tiny", "x", "last", "s", "names", "none"], 0.1, true);
+        cut_advice(&Contest::all(&record)[0]).unwrap()
+    }
+
+    #[test]
+    fn a_prompt_loses_its_end_only_when_it_has_one() {
+        let lost = "took the end of the prompt itself";
+        assert!(cut("whole-prompt", "own", &["{text} means:"]).ends_with(&format!("{lost}, where the vector is read.")));
+        assert!(cut("whole-prompt", "mean", &["query: {text}", "{text}!"]).ends_with(&format!("{lost}.")));
+        assert!(!cut("whole-prompt", "last", &["query: {text}"]).contains(lost));
+        assert!(!cut("head", "last", &["{text} means:"]).contains(lost));
+    }
+
+    #[test]
+    fn tokens_cut_from_a_fused_prompt_are_counted_over_its_views() {
+        // Texts 0, 7 and 14 lose 30, 37 and 44 tokens.
+        assert!(cut("head", "last", &["{text}"]).contains("(37 tokens each on average)"));
+        assert!(cut("head", "last", &["{text}", "{text}!"]).contains("(37 tokens each on average over 2 views)"));
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::Axis;
 use super::contest::{self, AXES, Contest, Entry};
+use crate::results::{AxisMean, CellRecord, ResultsError, axis_means};
 use crate::stats::{self, Estimate, RESAMPLES, number};
 
 /// The worth of the choices on one axis.
@@ -9,7 +10,7 @@ pub struct Effect<'a> {
     pub axis: Axis,
     /// Combinations of the other axes that have a cell for every choice: the means are over these.
     pub blocks: usize,
-    /// Best first.
+    /// Best first: by the means on the dev slice where choices are made on one.
     pub choices: Vec<Worth<'a>>,
     /// Choices that share too few combinations with the others to be compared.
     pub left_out: Vec<&'a str>,
@@ -20,11 +21,21 @@ pub struct Worth<'a> {
     pub id: &'a str,
     /// Mean accuracy over the blocks.
     pub mean: f64,
+    /// The same on the dev slice, where choices are made on one.
+    pub on_dev: Option<f64>,
     /// For each sample, the share of blocks that get it right; empty without predictions.
     rates: Vec<f64>,
 }
 
-impl Worth<'_> {
+impl<'a> Worth<'a> {
+    fn new(mean: &AxisMean<'a>, on_dev: Option<f64>) -> Self {
+        let samples: Vec<_> = mean.cells.iter().filter_map(|cell| Some(&cell.scored()?.samples)).collect();
+        let right = |i: usize| samples.iter().filter(|cell| cell.get(i).is_some_and(|row| row.gold == row.predicted)).count();
+        let shortest = samples.iter().map(|cell| cell.len()).min().unwrap_or(0);
+        let rates = (0..shortest).map(|i| number(right(i)) / number(samples.len())).collect();
+        Self { id: mean.choice, mean: mean.accuracy, on_dev, rates }
+    }
+
     /// Mean accuracy minus another choice's, with a bootstrap interval over the samples; no interval without predictions.
     pub fn over(&self, other: &Self, seed: u64) -> Estimate {
         let value = self.mean - other.mean;
@@ -39,29 +50,32 @@ impl Worth<'_> {
 
 impl<'a> Effect<'a> {
     /// The effect of each axis on which language models' cells differ and can be compared; the floor's cells count only
-    /// when there are no others.
-    pub fn all(contest: &Contest<'a>) -> Vec<Self> {
-        let models: Vec<&Entry> = contest.entries.iter().filter(|entry| !entry.floor).collect();
-        let compared = if models.is_empty() { contest.entries.iter().collect() } else { models };
-        AXES.into_iter().filter_map(|axis| Self::of(axis, &compared)).collect()
+    /// when there are no others. Where choices are made on a dev slice, cells without a score there take no part.
+    pub fn all(contest: &Contest<'a>) -> Result<Vec<Self>, ResultsError> {
+        let judged = |entry: &&Entry| contest.chosen_on.is_none() || entry.on_dev.is_some();
+        let mut compared: Vec<&Entry> = contest.entries.iter().filter(judged).collect();
+        if compared.iter().any(|entry| !entry.floor) {
+            compared.retain(|entry| !entry.floor);
+        }
+        compared.sort_by_key(|entry| entry.order);
+        AXES.into_iter().filter_map(|axis| Self::of(axis, &compared).transpose()).collect()
     }
 
     /// The effect of one axis among these cells; None when no two of them differ in it alone.
-    pub fn of(axis: Axis, entries: &[&Entry<'a>]) -> Option<Self> {
+    fn of(axis: Axis, entries: &[&Entry<'a>]) -> Result<Option<Self>, ResultsError> {
         let mut compared = contest::distinct(entries.iter().copied(), axis);
         let mut left_out = Vec::new();
         while compared.len() > 1 {
-            let blocks = complete_blocks(axis, entries, &compared);
-            if !blocks.is_empty() {
-                let mut choices: Vec<Worth> = compared.iter().enumerate().map(|(i, id)| worth(id, &blocks, i)).collect();
-                choices.sort_by(|a, b| b.mean.total_cmp(&a.mean));
-                return Some(Self { axis, blocks: blocks.len(), choices, left_out });
+            let kept: Vec<&Entry> = entries.iter().copied().filter(|entry| compared.contains(&entry.on(axis))).collect();
+            let choices = worths(axis, &kept)?;
+            if let Some((blocks, choices)) = choices {
+                return Ok(Some(Self { axis, blocks, choices, left_out }));
             }
             let rarest = compared.iter().enumerate().min_by_key(|(i, id)| (count(axis, entries, id), compared.len() - i));
             let place = rarest.map_or(0, |(i, _)| i);
             left_out.push(compared.remove(place));
         }
-        None
+        Ok(None)
     }
 }
 
@@ -69,23 +83,15 @@ fn count(axis: Axis, entries: &[&Entry], id: &str) -> usize {
     entries.iter().filter(|entry| entry.on(axis) == id).count()
 }
 
-/// For each combination of the other axes that has them all: the cells in the order of `ids`.
-fn complete_blocks<'e, 'a>(axis: Axis, entries: &[&'e Entry<'a>], ids: &[&str]) -> Vec<Vec<&'e Entry<'a>>> {
-    let others: Vec<Axis> = AXES.into_iter().filter(|other| *other != axis).collect();
-    let same_block = |a: &Entry, b: &Entry| others.iter().all(|other| a.on(*other) == b.on(*other));
-    let starts = entries.iter().filter(|entry| ids.first() == Some(&entry.on(axis)));
-    starts
-        .filter_map(|start| {
-            let member = |id: &&str| entries.iter().find(|entry| entry.on(axis) == *id && same_block(start, entry)).copied();
-            ids.iter().map(member).collect::<Option<Vec<_>>>()
-        })
-        .collect()
-}
-
-fn worth<'a>(id: &'a str, blocks: &[Vec<&Entry<'a>>], place: usize) -> Worth<'a> {
-    let cells: Vec<&Entry> = blocks.iter().filter_map(|block| block.get(place).copied()).collect();
-    let mean = cells.iter().map(|cell| cell.accuracy.value).sum::<f64>() / number(cells.len().max(1));
-    let samples = cells.iter().map(|cell| cell.right.len()).min().unwrap_or(0);
-    let rate = |i: usize| number(cells.iter().filter(|cell| cell.right.get(i) == Some(&true)).count()) / number(cells.len());
-    Worth { id, mean, rates: (0..samples).map(rate).collect() }
+/// The number of complete combinations and the choices, best first; None without a complete combination.
+fn worths<'a>(axis: Axis, entries: &[&Entry<'a>]) -> Result<Option<(usize, Vec<Worth<'a>>)>, ResultsError> {
+    let cells: Vec<&CellRecord> = entries.iter().map(|entry| entry.cell).collect();
+    // A cell and its twin on the dev slice differ in the slice alone, so both slices have the same combinations.
+    let twins: Vec<&CellRecord> = entries.iter().filter_map(|entry| entry.on_dev).collect();
+    let (means, on_dev) = (axis_means(&cells, axis)?, axis_means(&twins, axis)?);
+    let dev = |choice: &str| on_dev.iter().find(|mean| mean.choice == choice).map(|mean| mean.accuracy);
+    let mut choices: Vec<Worth> = means.iter().map(|mean| Worth::new(mean, dev(mean.choice))).collect();
+    let judged = |worth: &Worth| worth.on_dev.unwrap_or(worth.mean);
+    choices.sort_by(|a, b| judged(b).total_cmp(&judged(a)));
+    Ok(means.first().map(|mean| (mean.cells.len(), choices)))
 }

@@ -98,11 +98,11 @@ fn row(contest: &Contest, entry: &Entry, place: usize, axes: &[Axis], p: Option<
     let mut row = vec![(place + 1).to_string()];
     row.extend(axes.iter().map(|axis| text(entry.on(*axis))));
     if contest.chosen_on.is_some() {
-        row.push(share_or_dash(entry.on_dev));
+        row.push(share_or_dash(entry.dev_accuracy()));
     }
     let accuracy = percent_estimate(&entry.accuracy);
     row.push(if place == 0 { format!("**{accuracy}**") } else { accuracy });
-    row.push(share_or_dash(entry.metric("macro_f1")));
+    row.push(share_or_dash(entry.cell.estimate("macro_f1")));
     let is_reference = contest.reference == Reference::Entry(place);
     row.push(match contest.reference_entry() {
         _ if is_reference => "reference".to_owned(),
@@ -110,7 +110,7 @@ fn row(contest: &Contest, entry: &Entry, place: usize, axes: &[Axis], p: Option<
         None => "–".to_owned(),
     });
     row.push(p.map_or(if is_reference { String::new() } else { "–".to_owned() }, bare_p));
-    row.push(share_or_dash(entry.metric("cut_share")));
+    row.push(share_or_dash(entry.cell.estimate("cut_share")));
     row.push(code(&entry.cell.id));
     row
 }

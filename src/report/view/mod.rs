@@ -18,12 +18,14 @@ mod worth;
 use super::document::{Block, Figure};
 use super::escape::{code, text};
 use super::number::counted;
-use crate::results::Axis;
-use crate::results::RunRecord;
+use crate::results::{Axis, ResultsError, RunRecord};
 pub use standing::{Ranking, Standing};
 
 use contest::Contest;
 use effects::Effect;
+
+/// What a figure's file is called, before its number.
+pub const FIGURES: [&str; 4] = ["leaderboard", "prompts-labels", "confusion", "margins"];
 
 /// A report before it has a format.
 #[derive(Clone, Debug)]
@@ -35,9 +37,12 @@ pub struct View {
 
 impl View {
     /// What the run's record says. The same record gives the same view.
-    pub fn of(run: &RunRecord) -> Self {
+    ///
+    /// # Errors
+    /// When the table library fails to summarise the cells.
+    pub fn of(run: &RunRecord) -> Result<Self, ResultsError> {
         let contests = Contest::all(run);
-        let effects: Vec<Vec<Effect>> = contests.iter().map(Effect::all).collect();
+        let effects: Vec<Vec<Effect>> = contests.iter().map(Effect::all).collect::<Result<_, _>>()?;
         let both: Vec<(&Contest, &[Effect])> = contests.iter().zip(effects.iter().map(Vec::as_slice)).collect();
         let mut blocks = head(run, &contests);
         let answer =
@@ -52,7 +57,7 @@ impl View {
         blocks.extend(section("Diagnosis", &both, |contest, _| diagnosis::blocks(contest)));
         blocks.push(Block::Heading(2, "How to reproduce".to_owned()));
         blocks.extend(reproduce::blocks(&run.provenance));
-        Self { title: run.provenance.name.clone(), blocks }
+        Ok(Self { title: run.provenance.name.clone(), blocks })
     }
 
     /// The figures, in order.
@@ -64,8 +69,11 @@ impl View {
     }
 }
 
-/// One section: its blocks for each contest, under the slice's name when there are several.
+/// One section: its blocks for each contest, under the slice's name when there are several; nothing without a contest.
 fn section(title: &str, contests: &[(&Contest, &[Effect])], build: impl Fn(&Contest, &[Effect]) -> Vec<Block>) -> Vec<Block> {
+    if contests.is_empty() {
+        return Vec::new();
+    }
     let mut blocks = vec![Block::Heading(2, title.to_owned())];
     for (contest, effects) in contests {
         let part = build(contest, effects);
@@ -92,7 +100,11 @@ fn head(run: &RunRecord, contests: &[Contest]) -> Vec<Block> {
             format!("{} ({size}, {labels}){}", code(&contest.slice.id), dev.unwrap_or_default())
         })
         .collect();
-    let failed = contests.iter().map(|contest| contest.failed).sum::<usize>();
+    if data.is_empty() {
+        blocks.push(Block::Paragraph("**There is no answer: the run has no cells.**".to_owned()));
+        return blocks;
+    }
+    let failed = run.cells.iter().filter(|cell| cell.scored().is_none()).count();
     let failures = if failed > 0 { format!(", {failed} of them failed") } else { String::new() };
     blocks.push(Block::Paragraph(format!(
         "Label similarity: each text gets the label whose wording is closest by cosine. {}{failures}, on {}.",

@@ -3,7 +3,7 @@
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, one_line, shorten, text};
 use crate::report::number::{decimal, grouped, percent};
-use crate::results::{Provenance, SliceRecord};
+use crate::results::{LabelsRecord, PromptRecord, Provenance, SliceRecord};
 
 /// Most entries of a model's digest that are listed, and most views of a prompt.
 const ENTRIES: usize = 16;
@@ -16,8 +16,9 @@ pub fn blocks(run: &Provenance) -> Vec<Block> {
         Block::Heading(3, "Models".to_owned()),
         models(run),
     ];
-    blocks.extend(digests(run));
+    blocks.push(digests(run));
     blocks.extend([Block::Heading(3, "Prompts".to_owned()), prompts(run)]);
+    blocks.extend([Block::Heading(3, "Labels".to_owned()), labels(run)]);
     blocks.extend([Block::Heading(3, "Readouts".to_owned()), readouts(run)]);
     blocks.push(Block::Heading(3, "Data".to_owned()));
     blocks.push(Block::Bullets(run.slices.iter().map(slice).collect()));
@@ -47,7 +48,7 @@ fn facts(run: &Provenance) -> Vec<String> {
         "Computed: nothing, all from the cache".to_owned()
     } else {
         format!(
-            "Computed: {} token positions in {} s of forward passes",
+            "Computed: {} token positions in {} s, loading weights and writing the cache included",
             grouped(times.tokens_computed),
             decimal(times.embed_seconds, 1)
         )
@@ -76,36 +77,28 @@ fn models(run: &Provenance) -> Block {
         Column::words("dtype"),
         Column::words("device"),
         Column::numbers("max tokens"),
-        Column::words("encoder digest"),
     ];
     let rows = run.models.iter().map(|model| {
         let parameters = if model.parameters == 0 { "none".to_owned() } else { grouped(model.parameters) };
         let limit = grouped(model.max_tokens as u64);
-        vec![
-            text(&model.id),
-            code(&model.source),
-            parameters,
-            text(&model.dtype),
-            text(&model.device),
-            limit,
-            code(&model.encoder.to_string()),
-        ]
+        vec![text(&model.id), code(&model.source), parameters, text(&model.dtype), text(&model.device), limit]
     });
     Block::table(columns, rows.collect())
 }
 
-/// What went into the encoder digests.
-fn digests(run: &Provenance) -> Option<Block> {
-    let rows: Vec<Vec<String>> = run
-        .models
-        .iter()
-        .flat_map(|model| {
-            let entries = model.about.as_object().into_iter().flatten().take(ENTRIES);
-            entries.map(|(key, value)| vec![text(&model.id), code(key), value_text(value)])
-        })
-        .collect();
-    let columns = ["model", "part of the digest", "value"].map(Column::words).into();
-    (!rows.is_empty()).then(|| Block::table(columns, rows))
+/// What each model is, on every machine and here, and what went into the latter digest.
+fn digests(run: &Provenance) -> Block {
+    let rows = run.models.iter().flat_map(|model| {
+        let row = |part: String, value: String| vec![text(&model.id), part, value];
+        let digests = [
+            row("the model, the same on every machine".to_owned(), code(&model.identity.to_string())),
+            row("the encoder, the machine included".to_owned(), code(&model.encoder.to_string())),
+        ];
+        let entries = model.about.as_object().into_iter().flatten().take(ENTRIES);
+        digests.into_iter().chain(entries.map(move |(key, value)| row(code(key), value_text(value))))
+    });
+    let columns = ["model", "digest, or part of the encoder's", "value"].map(Column::words).into();
+    Block::table(columns, rows.collect())
 }
 
 fn value_text(value: &serde_json::Value) -> String {
@@ -117,14 +110,26 @@ fn value_text(value: &serde_json::Value) -> String {
 
 fn prompts(run: &Provenance) -> Block {
     let columns = ["prompt", "truncate", "clean", "template"].map(Column::words).into();
-    let rows = run.prompts.iter().map(|prompt| {
-        let mut views: Vec<String> = prompt.views.iter().take(VIEWS).map(|view| code(&shorten(view, 1000))).collect();
-        if prompt.views.len() > VIEWS {
-            views.push(format!("and {} more views", prompt.views.len() - VIEWS));
-        }
-        vec![text(&prompt.id), text(&prompt.truncate), text(&prompt.clean), views.join(", ")]
-    });
-    Block::table(columns, rows.collect())
+    Block::table(columns, run.prompts.iter().map(prompt).collect())
+}
+
+/// Id, truncation, cleaning and templates.
+fn prompt(prompt: &PromptRecord) -> Vec<String> {
+    let mut views: Vec<String> = prompt.views.iter().take(VIEWS).map(|view| code(&shorten(view, 1000))).collect();
+    if prompt.views.len() > VIEWS {
+        views.push(format!("and {} more views", prompt.views.len() - VIEWS));
+    }
+    vec![text(&prompt.id), text(&prompt.truncate), text(&prompt.clean), views.join(", ")]
+}
+
+/// How each wording of the labels was rendered.
+fn labels(run: &Provenance) -> Block {
+    let columns = ["labels", "prompt", "truncate", "clean", "template"].map(Column::words).into();
+    let rendered = |labels: &LabelsRecord| {
+        let own = || ["that of the texts", "", "", ""].map(str::to_owned).to_vec();
+        [vec![text(&labels.id)], labels.prompt.as_ref().map_or_else(own, prompt)].concat()
+    };
+    Block::table(columns, run.labels.iter().map(rendered).collect())
 }
 
 fn readouts(run: &Provenance) -> Block {

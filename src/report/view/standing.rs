@@ -1,6 +1,7 @@
 //! The ranked cells as values, for whoever shows them elsewhere than in a report.
 
 use super::Axis;
+use super::advice::share_or_dash;
 use super::contest::{Contest, Reference};
 use super::leaderboard::{adjusted_p, shown_axes};
 use crate::report::number::{bare_p, percent_estimate, points};
@@ -26,6 +27,8 @@ pub struct Standing {
     pub cell: String,
     /// The choice on each axis of the ranking.
     pub choices: Vec<String>,
+    /// `70.2 %` on the slice that the order comes from, when that is another one.
+    pub on_dev: Option<String>,
     /// `72.5 % [65.1, 78.9]`
     pub accuracy: String,
     /// Percentage points against the reference: `+8.1`; `reference` for itself; empty without one.
@@ -46,6 +49,7 @@ impl Ranking {
         let standing = |(place, entry): (usize, &super::contest::Entry)| Standing {
             cell: entry.cell.id.clone(),
             choices: axes.iter().map(|axis| entry.on(*axis).to_owned()).collect(),
+            on_dev: contest.chosen_on.map(|_| share_or_dash(entry.dev_accuracy())),
             accuracy: percent_estimate(&entry.accuracy),
             difference: match contest.reference_entry() {
                 _ if contest.reference == Reference::Entry(place) => "reference".to_owned(),

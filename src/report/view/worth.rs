@@ -34,6 +34,13 @@ fn preface(contest: &Contest, effects: &[Effect]) -> String {
     if contest.floor().is_some() && contest.best_model().is_some() {
         sentences.push("The lexical floor is left out here; the answer compares it.".to_owned());
     }
+    if let Some(dev) = contest.chosen_on {
+        sentences.push(format!(
+            "Choices stand in the order of their means on {}; differences and intervals are about {}.",
+            code(&dev.id),
+            code(&contest.slice.id)
+        ));
+    }
     for effect in effects.iter().filter(|effect| !effect.left_out.is_empty()) {
         let ids: Vec<String> = effect.left_out.iter().map(|id| code(id)).collect();
         sentences.push(format!("Not comparable on {}: {}.", axis_word(effect.axis), ids.join(", ")));
@@ -42,24 +49,18 @@ fn preface(contest: &Contest, effects: &[Effect]) -> String {
 }
 
 fn table(contest: &Contest, effects: &[Effect]) -> Block {
-    let columns = vec![
-        Column::words("axis"),
-        Column::words("choice"),
-        Column::numbers("mean accuracy"),
-        Column::numbers("to the best choice, points"),
-        Column::numbers("combinations"),
-    ];
+    let dev = contest.chosen_on.is_some();
+    let mut columns = vec![Column::words("axis"), Column::words("choice")];
+    columns.extend(dev.then(|| Column::numbers("mean on dev")));
+    columns.extend(["mean accuracy", "to the best choice, points", "combinations"].map(Column::numbers));
     let rows = effects.iter().flat_map(|effect| {
         effect.choices.iter().enumerate().map(move |(i, choice)| {
             let axis = if i == 0 { format!("**{}**", axis_word(effect.axis)) } else { String::new() };
             let gap = effect.choices.first().filter(|_| i > 0).map(|top| choice.over(top, contest.run.provenance.seed));
-            vec![
-                axis,
-                text(choice.id),
-                percent(choice.mean),
-                gap.map_or("best".to_owned(), |gap| gap_text(&gap)),
-                effect.blocks.to_string(),
-            ]
+            let mut row = vec![axis, text(choice.id)];
+            row.extend(dev.then(|| choice.on_dev.map_or("–".to_owned(), percent)));
+            row.extend([percent(choice.mean), gap.map_or("best".to_owned(), |gap| gap_text(&gap)), effect.blocks.to_string()]);
+            row
         })
     });
     Block::table(columns, rows.collect())
@@ -84,8 +85,9 @@ fn figure(contest: &Contest) -> Option<Figure> {
     let panels = calibrations.iter().map(|calibration| panel(&shown, anchor, &prompts, &labels, calibration)).collect();
     let all = super::contest::distinct(shown.iter().copied(), Axis::Prompt).len();
     let part = if all > prompts.len() { format!(" The {} best of {all} prompts.", prompts.len()) } else { String::new() };
+    let chosen = contest.chosen_on.map_or(String::new(), |dev| format!(", chosen on {},", code(&dev.id)));
     let caption = format!(
-        "Accuracy in percent by prompt and labels, for model {} and readout {}. Darker is better; the best of these cells is outlined.{part}",
+        "Accuracy in percent by prompt and labels, for model {} and readout {}. Darker is better; the best of these cells{chosen} is outlined.{part}",
         code(anchor.on(Axis::Model)),
         code(anchor.on(Axis::Readout))
     );

@@ -86,10 +86,6 @@ skip = [{ model = "char-ngram", readout = ["penultimate"] }, { calibration = "ce
 
 [compare]
 reference = { model = "char-ngram", prompt = "eol" }
-
-[gate]
-metric = "macro_f1"
-max_drop = 0.01
 "#;
 
 /// The smallest spec, to which tests add their mistake.
@@ -148,7 +144,6 @@ fn the_example_means_what_it_says() {
     assert_eq!(described.prompt.as_ref().unwrap().views[0].source(), "{text}");
     let calibrations = vec![Calibration::None, Calibration::Center];
     assert_eq!(spec.tasks, [Task::LabelSimilarity { calibrations }]);
-    assert_eq!(spec.gate, Some(Gate { metric: GateMetric::MacroF1, max_drop: 0.01 }));
     let cell = |axis| match axis {
         Axis::Model => "char-ngram",
         Axis::Prompt => "eol",
@@ -170,7 +165,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(spec.readouts, [own]);
     assert_eq!(spec.labels, [LabelSet { id: "names".to_owned(), phrases: Vec::new(), prompt: None }]);
     assert_eq!(spec.tasks, [Task::LabelSimilarity { calibrations: vec![Calibration::None] }]);
-    assert!(spec.skips.is_empty() && spec.reference.is_none() && spec.gate.is_none());
+    assert!(spec.skips.is_empty() && spec.reference.is_none());
 }
 
 #[test]
@@ -181,7 +176,7 @@ fn the_schema_has_every_key() {
         properties.map(|properties| properties.keys().cloned().collect::<Vec<_>>().join(" ")).unwrap_or_default()
     };
     let of = |name: &str| keys(&format!("/$defs/{name}/properties"));
-    assert_eq!(keys("/properties"), "name about seed model prompt readout slice labels task grid compare gate");
+    assert_eq!(keys("/properties"), "name about seed model prompt readout slice labels task grid compare");
     assert_eq!(of("Model"), "id source dtype device max_tokens fit");
     assert_eq!(of("Prompt"), "id use template views fuse truncate clean");
     assert_eq!(of("Readout"), "id layer pool norm normalize");
@@ -189,7 +184,6 @@ fn the_schema_has_every_key() {
     assert_eq!(of("Labels"), "id phrases prompt");
     assert_eq!(of("Task"), "kind calibration");
     assert_eq!(of("Skip"), "model prompt readout slice labels calibration");
-    assert_eq!(of("Gate"), "metric max_drop");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["properties"]["seed"]["default"], 42);
     assert!(!schema.to_string().contains("null"), "TOML has no null");
