@@ -189,7 +189,7 @@ fn the_best_cell_is_chosen_on_dev_and_reported_on_test() {
     assert!(!markdown.contains("winner's curse"), "{markdown}");
     assert!(markdown.contains("picked by their means on `d`; their gains are measured on `t`"), "{markdown}");
     assert!(markdown.contains("`y` is −50.0 points against `x`"), "the choice of dev, the gain of test: {markdown}");
-    assert!(markdown.contains("| **prompt** | y | 100.0 % | 50.0 % | best | 1 |"), "{markdown}");
+    assert!(markdown.contains("| **prompt** | y | 100.0 % | 50.0 % | chosen | 1 |"), "{markdown}");
     let on_dev = record.cells.iter().position(|cell| (cell.choices.prompt.as_str(), cell.choices.slice.as_str()) == ("y", "d"));
     record.cells[on_dev.unwrap()].outcome = Outcome::Failed { reason: "no memory".into() };
     let markdown = render(&record).unwrap().markdown;
@@ -289,12 +289,6 @@ fn look() {
             std::fs::write(place.join(file), svg).unwrap();
         }
     }
-}
-
-#[test]
-#[ignore = "TEMPORARY"]
-fn look_at_quick() {
-    build(Path::new("/tmp/quick"), &std::env::temp_dir().join("report-demo/quick")).unwrap();
 }
 
 /// The lines outside fenced blocks.

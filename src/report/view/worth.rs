@@ -50,16 +50,18 @@ fn preface(contest: &Contest, effects: &[Effect]) -> String {
 
 fn table(contest: &Contest, effects: &[Effect]) -> Block {
     let dev = contest.chosen_on.is_some();
+    let (gap_title, top) =
+        if dev { ("to the choice of dev, points", "chosen") } else { ("to the best choice, points", "best") };
     let mut columns = vec![Column::words("axis"), Column::words("choice")];
     columns.extend(dev.then(|| Column::numbers("mean on dev")));
-    columns.extend(["mean accuracy", "to the best choice, points", "combinations"].map(Column::numbers));
+    columns.extend(["mean accuracy", gap_title, "combinations"].map(Column::numbers));
     let rows = effects.iter().flat_map(|effect| {
         effect.choices.iter().enumerate().map(move |(i, choice)| {
             let axis = if i == 0 { format!("**{}**", axis_word(effect.axis)) } else { String::new() };
             let gap = effect.choices.first().filter(|_| i > 0).map(|top| choice.over(top, contest.run.provenance.seed));
             let mut row = vec![axis, text(choice.id)];
             row.extend(dev.then(|| choice.on_dev.map_or("–".to_owned(), percent)));
-            row.extend([percent(choice.mean), gap.map_or("best".to_owned(), |gap| gap_text(&gap)), effect.blocks.to_string()]);
+            row.extend([percent(choice.mean), gap.map_or(top.to_owned(), |gap| gap_text(&gap)), effect.blocks.to_string()]);
             row
         })
     });
