@@ -4,5 +4,6 @@ mod folders;
 mod parity;
 mod random_models;
 mod relations;
+mod second_opinion;
 mod support;
 mod tokens;

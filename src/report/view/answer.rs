@@ -148,8 +148,13 @@ fn selection_note(contest: &Contest, best: &Entry) -> String {
     let cells = contest.entries.len();
     if let Some(dev) = contest.chosen_on {
         let on_dev = best.dev_accuracy().map_or("no score".to_owned(), |accuracy| percent(accuracy.value));
+        let even = |entry: &&Entry| entry.dev_accuracy().map(|dev| dev.value) == best.dev_accuracy().map(|dev| dev.value);
+        let tie = match contest.entries.iter().filter(even).count() {
+            0 | 1 => String::new(),
+            tied => format!("; {tied} cells have that accuracy, and macro F1, then the order of the spec decided"),
+        };
         return format!(
-            "The best of {} was chosen on the dev slice {} ({on_dev} there) and its figure comes from {}, which had no part in the choice.",
+            "The best of {} was chosen on the dev slice {} ({on_dev} there{tie}) and its figure comes from {}, which had no part in the choice.",
             counted(cells, "cell"),
             code(&dev.id),
             code(&contest.slice.id)
