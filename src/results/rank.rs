@@ -39,30 +39,18 @@ pub fn axis_means<'a>(cells: &[&'a CellRecord], axis: Axis) -> Result<Vec<AxisMe
 }
 
 fn balanced_means<'a>(scored: &[&'a CellRecord], axis: Axis) -> PolarsResult<Vec<AxisMean<'a>>> {
-    let choice = || col(column_of(axis));
-    let others: Vec<Expr> = AXES.into_iter().filter(|&other| other != axis).map(|other| col(column_of(other))).collect();
+    let choice = || col(axis.name());
+    let others: Vec<Expr> = AXES.into_iter().filter(|&other| other != axis).map(|other| col(other.name())).collect();
     let complete = choices_frame(scored)?.lazy().filter(choice().n_unique().over(others)?.eq(choice().n_unique())).collect()?;
     let places = complete.column("place")?.u64()?.iter().flatten();
     let kept: Vec<&CellRecord> = places.filter_map(|place| scored.get(usize::try_from(place).ok()?).copied()).collect();
     let means = complete.lazy().group_by_stable([choice()]).agg([col("accuracy").mean()]).collect()?;
-    let (names, values) = (means.column(column_of(axis))?.str()?, means.column("accuracy")?.f64()?);
+    let (names, values) = (means.column(axis.name())?.str()?, means.column("accuracy")?.f64()?);
     let mean = |(name, accuracy): (Option<&str>, Option<f64>)| {
         let cells: Vec<&CellRecord> = kept.iter().copied().filter(|cell| Some(cell.choices.on(axis)) == name).collect();
         Some(AxisMean { choice: cells.first()?.choices.on(axis), accuracy: accuracy?, cells })
     };
     Ok(names.iter().zip(values.iter()).filter_map(mean).collect())
-}
-
-/// The column that holds the choices on an axis.
-const fn column_of(axis: Axis) -> &'static str {
-    match axis {
-        Axis::Model => "model",
-        Axis::Prompt => "prompt",
-        Axis::Readout => "readout",
-        Axis::Slice => "slice",
-        Axis::Labels => "labels",
-        Axis::Calibration => "calibration",
-    }
 }
 
 /// The higher value first; a cell without the metric after all that have it.
@@ -79,7 +67,7 @@ fn by_metric(a: &CellRecord, b: &CellRecord, metric: &str) -> Ordering {
 fn choices_frame(cells: &[&CellRecord]) -> PolarsResult<DataFrame> {
     let on = |axis: Axis| {
         let choices: Vec<&str> = cells.iter().map(|cell| cell.choices.on(axis)).collect();
-        Column::new(column_of(axis).into(), choices)
+        Column::new(axis.name().into(), choices)
     };
     let accuracy: Vec<Option<f64>> = cells.iter().map(|cell| Some(cell.estimate("accuracy")?.value)).collect();
     let places: Vec<u64> = (0..).take(cells.len()).collect();

@@ -1,7 +1,6 @@
 //! What to change, as sentences that follow from the data.
 
 use super::Axis;
-use super::axis_word;
 use super::comparison::Comparison;
 use super::confusion;
 use super::contest::{Contest, Entry, Reference};
@@ -80,7 +79,7 @@ fn worth(contest: &Contest, effect: &Effect, best: &Entry) -> Option<(Option<f64
         let to = if gain.value < 0.0 { "against" } else { "over" };
         format!("{} points {to} {} ({})", points(gain.value), code(rival.id), effect_evidence(effect, gain))
     };
-    let axis = axis_word(effect.axis);
+    let axis = effect.axis.name();
     let aside = match best.on(effect.axis) {
         used if used == top.id => String::new(),
         used => format!(" The best cell uses {} all the same.", code(used)),

@@ -2,7 +2,7 @@
 
 use super::comparison::{ALPHA, Comparison};
 use super::contest::{Contest, Entry, Reference};
-use super::{axis_word, selection};
+use super::selection;
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{bare_p, counted, percent, percent_estimate, percent_range, points};
@@ -29,7 +29,7 @@ fn headline(contest: &Contest, best: &Entry) -> String {
         Some(dev) => format!(" Chosen on {}, reported on {}.", code(&dev.id), code(&contest.slice.id)),
         None => String::new(),
     };
-    let choices = super::contest::AXES.map(|axis| format!("{} {}", axis_word(axis), code(best.on(axis))));
+    let choices = super::contest::AXES.map(|axis| format!("{} {}", axis.name(), code(best.on(axis))));
     let place = contest.chosen_on.map_or(String::new(), |dev| format!(" on {}", code(&dev.id)));
     let kind = match (best.floor, contest.best_model()) {
         (false, _) => String::new(),

@@ -7,7 +7,6 @@ use unicode_width::UnicodeWidthStr;
 use super::Axis;
 use super::advice::{reference_note, share_or_dash};
 use super::answer::majority_share;
-use super::axis_word;
 use super::contest::{AXES, Contest, Entry, Reference};
 use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
@@ -40,7 +39,7 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
 fn preface(contest: &Contest) -> String {
     let same: Vec<String> = hidden_axes(contest)
         .into_iter()
-        .filter_map(|axis| contest.best().map(|best| format!("{} {}", axis_word(axis), code(best.on(axis)))))
+        .filter_map(|axis| contest.best().map(|best| format!("{} {}", axis.name(), code(best.on(axis)))))
         .collect();
     let mut sentences = Vec::new();
     if !same.is_empty() {
@@ -78,7 +77,7 @@ pub fn shown_axes(contest: &Contest) -> Vec<Axis> {
 fn table(contest: &Contest) -> Block {
     let axes = shown_axes(contest);
     let mut columns = vec![Column::numbers("#")];
-    columns.extend(axes.iter().map(|axis| Column::words(axis_word(*axis))));
+    columns.extend(axes.iter().map(|axis| Column::words(axis.name())));
     if contest.chosen_on.is_some() {
         columns.push(Column::numbers("accuracy on dev"));
     }

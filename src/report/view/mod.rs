@@ -113,15 +113,3 @@ fn head(run: &RunRecord, contests: &[Contest]) -> Vec<Block> {
     )));
     blocks
 }
-
-/// An axis as prose names it.
-fn axis_word(axis: Axis) -> &'static str {
-    match axis {
-        Axis::Model => "model",
-        Axis::Prompt => "prompt",
-        Axis::Readout => "readout",
-        Axis::Slice => "slice",
-        Axis::Labels => "labels",
-        Axis::Calibration => "calibration",
-    }
-}

@@ -1,7 +1,6 @@
 //! What each choice is worth: balanced means by axis, and accuracy by prompt and labels.
 
 use super::Axis;
-use super::axis_word;
 use super::contest::{Contest, Entry};
 use super::effects::Effect;
 use crate::report::document::{Block, Column, Figure};
@@ -43,7 +42,7 @@ fn preface(contest: &Contest, effects: &[Effect]) -> String {
     }
     for effect in effects.iter().filter(|effect| !effect.left_out.is_empty()) {
         let ids: Vec<String> = effect.left_out.iter().map(|id| code(id)).collect();
-        sentences.push(format!("Not comparable on {}: {}.", axis_word(effect.axis), ids.join(", ")));
+        sentences.push(format!("Not comparable on {}: {}.", effect.axis.name(), ids.join(", ")));
     }
     sentences.join(" ")
 }
@@ -57,7 +56,7 @@ fn table(contest: &Contest, effects: &[Effect]) -> Block {
     columns.extend(["mean accuracy", gap_title, "combinations"].map(Column::numbers));
     let rows = effects.iter().flat_map(|effect| {
         effect.choices.iter().enumerate().map(move |(i, choice)| {
-            let axis = if i == 0 { format!("**{}**", axis_word(effect.axis)) } else { String::new() };
+            let axis = if i == 0 { format!("**{}**", effect.axis.name()) } else { String::new() };
             let gap = effect.choices.first().filter(|_| i > 0).map(|top| choice.over(top, contest.run.provenance.seed));
             let mut row = vec![axis, text(choice.id)];
             row.extend(dev.then(|| choice.on_dev.map_or("–".to_owned(), percent)));
