@@ -156,12 +156,21 @@ pub enum EmbedError {
     EmptyRow { row: usize },
     #[error("row {row} has {tokens} tokens, and {model} takes at most {limit}")]
     RowTooLong { row: usize, tokens: usize, limit: usize, model: String },
-    #[error("readout `{readout}` of row {row} is not a number: {dtype} overflowed; use `dtype = \"bf16\"` or `\"f32\"`")]
+    #[error("unique text {row} (readout {readout}) has a vector that is not finite: {}", way_out(dtype))]
     NotFinite { row: usize, readout: String, dtype: String },
     #[error(
         "row {row} has token id {id}, and the vocabulary of {model} ends at {last}; its tokenizer belongs to another model"
     )]
     UnknownToken { row: usize, id: u32, last: usize, model: String },
+}
+
+/// Why a vector is not finite, by the arithmetic it was computed in.
+fn way_out(dtype: &str) -> &'static str {
+    match dtype {
+        "f32" => "the weights hold values that are not finite, or overflow; get the model again",
+        "bf16" => "the weights hold values that are not finite; get the model again",
+        _ => "f16 overflows in this model; use dtype = \"bf16\" or \"f32\"",
+    }
 }
 
 /// Opens a model: reads its configuration and tokenizer and digests its weights, but does not load them.
