@@ -1,6 +1,7 @@
 //! Tests of the manifests that come with the project, on the real files where they are at hand.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Catalog, Kind, Row};
@@ -13,7 +14,8 @@ fn datasets() -> PathBuf {
 /// A catalog of local copies, if `BENCH_TEST_DATA` names a folder that holds them in `datasets/`.
 fn real() -> Option<Catalog> {
     let Some(folder) = std::env::var_os("BENCH_TEST_DATA") else {
-        eprintln!("SKIPPED: BENCH_TEST_DATA is not set, so nothing is read from the real datasets");
+        // Not `eprintln!`, which the test runner keeps to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: BENCH_TEST_DATA is not set, so nothing is read from the real datasets");
         return None;
     };
     Some(Catalog::new(datasets(), Some(PathBuf::from(folder).join("datasets"))))

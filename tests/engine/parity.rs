@@ -1,6 +1,7 @@
 //! Token ids and hidden states equal those that transformers gives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::Path;
 
 use candle_core::{DType as Dtype, Device as Place, Tensor, safetensors};
@@ -76,7 +77,9 @@ fn common(rows: &[Vec<u32>]) -> usize {
 #[test]
 fn equals_transformers_on_the_reference_folders() {
     let Ok(data) = std::env::var("BENCH_TEST_DATA") else {
-        eprintln!("SKIPPED: set BENCH_TEST_DATA to the folder that holds reference/{{llama,qwen2,bert}}");
+        // Not `eprintln!`, which the test runner keeps to itself.
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: set BENCH_TEST_DATA to the folder that holds reference/{{llama,qwen2,bert}}");
         return;
     };
     for name in ["llama", "qwen2", "bert"] {
