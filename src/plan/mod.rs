@@ -147,7 +147,7 @@ pub enum Unready {
     #[error("labels `{labels}` word `{label}`, which slice `{slice}` does not have; it has {known}")]
     Label { labels: String, label: String, slice: String, known: String },
     #[error(
-        "[compare] reference matches no cell: [grid] skip leaves none of its combinations, or its choices name no cell together"
+        "[compare] reference matches no cell: [grid] skip leaves out every one of its combinations; choose another, or skip less"
     )]
     Reference,
     #[error("[grid] skip leaves no cell: every one of the {0} combinations is skipped")]

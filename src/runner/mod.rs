@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::cache::{Found, Store};
+use crate::cause::told;
 use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
@@ -120,7 +121,7 @@ impl Scoring<'_> {
             calibration: cell.calibration,
             seed: self.plan.spec.seed,
         });
-        Ok(evaluation.map_err(|error| error.to_string()).map(|evaluation| self.scored(cell, evaluation)))
+        Ok(evaluation.map_err(|error| told(&error)).map(|evaluation| self.scored(cell, evaluation)))
     }
 
     fn blocks(&self, set: Texts) -> &[Block] {

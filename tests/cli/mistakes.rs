@@ -110,9 +110,14 @@ fn a_reference_that_is_no_cell() {
         lab.read("toy.toml") + "[compare]\nreference = { model = \"floor\", prompt = \"raw\", calibration = \"none\" }\n";
     let skip = "skip = [{ model = \"floor\", prompt = \"eol\" }, { model = \"floor\", calibration = \"none\" }]";
     lab.write("toy.toml", &spec.replace("skip = [{ model = \"floor\", prompt = \"eol\" }]", skip));
-    let said = lab.bench(&["plan", "toy.toml"]);
-    assert!(said.code == 2 || said.code == 1, "{}", said.err);
-    golden("lost_reference", &said);
+    golden("lost_reference", &lab.expect(2, &["plan", "toy.toml"]));
+
+    // No single entry leaves this one out: only the grid as a whole has no such cell.
+    lab.edit("toy.toml", ", calibration = \"none\" }\n", " }\n");
+    let one = |calibration: &str| format!("{{ model = \"floor\", prompt = \"raw\", calibration = \"{calibration}\" }}");
+    let both = format!("{}, {}]", one("none"), one("center"));
+    lab.edit("toy.toml", "{ model = \"floor\", calibration = \"none\" }]", &both);
+    golden("empty_reference", &lab.expect(2, &["plan", "toy.toml"]));
 }
 
 #[test]
