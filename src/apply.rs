@@ -164,14 +164,7 @@ fn prepare(work: &ModelWork, recipe: &Recipe, texts: &[String], first: usize) ->
 /// Makes the prepared texts the work's only rows.
 fn lay_out(work: &mut ModelWork, views: &[Vec<Prepared>]) -> Vec<Block> {
     work.rows = Rows::default();
-    let blocks = (views.iter())
-        .map(|view| {
-            let group = work.rows.group();
-            work.rows.block(group, view)
-        })
-        .collect();
-    work.rows.seal();
-    blocks
+    views.iter().map(|view| work.rows.block(view.clone())).collect()
 }
 
 fn schema(dim: usize) -> Schema {

@@ -149,7 +149,6 @@ impl Encoder for CharNgram {
     fn encode(
         &self,
         rows: &[&[u32]],
-        _prefix: usize,
         readouts: &[Resolved],
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError> {
@@ -158,15 +157,15 @@ impl Encoder for CharNgram {
             let values: Vec<f32> = batch.par_iter().flat_map_iter(|ids| self.vector(ids)).collect();
             let embeddings = vec![Embeddings::from_values(DIM, values); readouts.len()];
             let tokens = batch.iter().map(|ids| ids.len() as u64).sum();
-            if emit(Batch { rows: (start..start + batch.len()).collect(), embeddings, tokens }).is_break() {
+            if emit(Batch { rows: (start..start + batch.len()).collect(), embeddings, tokens, ..Batch::default() }).is_break() {
                 break;
             }
         }
         Ok(())
     }
 
-    fn shares_prefix(&self) -> bool {
-        false
+    fn positions(&self, rows: &[&[u32]]) -> u64 {
+        rows.iter().map(|ids| ids.len() as u64).sum()
     }
 
     /// Two additions a character, the character's and its pair's.

@@ -1,7 +1,8 @@
 //! Texts to vectors: the small [`Encoder`] contract in front of everything expensive, and how to open one.
 
-mod batches;
 mod char_ngram;
+mod passes;
+mod schedule;
 mod transformer;
 
 use std::ops::ControlFlow;
@@ -37,27 +38,26 @@ pub trait Encoder: Send + Sync {
     /// A fixed text that does not fit, or a text that does not fit under [`Truncation::Error`].
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError>;
 
-    /// Embeds `rows` of token ids, whose first `prefix` ids are the same and are computed once.
+    /// Embeds `rows` of token ids; what rows begin with in common is computed once.
     ///
     /// `emit` receives every row exactly once, batch by batch, and may end the work early. Vectors are as the model gives
     /// them: `Resolved::normalize` is for whoever hands them out.
     ///
-    /// Determinism: the same rows give the same vectors within 1e-5 (f32), whatever they are batched with. Batches are a
-    /// function of the rows and the prefix alone, and what is left after some of them makes the same batches again, so that
-    /// an interrupted run ends in the same bytes.
+    /// Determinism: on the CPU the bits of a vector depend on its ids alone; elsewhere the same rows give the same vectors
+    /// within 1e-5 (f32), whatever they are batched with. The order of batches is not fixed.
     ///
     /// # Errors
-    /// Weights that cannot be loaded, tried once and the same error from then on; a row without tokens or with an unknown id, and failures of the device.
+    /// Weights that cannot be loaded, tried once and the same error from then on, and a row without tokens or with an unknown
+    /// id. What goes wrong with some rows only is in [`Batch::failed`].
     fn encode(
         &self,
         rows: &[&[u32]],
-        prefix: usize,
         readouts: &[Resolved],
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError>;
 
-    /// Whether [`Encoder::encode`] computes the beginning that rows share once, instead of once for each row.
-    fn shares_prefix(&self) -> bool;
+    /// Token positions that [`Encoder::encode`] computes for these rows.
+    fn positions(&self, rows: &[&[u32]]) -> u64;
 
     /// What computing so many token positions takes, estimated without weights.
     fn cost(&self, tokens: u64) -> Cost;
@@ -112,13 +112,15 @@ impl Resolved {
 }
 
 /// Vectors of some rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Indices into the rows given to [`Encoder::encode`].
     pub rows: Vec<usize>,
     /// One matrix per readout, each with one vector per entry of `rows`.
     pub embeddings: Vec<Embeddings>,
-    /// Token positions computed for this batch; a shared beginning counts once, in the first batch.
+    /// Rows that have no vectors, and why.
+    pub failed: Vec<(usize, EmbedError)>,
+    /// Token positions computed for this batch; a shared beginning counts once, in one of the batches that continue it.
     pub tokens: u64,
 }
 
@@ -132,15 +134,13 @@ pub struct Cost {
 }
 
 /// Why texts cannot be embedded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum EmbedError {
+    /// Shared, because it may be the reason of many rows.
     #[error(transparent)]
-    Model(#[from] ModelError),
-    /// Weights that cannot be loaded, kept to be told again.
-    #[error(transparent)]
-    Load(Arc<ModelError>),
+    Model(Arc<ModelError>),
     #[error("the texts it is fitted on cannot be read: {source}")]
-    Fit { source: DatasetError },
+    Fit { source: Arc<DatasetError> },
     #[error(
         "readout `{readout}`: layer {layer} does not exist in {model}; its hidden states are 0 (the embeddings) to {last}, or -1 (= {last}) down to -{states}",
         states = last + 1
@@ -156,12 +156,18 @@ pub enum EmbedError {
     EmptyRow { row: usize },
     #[error("row {row} has {tokens} tokens, and {model} takes at most {limit}")]
     RowTooLong { row: usize, tokens: usize, limit: usize, model: String },
-    #[error("unique text {row} (readout {readout}) has a vector that is not finite: {}", way_out(dtype))]
-    NotFinite { row: usize, readout: String, dtype: String },
+    #[error("its vector (readout {readout}) is not finite: {}", way_out(dtype))]
+    NotFinite { readout: String, dtype: String },
     #[error(
         "row {row} has token id {id}, and the vocabulary of {model} ends at {last}; its tokenizer belongs to another model"
     )]
     UnknownToken { row: usize, id: u32, last: usize, model: String },
+}
+
+impl From<ModelError> for EmbedError {
+    fn from(error: ModelError) -> Self {
+        Self::Model(Arc::new(error))
+    }
 }
 
 /// Why a vector is not finite, by the arithmetic it was computed in.
@@ -182,7 +188,8 @@ pub fn open(model: &Model, catalog: &Catalog, home: &Path) -> Result<Box<dyn Enc
         Source::Path(path) => path.clone(),
         Source::Hub { repo, revision } => model::resolve(repo, revision.as_deref())?,
         Source::CharNgram { fit } => {
-            let texts = catalog.texts(&fit.dataset, &fit.split).map_err(|source| EmbedError::Fit { source })?;
+            let texts =
+                catalog.texts(&fit.dataset, &fit.split).map_err(|source| EmbedError::Fit { source: Arc::new(source) })?;
             return Ok(Box::new(char_ngram::CharNgram::fit(&texts, fit)));
         }
     };

@@ -6,15 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
-use super::batches::{batches, common_beginning};
+use super::passes::Passes;
+use super::schedule::Schedule;
 use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
 use crate::digest::Hasher;
-use crate::model::{self, Backend, Folder, ModelError, Pooled, Shared, Tap, Tokenizer, Weights, peak_bytes, tokens_per_batch};
+use crate::model::{self, Backend, Folder, ModelError, Pooled, Tap, Tokenizer, Weights, peak_bytes, tokens_per_batch};
 use crate::prompt::{Template, Truncation};
 use crate::spec::{DType, Model, Readout};
 
 /// Raised whenever the same weights and ids give other vectors than before, so that no cache serves the old ones.
-const ENGINE: u32 = 1;
+const ENGINE: u32 = 2;
+
+/// Positions that are not divided among workers: products of fewer rows take no less time.
+const SMALL_BATCH: usize = 64;
 
 /// A model folder as an encoder.
 pub(super) struct Transformer {
@@ -70,7 +74,7 @@ impl Transformer {
     fn model(&self) -> Result<Arc<model::Transformer>, EmbedError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let load = || model::Transformer::load(&self.weights, &self.folder.description, self.dtype, &self.backend);
-        loaded.get_or_insert_with(|| load().map(Arc::new).map_err(Arc::new)).clone().map_err(EmbedError::Load)
+        loaded.get_or_insert_with(|| load().map(Arc::new).map_err(Arc::new)).clone().map_err(EmbedError::Model)
     }
 
     fn check(&self, rows: &[&[u32]]) -> Result<(), EmbedError> {
@@ -91,49 +95,21 @@ impl Transformer {
         Ok(())
     }
 
+    /// Rows of a causal model share what they begin with.
+    fn shares(&self) -> bool {
+        self.folder.description.attention.causal
+    }
+
+    /// Most positions of a batch: a share of the rows for each worker, as far as memory allows.
+    fn budget(&self, rows: &[&[u32]]) -> usize {
+        let (workers, tokens) = (self.backend.workers(), rows.iter().map(|row| row.len()).sum::<usize>());
+        let most = tokens_per_batch(&self.folder.description, workers);
+        if workers == 1 { most } else { tokens.div_ceil(workers).clamp(SMALL_BATCH.min(most), most) }
+    }
+
     fn tap(&self, readout: &Resolved) -> Result<Tap, EmbedError> {
         Ok(Tap { layer: readout.layer, norm: readout.norm, pool: self.folder.pooling(readout.pool)?.pool })
     }
-
-    /// Embeds some rows, in halves where the device's memory is too small for all of them.
-    fn embed(
-        &self,
-        work: &Work<'_>,
-        batch: &[usize],
-        emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
-        first: &mut u64,
-    ) -> Result<ControlFlow<()>, EmbedError> {
-        let begin = work.shared.map_or(0, Shared::tokens);
-        let rows: Vec<&[u32]> = batch.iter().map(|&row| &work.rows[row][begin..]).collect();
-        let found = match work.model.forward(&rows, work.shared, work.taps) {
-            Ok(found) => found,
-            Err(error) if error.is_out_of_memory() && batch.len() > 1 => {
-                let (left, right) = batch.split_at(batch.len() / 2);
-                if self.embed(work, left, emit, first)?.is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                return self.embed(work, right, emit, first);
-            }
-            Err(error) => return Err(error.of_one_row(rows.first().map_or(0, |row| begin + row.len())).into()),
-        };
-        for (matrix, readout) in found.iter().zip(work.readouts) {
-            if let Some(row) = matrix.rows().position(|row| row.iter().any(|value| !value.is_finite())) {
-                let row = batch[row];
-                return Err(EmbedError::NotFinite { row, readout: readout.key(), dtype: self.dtype.to_string() });
-            }
-        }
-        let tokens = rows.iter().map(|row| row.len() as u64).sum::<u64>() + std::mem::take(first);
-        Ok(emit(Batch { rows: batch.to_vec(), embeddings: found, tokens }))
-    }
-}
-
-/// What all batches of one call have in common.
-struct Work<'a> {
-    model: &'a model::Transformer,
-    rows: &'a [&'a [u32]],
-    readouts: &'a [Resolved],
-    taps: &'a [Tap],
-    shared: Option<&'a Shared>,
 }
 
 impl Encoder for Transformer {
@@ -173,7 +149,6 @@ impl Encoder for Transformer {
     fn encode(
         &self,
         rows: &[&[u32]],
-        prefix: usize,
         readouts: &[Resolved],
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError> {
@@ -182,29 +157,22 @@ impl Encoder for Transformer {
         }
         self.check(rows)?;
         let taps: Vec<Tap> = readouts.iter().map(|readout| self.tap(readout)).collect::<Result<_, _>>()?;
-        let model = self.model()?;
-        let begin = if self.shares_prefix() { common_beginning(rows, prefix) } else { 0 };
-        let share = || model.share(&rows[0][..begin], &taps).map_err(|error| error.of_one_row(begin));
-        let shared = (begin > 0).then(share).transpose()?;
-        let work = Work { model: &model, rows, readouts, taps: &taps, shared: shared.as_ref() };
-        let lengths: Vec<usize> = rows.iter().map(|row| row.len() - begin).collect();
-        let mut first = begin as u64;
-        for batch in batches(&lengths, tokens_per_batch(&self.folder.description)) {
-            if self.embed(&work, &batch, emit, &mut first)?.is_break() {
-                break;
-            }
-        }
+        let (model, dtype) = (self.model()?, self.dtype.to_string());
+        let (share, budget) = (self.shares(), self.budget(rows));
+        let passes = Passes { model: &model, rows, readouts, taps: &taps, share, budget, dtype: &dtype };
+        passes.run(self.backend.workers(), emit);
         Ok(())
     }
 
-    fn shares_prefix(&self) -> bool {
-        self.folder.description.attention.causal
+    fn positions(&self, rows: &[&[u32]]) -> u64 {
+        Schedule::new(rows, self.shares(), self.budget(rows)).positions()
     }
 
     fn cost(&self, tokens: u64) -> Cost {
         let description = &self.folder.description;
         let weights = description.block_weights().saturating_mul(description.layers as u64);
-        let batch = tokens.min(tokens_per_batch(description) as u64);
+        let workers = self.backend.workers();
+        let batch = tokens.min((workers * tokens_per_batch(description, workers)) as u64);
         Cost { flops: weights.saturating_mul(2).saturating_mul(tokens), peak_bytes: peak_bytes(description, self.dtype, batch) }
     }
 
@@ -232,8 +200,8 @@ mod tests {
         let readout = Readout { id: "r".to_owned(), layer: -1, pool: Pooling::Last, norm: false, normalize: false };
         let readout = encoder.readout(&readout).expect("a readout");
         for _ in 0..2 {
-            let outcome = encoder.encode(&[&[1, 2]], 0, std::slice::from_ref(&readout), &mut |_| ControlFlow::Continue(()));
-            assert!(matches!(outcome, Err(EmbedError::Load(error)) if Arc::ptr_eq(&error, &failure)));
+            let outcome = encoder.encode(&[&[1, 2]], std::slice::from_ref(&readout), &mut |_| ControlFlow::Continue(()));
+            assert!(matches!(outcome, Err(EmbedError::Model(error)) if Arc::ptr_eq(&error, &failure)));
             encoder.release();
         }
     }

@@ -1,21 +1,21 @@
-//! Attention over packed rows: each row's queries against its own keys and a shared beginning.
+//! Attention over packed segments: each one's queries against its own keys and all that stand before it.
 
 use candle_core::{DType, Device, Result, Tensor};
-use rayon::prelude::*;
 
 use super::description::Attention;
-use super::layers::product;
+use super::kernels::{self, Heads, Run};
 use super::packed::{Group, Packed, Queries};
-use super::softmax::attention_weights;
+use super::slices::slice_of;
 
-/// Queries that are scored at once. Chunks begin at multiples of it, counted from the beginning of the text, so that a row
-/// gives the same bits on the CPU whether its beginning is shared or not (up to 512 shared tokens, close to it beyond).
+/// Queries that a device scores at once, so that a long text's scores stay small beside its weights.
 const CHUNK: usize = 256;
 
-/// Keys and values of a beginning that all rows of a pass share. Shape of both: `[tokens, kv_heads, head_dim]`.
-pub(super) struct Past {
-    pub keys: Tensor,
-    pub values: Tensor,
+/// Keys and values of a beginning that all segments of a pass continue.
+pub(super) enum Past {
+    /// Laid out for the kernels of the CPU.
+    Run(Run),
+    /// Shape of both: `[tokens, kv_heads, head_dim]`.
+    Tensors { keys: Tensor, values: Tensor },
 }
 
 /// Queries, keys and values of a pass. Shape: `[tokens, heads * head_dim]`, and `kv_heads` for keys and values.
@@ -25,163 +25,203 @@ pub(super) struct Projected {
     pub values: Tensor,
 }
 
-/// The dtype attention is computed in: f32 on the CPU, where half precision has no kernels of its own.
-pub(super) fn attention_dtype(dtype: DType, device: &Device) -> DType {
-    if device.is_cpu() { DType::F32 } else { dtype }
-}
-
 impl Past {
     pub fn new(shape: &Attention, keys: &Tensor, values: &Tensor) -> Result<Self> {
+        if keys.device().is_cpu() {
+            return Ok(Self::Run(slice_of(keys, |keys| slice_of(values, |values| Run::new(shape, keys, values)))??));
+        }
         let split = |x: &Tensor| x.reshape(((), shape.kv_heads, shape.head_dim));
-        Ok(Self { keys: split(keys)?, values: split(values)? })
-    }
-
-    fn len(&self) -> Result<usize> {
-        self.keys.dim(0)
+        Ok(Self::Tensors { keys: split(keys)?, values: split(values)? })
     }
 }
 
 /// Mixes the values each query sees. Shape of the result: `[positions asked for, heads * head_dim]`.
 pub(super) fn attend(
     shape: &Attention,
-    rows: &Packed,
+    packed: &Packed,
     asked: Queries,
     projected: &Projected,
     past: Option<&Past>,
 ) -> Result<Tensor> {
-    // On the CPU rows run side by side; elsewhere, rows of one length go into one kernel.
-    let merge = !projected.queries.device().is_cpu();
-    attend_groups(shape, rows, asked, projected, past, &rows.groups(merge))
+    let past = match past {
+        None => None,
+        Some(Past::Run(run)) => return attend_cpu(shape, packed, asked, projected, Some(run)),
+        Some(Past::Tensors { keys, values }) => Some((keys, values)),
+    };
+    if projected.queries.device().is_cpu() {
+        return attend_cpu(shape, packed, asked, projected, None);
+    }
+    attend_tensors(shape, packed, asked, projected, past)
 }
 
-fn attend_groups(
+/// On the CPU, segment by segment with the kernels of this program.
+fn attend_cpu(shape: &Attention, packed: &Packed, asked: Queries, projected: &Projected, past: Option<&Run>) -> Result<Tensor> {
+    let (key_width, width) = (shape.key_width(), shape.query_width());
+    let Projected { queries, keys, values } = projected;
+    let runs: Vec<Run> = slice_of(keys, |keys: &[f32]| {
+        slice_of(values, |values: &[f32]| {
+            let run = |segment| {
+                let tokens = packed.range(segment);
+                let tokens = tokens.start * key_width..tokens.end * key_width;
+                Run::new(shape, &keys[tokens.clone()], &values[tokens])
+            };
+            (0..packed.len()).map(run).collect()
+        })
+    })??;
+    let (count, _) = queries.dims2()?;
+    let mut mixed = vec![0.0_f32; count * width];
+    slice_of(queries, |queries: &[f32]| {
+        let mut scores = Vec::new();
+        let mut rest = (queries, &mut mixed[..]);
+        for segment in 0..packed.len() {
+            let mut texts: Vec<&Run> = past.into_iter().collect();
+            texts.extend(packed.chain(segment).into_iter().map(|segment| &runs[segment]));
+            let total: usize = texts.iter().map(|run| run.tokens()).sum();
+            let length = packed.range(segment).len();
+            let sees = |place: usize| if shape.causal { total - length + place + 1 } else { total };
+            let visible: Vec<usize> = asked.within(length).into_iter().map(sees).collect();
+            let (here, later) = rest.0.split_at(visible.len() * width);
+            let (out, out_later) = std::mem::take(&mut rest.1).split_at_mut(visible.len() * width);
+            rest = (later, out_later);
+            kernels::attend(&Heads { shape, queries: here, visible: &visible }, &texts, &mut scores, out);
+        }
+    })?;
+    Tensor::from_vec(mixed, (count, width), queries.device())
+}
+
+/// On other devices, segments of one length in one kernel.
+fn attend_tensors(
     shape: &Attention,
-    rows: &Packed,
+    packed: &Packed,
     asked: Queries,
     projected: &Projected,
-    past: Option<&Past>,
-    groups: &[Group],
+    past: Option<(&Tensor, &Tensor)>,
 ) -> Result<Tensor> {
-    let one = |group: &Group| attend_group(shape, rows, asked, projected, past, *group);
-    let mixed: Vec<Tensor> = if projected.queries.device().is_cpu() {
-        groups.par_iter().map(one).collect::<Result<_>>()?
-    } else {
-        groups.iter().map(one).collect::<Result<_>>()?
-    };
-    Tensor::cat(&mixed, 0)
+    let groups = packed.groups();
+    let one = |group: &Group| attend_group(shape, packed, asked, projected, past, *group);
+    Tensor::cat(&groups.iter().map(one).collect::<Result<Vec<_>>>()?, 0)
 }
 
 fn attend_group(
     shape: &Attention,
-    rows: &Packed,
+    packed: &Packed,
     asked: Queries,
     projected: &Projected,
-    past: Option<&Past>,
+    past: Option<(&Tensor, &Tensor)>,
     group: Group,
 ) -> Result<Tensor> {
     let Attention { heads, kv_heads, head_dim, causal, .. } = *shape;
-    let start = rows.range(group.first).start;
-    let keys = gather(shape, &projected.keys, past.map(|past| &past.keys), start, group)?;
-    let values = gather(shape, &projected.values, past.map(|past| &past.values), start, group)?;
-    let before = past.map_or(Ok(0), Past::len)?;
-    let total = before + group.length;
+    let keys = gather(shape, &projected.keys, past.map(|(keys, _)| keys), packed, group)?;
+    let values = gather(shape, &projected.values, past.map(|(_, values)| values), packed, group)?;
+    let total = keys.dim(1)?;
+    let before = total - group.length;
 
     let places = asked.within(group.length);
-    let queries = projected.queries.narrow(0, asked.first(rows, group.first), group.rows * places.len())?;
-    // [rows, kv_heads, repeats, places, head_dim]
+    let queries = projected.queries.narrow(0, asked.first(packed, group.first), group.count * places.len())?;
+    // [segments, kv_heads, repeats, places, head_dim]
     let queries =
-        queries.reshape((group.rows, places.len(), kv_heads, heads / kv_heads, head_dim))?.permute((0, 2, 3, 1, 4))?;
-
+        queries.reshape((group.count, places.len(), kv_heads, heads / kv_heads, head_dim))?.permute((0, 2, 3, 1, 4))?;
     let mut done = 0;
-    let mut chunks = Vec::new();
-    for chunk in places.chunk_by(|a, b| (before + a) / CHUNK == (before + b) / CHUNK) {
-        chunks.push((done, chunk));
+    let mut mixed = Vec::new();
+    for chunk in places.chunks(CHUNK) {
+        let visible: Vec<usize> = chunk.iter().map(|place| if causal { before + place + 1 } else { total }).collect();
+        let seen = visible.last().copied().unwrap_or(total);
+        let queries = queries.narrow(3, done, chunk.len())?;
+        mixed.push(mix(shape, &queries, &keys.narrow(1, 0, seen)?, &values.narrow(1, 0, seen)?, &visible)?);
         done += chunk.len();
     }
-    let one = |&(first, chunk): &(usize, &[usize])| {
-        let end = chunk.first().map_or(total, |place| ((before + place) / CHUNK + 1) * CHUNK);
-        let seen = if causal { end.min(total) } else { total };
-        let visible: Vec<usize> = chunk.iter().map(|place| if causal { before + place + 1 } else { total }).collect();
-        let queries = queries.narrow(3, first, chunk.len())?;
-        mix(shape, &queries, &keys.narrow(1, 0, seen)?, &values.narrow(1, 0, seen)?, &visible)
-    };
-    let mixed: Vec<Tensor> = if keys.device().is_cpu() {
-        chunks.par_iter().map(one).collect::<Result<_>>()?
-    } else {
-        chunks.iter().map(one).collect::<Result<_>>()?
-    };
-    Tensor::cat(&mixed, 1)?.reshape((group.rows * places.len(), heads * head_dim))
+    Tensor::cat(&mixed, 1)?.reshape((group.count * places.len(), heads * head_dim))
 }
 
-/// Keys, or values, of a group's rows behind the shared beginning. Shape: `[rows * kv_heads, tokens, head_dim]`.
-fn gather(shape: &Attention, own: &Tensor, past: Option<&Tensor>, start: usize, group: Group) -> Result<Tensor> {
+/// Keys, or values, that a group's segments see. Shape: `[segments * kv_heads, tokens, head_dim]`.
+fn gather(shape: &Attention, own: &Tensor, past: Option<&Tensor>, packed: &Packed, group: Group) -> Result<Tensor> {
     let Attention { kv_heads, head_dim, .. } = *shape;
-    let own = own.narrow(0, start, group.rows * group.length)?.reshape((group.rows, group.length, kv_heads, head_dim))?;
+    let segments = group.first..group.first + group.count;
+    let own = if group.before == 0 {
+        own.narrow(0, packed.range(group.first).start, group.count * group.length)?
+    } else {
+        let chains = segments.flat_map(|segment| packed.chain(segment));
+        let at: Vec<u32> = chains.flat_map(|part| packed.range(part)).map(|at| u32::try_from(at).unwrap_or(u32::MAX)).collect();
+        let count = at.len();
+        own.index_select(&Tensor::from_vec(at, count, own.device())?, 0)?
+    };
+    let own = own.reshape((group.count, group.before + group.length, kv_heads, head_dim))?;
     let all = match past {
         None => own,
         Some(past) => {
-            let past = past.unsqueeze(0)?.broadcast_as((group.rows, past.dim(0)?, kv_heads, head_dim))?;
+            let past = past.unsqueeze(0)?.broadcast_as((group.count, past.dim(0)?, kv_heads, head_dim))?;
             Tensor::cat(&[&past, &own], 1)?
         }
     };
-    let heads_first = all.transpose(1, 2)?;
-    if group.rows == 1 { heads_first.squeeze(0) } else { heads_first.flatten(0, 1) }
+    all.transpose(1, 2)?.flatten(0, 1)
 }
 
 /// Softmax of queries times keys, times values, for one chunk of places.
 ///
-/// Shape: queries `[rows, kv_heads, repeats, places, head_dim]`; result `[rows, places, heads * head_dim]`.
+/// Shape: queries `[segments, kv_heads, repeats, places, head_dim]`; result `[segments, places, heads * head_dim]`.
 fn mix(shape: &Attention, queries: &Tensor, keys: &Tensor, values: &Tensor, visible: &[usize]) -> Result<Tensor> {
-    let (rows, kv_heads, repeats, places, head_dim) = queries.dims5()?;
-    let queries = if rows == 1 && repeats == 1 {
-        queries.squeeze(2)?.squeeze(0)?
-    } else {
-        queries.reshape((rows * kv_heads, repeats * places, head_dim))?
-    };
-    let scores = matmul(&queries, &keys.transpose(1, 2)?)?;
+    let (count, kv_heads, repeats, places, head_dim) = queries.dims5()?;
+    let queries = queries.reshape((count * kv_heads, repeats * places, head_dim))?;
+    let scores = queries.contiguous()?.matmul(&keys.transpose(1, 2)?.contiguous()?)?;
     #[expect(clippy::cast_precision_loss, reason = "heads are far narrower than 2^24")]
     let scale = (head_dim as f32).sqrt().recip();
-    let weights = attention_weights(scores, scale, visible)?;
-    let mixed = matmul(&weights, values)?;
-    mixed.reshape((rows, kv_heads, repeats, places, head_dim))?.permute((0, 3, 1, 2, 4))?.reshape((
-        rows,
+    let mixed = weights(&scores, scale, visible)?.matmul(&values.contiguous()?)?;
+    mixed.reshape((count, kv_heads, repeats, places, head_dim))?.permute((0, 3, 1, 2, 4))?.reshape((
+        count,
         places,
         shape.heads * head_dim,
     ))
 }
 
-/// candle's own CPU kernel multiplies any layout; the others want contiguous matrices.
-fn matmul(left: &Tensor, right: &Tensor) -> Result<Tensor> {
-    let any_layout = left.device().is_cpu() && !cfg!(any(feature = "mkl", feature = "accelerate"));
-    if any_layout { product(left, right) } else { product(&left.contiguous()?, &right.contiguous()?) }
+/// Scores scaled and turned, in f32, into weights that add up to 1 over the first `visible[i]` keys of query `i`.
+///
+/// Shape: `[batch, repeats * queries, keys]` with `visible.len()` queries.
+fn weights(scores: &Tensor, scale: f32, visible: &[usize]) -> Result<Tensor> {
+    let (batch, rows, keys) = scores.dims3()?;
+    let mut scaled = (scores.to_dtype(DType::F32)? * f64::from(scale))?;
+    if visible.iter().any(|&seen| seen < keys) {
+        let mask = mask(visible, keys, scaled.device())?;
+        scaled = scaled.reshape(((), visible.len(), keys))?.broadcast_add(&mask)?.reshape((batch, rows, keys))?;
+    }
+    candle_nn::ops::softmax_last_dim(&scaled)?.to_dtype(scores.dtype())
+}
+
+/// 0 where a query sees a key, minus infinity elsewhere. Shape: `[queries, keys]`.
+fn mask(visible: &[usize], keys: usize, device: &Device) -> Result<Tensor> {
+    let hidden = |seen: usize| (0..keys).map(move |key| if key < seen { 0.0_f32 } else { f32::NEG_INFINITY });
+    let values: Vec<f32> = visible.iter().flat_map(|&seen| hidden(seen)).collect();
+    Tensor::from_vec(values, (visible.len(), keys), device)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::packed::Segment;
     use super::*;
 
     #[test]
-    fn rows_of_one_length_may_go_together() {
-        let shape = Attention { heads: 4, kv_heads: 2, head_dim: 6, qkv_bias: false, output_bias: false, causal: true };
-        let random = |tokens: usize, width: usize| Tensor::randn(0.0_f32, 1.0, (tokens, width), &Device::Cpu);
-        let lengths = vec![3, 3, 3, 1, 5, 5];
-        let rows = Packed::new(lengths);
-        let past = Past::new(&shape, &random(7, 12).expect("keys"), &random(7, 12).expect("values")).expect("past");
-        for asked in [Queries::All, Queries::Ends { first: false, last: true }] {
-            let places = rows.select(asked).map_or(20, |at| at.len());
-            let projected = Projected {
-                queries: random(places, 24).expect("queries"),
-                keys: random(20, 12).expect("keys"),
-                values: random(20, 12).expect("values"),
-            };
-            let mixed = |merge: bool| {
-                let groups = rows.groups(merge);
-                let mixed = attend_groups(&shape, &rows, asked, &projected, Some(&past), &groups).expect("attention");
-                mixed.to_vec2::<f32>().expect("values")
-            };
-            let (apart, together) = (mixed(false), mixed(true));
-            let difference = apart.iter().flatten().zip(together.iter().flatten()).map(|(a, b)| (a - b).abs());
-            assert!(difference.fold(0.0, f32::max) < 1e-6, "{asked:?}");
+    fn the_kernels_and_the_tensors_attend_alike() {
+        let ids = [0; 9];
+        let whole = |length: usize| Segment::whole(&ids[..length]);
+        let behind = |length: usize, parent| Segment { ids: &ids[..length], parent: Some(parent), end: true };
+        let packed = Packed::new(&[whole(4), whole(4), whole(5), behind(3, 0), behind(3, 2), behind(3, 2), whole(1)]);
+        let random = |rows: usize, width: usize| Tensor::randn(0.0_f32, 1.0, (rows, width), &Device::Cpu).expect("random");
+        for causal in [true, false] {
+            let shape = Attention { heads: 4, kv_heads: 2, head_dim: 6, qkv_bias: false, output_bias: false, causal };
+            let (keys, values) = (random(7, 12), random(7, 12));
+            let split = |x: &Tensor| x.reshape(((), 2, 6)).expect("shape");
+            let past = Past::new(&shape, &keys, &values).expect("past");
+            let tensors = (split(&keys), split(&values));
+            for asked in [Queries::All, Queries::Ends { first: false, last: true }, Queries::Ends { first: true, last: true }] {
+                let places = packed.select(asked).map_or(23, |at| at.len());
+                let projected = Projected { queries: random(places, 24), keys: random(23, 12), values: random(23, 12) };
+                for shared in [true, false] {
+                    let kernels = attend(&shape, &packed, asked, &projected, shared.then_some(&past)).expect("kernels");
+                    let tensors = shared.then_some((&tensors.0, &tensors.1));
+                    let tensors = attend_tensors(&shape, &packed, asked, &projected, tensors).expect("tensors");
+                    let difference = (kernels - tensors).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("both");
+                    assert!(difference < 1e-6, "{asked:?}, shared {shared}: {difference}");
+                }
+            }
         }
     }
 }

@@ -46,6 +46,11 @@ impl Backend {
         }
     }
 
+    /// Batches that are under way at once: one for each core where this program's kernels run, each on a single thread.
+    pub fn workers(&self) -> usize {
+        if has_own_kernels(&self.device) { rayon::current_num_threads() } else { 1 }
+    }
+
     pub(super) const fn device(&self) -> &Device {
         &self.device
     }
@@ -84,6 +89,17 @@ pub(super) const fn dtype(dtype: spec::DType) -> DType {
         spec::DType::F16 => DType::F16,
         spec::DType::Bf16 => DType::BF16,
     }
+}
+
+/// Whether linear layers run on the kernels of this program: on the CPU, unless a library was built in for it.
+pub(super) fn has_own_kernels(device: &Device) -> bool {
+    device.is_cpu() && !cfg!(any(feature = "mkl", feature = "accelerate"))
+}
+
+/// The dtype of hidden states between the linear layers of a model in `dtype`: f32 on the CPU, where half precision saves
+/// no time outside of products.
+pub(super) const fn stream(dtype: DType, device: &Device) -> DType {
+    if matches!(device, Device::Cpu) { DType::F32 } else { dtype }
 }
 
 #[cfg(test)]

@@ -1,59 +1,61 @@
 //! The layers a transformer is made of, and the tensors they need.
 
-use candle_core::{D, DType, Device, Result as CandleResult, Tensor};
+use candle_core::{DType, Device, Result as CandleResult, Tensor};
 
-use super::description::{Description, Norm, Positions};
+use super::description::{Activation, Description, Norm, Positions};
+use super::device::{has_own_kernels, stream};
 use super::error::ModelError;
+use super::kernels;
+use super::slices::{in_place, slice_of};
 use super::weights::Weights;
 
 /// An affine map. Shape: `[tokens, inputs]` to `[tokens, outputs]`.
 pub(super) struct Linear {
-    /// Shape: `[outputs, inputs]`.
-    weight: Tensor,
+    weight: Weight,
+    /// In the dtype of the residual stream.
     bias: Option<Tensor>,
 }
 
+enum Weight {
+    /// Laid out for the kernels of this program.
+    Packed(kernels::Weights),
+    /// For candle's kernels. Shape: `[outputs, inputs]`.
+    Dense(Tensor),
+}
+
 impl Linear {
+    /// Takes weights, of shape `[outputs, inputs]`, as they are multiplied on a device.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, device: &Device) -> CandleResult<Self> {
+        let bias = bias.map(|bias| bias.to_dtype(stream(bias.dtype(), device))).transpose()?;
+        let outputs = weight.dim(0)?;
+        let weight = match weight.dtype() {
+            _ if !has_own_kernels(device) => Weight::Dense(weight),
+            DType::BF16 => Weight::Packed(slice_of(&weight, |values| kernels::Weights::bf16(values, outputs))?),
+            DType::F16 => Weight::Packed(slice_of(&weight, |values| kernels::Weights::f16(values, outputs))?),
+            _ => Weight::Packed(slice_of(&weight, |values| kernels::Weights::f32(values, outputs))?),
+        };
+        Ok(Self { weight, bias })
+    }
+
     pub fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
-        let product = product(x, &self.weight.t()?)?;
-        match &self.bias {
-            Some(bias) => product.broadcast_add(bias),
-            None => Ok(product),
+        match &self.weight {
+            Weight::Packed(weights) => {
+                let (rows, inputs) = x.dims2()?;
+                let mut product = slice_of(x, |x| weights.multiply(x, inputs))?;
+                if let Some(bias) = &self.bias {
+                    slice_of(bias, |bias| kernels::add_to_rows(&mut product, bias))?;
+                }
+                Tensor::from_vec(product, (rows, weights.outputs()), x.device())
+            }
+            Weight::Dense(weight) => {
+                let product = x.to_dtype(weight.dtype())?.matmul(&weight.t()?)?.to_dtype(x.dtype())?;
+                match &self.bias {
+                    Some(bias) => product.broadcast_add(bias),
+                    None => Ok(product),
+                }
+            }
         }
     }
-}
-
-/// Matrix product whose rows do not depend on how many there are: a row gives the same bits in any company.
-///
-/// Shape: `[.., rows, inputs]` times `[.., inputs, outputs]`.
-pub(super) fn product(left: &Tensor, right: &Tensor) -> CandleResult<Tensor> {
-    let at = left.rank() - 2;
-    if left.device().is_cpu() && left.dim(at + 1)? < 3 {
-        // Sums of one or two terms are rounded in another way.
-        let missing = 3 - left.dim(at + 1)?;
-        return product(&left.pad_with_zeros(at + 1, 0, missing)?, &right.pad_with_zeros(at, 0, missing)?);
-    }
-    let (rows, wanted) = (left.dim(at)?, rows_for_the_general_kernel(right)?);
-    if rows >= wanted || !left.device().is_cpu() {
-        return left.matmul(right);
-    }
-    left.pad_with_zeros(at, 0, wanted - rows)?.matmul(right)?.narrow(at, 0, rows)?.contiguous()
-}
-
-/// candle's CPU kernel (gemm 0.19) sums in another order when a product is small; this many rows keep it from that.
-fn rows_for_the_general_kernel(right: &Tensor) -> CandleResult<usize> {
-    let (inputs, outputs) = (right.dim(D::Minus2)?, right.dim(D::Minus1)?);
-    // A single row is a matrix-vector product.
-    let mut rows = 2;
-    // Up to 256 results are dot products where both sides are contiguous along the inputs.
-    if right.stride()[right.rank() - 2] == 1 {
-        rows = rows.max(256 / outputs.max(1) + 1);
-    }
-    // Up to 64 rows and columns split long sums at other places.
-    if outputs <= 64 && inputs > 512 {
-        rows = rows.max(65);
-    }
-    Ok(rows)
 }
 
 /// A norm over the hidden width, computed in f32 with weights in f32.
@@ -77,12 +79,46 @@ impl NormLayer {
     }
 
     pub fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
+        let bias = self.bias.as_ref().filter(|_| self.kind == Norm::Layer);
+        if x.device().is_cpu() {
+            let normed = slice_of(x, |x| {
+                slice_of(&self.weight, |weight| match bias {
+                    Some(bias) => slice_of(bias, |bias| kernels::layer_norm(x, weight, bias, self.eps)),
+                    None => Ok(kernels::rms_norm(x, weight, self.eps)),
+                })
+            })???;
+            return Tensor::from_vec(normed, x.shape(), x.device());
+        }
         let wide = x.to_dtype(DType::F32)?.contiguous()?;
-        let normed = match (self.kind, &self.bias) {
-            (Norm::Layer, Some(bias)) => candle_nn::ops::layer_norm(&wide, &self.weight, bias, self.eps)?,
-            _ => candle_nn::ops::rms_norm(&wide, &self.weight, self.eps)?,
+        let normed = match bias {
+            Some(bias) => candle_nn::ops::layer_norm(&wide, &self.weight, bias, self.eps)?,
+            None => candle_nn::ops::rms_norm(&wide, &self.weight, self.eps)?,
         };
         normed.to_dtype(x.dtype())
+    }
+}
+
+impl Activation {
+    /// `activation(x)`, or `activation(gate) * x` where there is a gate; computed in f32, in the dtype of `x`.
+    pub(super) fn apply(self, gate: Option<&Tensor>, x: Tensor) -> CandleResult<Tensor> {
+        if x.device().is_cpu() {
+            return in_place(x, |x| {
+                match gate {
+                    Some(gate) => slice_of(gate, |gate| kernels::activate(self, Some(gate), x))?,
+                    None => kernels::activate(self, None, x),
+                }
+                Ok(())
+            });
+        }
+        let input = gate.unwrap_or(&x).to_dtype(DType::F32)?;
+        let output = match self {
+            Self::Silu => input.silu()?,
+            Self::Gelu => input.gelu_erf()?,
+            Self::GeluTanh => input.gelu()?,
+            Self::Relu => input.relu()?,
+        };
+        let output = if gate.is_some() { (output * x.to_dtype(DType::F32)?)? } else { output };
+        output.to_dtype(x.dtype())
     }
 }
 
@@ -100,7 +136,7 @@ impl Affine {
         let name = format!("{block}{}", self.name);
         let weight = weights.load(&format!("{name}.weight"), dtype, device)?;
         let bias = self.bias.then(|| weights.load(&format!("{name}.bias"), dtype, device)).transpose()?;
-        Ok(Linear { weight, bias })
+        Linear::new(weight, bias, device).map_err(ModelError::forward("weights"))
     }
 }
 
@@ -182,27 +218,4 @@ pub(super) fn tensors(description: &Description) -> Vec<(String, Vec<usize>)> {
         norm(&mut all, names.final_norm.to_owned());
     }
     all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_does_not_depend_on_what_is_multiplied_beside_it() {
-        let shapes = [(24, 24), (64, 160), (384, 1536), (1536, 384), (768, 128), (700, 64), (2048, 768)];
-        let dtypes = [DType::F32, DType::BF16, DType::F16];
-        for ((inputs, outputs), dtype) in shapes.into_iter().flat_map(|shape| dtypes.map(|dtype| (shape, dtype))) {
-            let random = |shape| Tensor::randn(0.0_f32, 1.0, shape, &Device::Cpu).and_then(|x| x.to_dtype(dtype));
-            let linear = Linear { weight: random((outputs, inputs)).expect("weight"), bias: None };
-            let x = random((700, inputs)).expect("input");
-            let product = |x: &Tensor| linear.forward(x).and_then(|y| y.to_dtype(DType::F32)?.to_vec2::<f32>());
-            let whole = product(&x).expect("product");
-            for rows in [1, 2, 3, 5, 8, 13, 31, 63, 64, 65, 100, 300, 512] {
-                let part = x.narrow(0, 7, rows).expect("rows");
-                let part = product(&part).expect("product");
-                assert!(part[..] == whole[7..7 + rows], "{dtype:?}: {inputs} to {outputs}, {rows} rows");
-            }
-        }
-    }
 }

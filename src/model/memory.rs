@@ -17,12 +17,12 @@ pub fn peak_bytes(description: &Description, dtype: DType, tokens: u64) -> u64 {
     weights.saturating_add(tokens.saturating_mul(token_bytes(description)))
 }
 
-/// Positions per batch: enough to keep the matrix products busy, few enough for a wide model to stay near one GiB.
-///
-/// Determinism: a function of the model alone, so that an interrupted run makes the same batches again.
-pub fn tokens_per_batch(description: &Description) -> usize {
-    let fitting = (1 << 30) / token_bytes(description).max(1);
-    usize::try_from(fitting).unwrap_or(usize::MAX).clamp(256, 4096)
+/// Positions per batch where so many are under way at once: enough to keep products busy, few enough for all of them to stay
+/// near a quarter of a GiB, and near one GiB for a device.
+pub fn tokens_per_batch(description: &Description, workers: usize) -> usize {
+    let (memory, most) = if workers == 1 { (1 << 30, 4096) } else { (1 << 28, 1024) };
+    let fitting = memory / token_bytes(description).max(1) / workers as u64;
+    usize::try_from(fitting).unwrap_or(usize::MAX).clamp(128, most)
 }
 
 /// Activations of one position, counted in f32: the residual stream with its norm and copies, queries, keys and

@@ -2,7 +2,6 @@
 //!
 //! The only home of candle. What leaves this module is token ids, plain vectors and [`ModelError`].
 
-mod activation;
 mod attention;
 mod config;
 mod description;
@@ -11,6 +10,7 @@ mod digests;
 mod error;
 mod folder;
 mod hub;
+mod kernels;
 mod layers;
 mod memory;
 mod packed;
@@ -18,7 +18,7 @@ mod pooling;
 mod rate;
 mod readout;
 mod rotary;
-mod softmax;
+mod slices;
 mod tokenizer;
 mod transformer;
 mod truncate;
@@ -29,6 +29,7 @@ pub use device::Backend;
 pub use error::ModelError;
 pub use folder::{Folder, resolve};
 pub use memory::{available_memory, peak_bytes, tokens_per_batch};
+pub use packed::Segment;
 pub use pooling::{Pool, Pooled, Tap};
 pub use rate::measured_rate;
 pub use tokenizer::Tokenizer;

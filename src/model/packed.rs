@@ -1,15 +1,36 @@
-//! Rows of tokens laid end to end, without padding.
+//! Runs of tokens laid end to end, without padding, some of them the beginning of others.
 
 use std::ops::Range;
 
-/// Where each row lies in `[tokens, ..]`.
+/// Consecutive tokens of one text, or of the beginning that several texts share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'a> {
+    pub ids: &'a [u32],
+    /// Index of the segment that this one continues; it stands before this one.
+    pub parent: Option<usize>,
+    /// Whether a text ends here, so that its vector is wanted.
+    pub end: bool,
+}
+
+impl<'a> Segment<'a> {
+    /// A text by itself.
+    pub const fn whole(ids: &'a [u32]) -> Self {
+        Self { ids, parent: None, end: true }
+    }
+}
+
+/// Where each segment lies in `[tokens, ..]`.
 #[derive(Clone, Debug)]
 pub(super) struct Packed {
     lengths: Vec<usize>,
     starts: Vec<usize>,
+    parents: Vec<Option<usize>>,
+    /// Tokens of the segments that each one continues.
+    before: Vec<usize>,
+    ends: Vec<usize>,
 }
 
-/// Positions of every row for which a block has to compute its output.
+/// Positions of every segment for which a block has to compute its output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queries {
     All,
@@ -20,54 +41,73 @@ pub(super) enum Queries {
     },
 }
 
-/// Consecutive rows of one length.
+/// Consecutive segments of one length behind as many tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Group {
     pub first: usize,
-    pub rows: usize,
+    pub count: usize,
     pub length: usize,
+    pub before: usize,
 }
 
 impl Packed {
-    pub fn new(lengths: Vec<usize>) -> Self {
-        let starts = lengths
-            .iter()
-            .scan(0, |next, length| {
-                let start = *next;
-                *next += length;
-                Some(start)
-            })
-            .collect();
-        Self { lengths, starts }
+    pub fn new(segments: &[Segment<'_>]) -> Self {
+        let lengths: Vec<usize> = segments.iter().map(|segment| segment.ids.len()).collect();
+        let starts = lengths.iter().scan(0, |next, length| Some(std::mem::replace(next, *next + length))).collect();
+        let mut before: Vec<usize> = Vec::with_capacity(segments.len());
+        for segment in segments {
+            before.push(segment.parent.map_or(0, |parent| before[parent] + lengths[parent]));
+        }
+        let ends = segments.iter().enumerate().filter(|(_, segment)| segment.end).map(|(i, _)| i).collect();
+        Self { lengths, starts, parents: segments.iter().map(|segment| segment.parent).collect(), before, ends }
     }
 
-    pub fn rows(&self) -> usize {
+    /// Number of segments.
+    pub fn len(&self) -> usize {
         self.lengths.len()
     }
 
-    pub fn range(&self, row: usize) -> Range<usize> {
-        self.starts[row]..self.starts[row] + self.lengths[row]
+    /// The segments that texts end with, in order.
+    pub fn ends(&self) -> &[usize] {
+        &self.ends
     }
 
-    /// The place of every token within its row, behind `offset` tokens that came before.
+    pub fn range(&self, segment: usize) -> Range<usize> {
+        self.starts[segment]..self.starts[segment] + self.lengths[segment]
+    }
+
+    /// Tokens of the segments that this one continues.
+    pub fn before(&self, segment: usize) -> usize {
+        self.before[segment]
+    }
+
+    /// The segments from the beginning of a text to this one.
+    pub fn chain(&self, segment: usize) -> Vec<usize> {
+        let mut chain: Vec<usize> = std::iter::successors(Some(segment), |&segment| self.parents[segment]).collect();
+        chain.reverse();
+        chain
+    }
+
+    /// The place of every token within its text, behind `offset` tokens that came before all segments.
     pub fn positions(&self, offset: usize) -> Vec<usize> {
-        self.lengths.iter().flat_map(|length| offset..offset + length).collect()
+        let segments = self.lengths.iter().zip(&self.before);
+        segments.flat_map(|(length, before)| offset + before..offset + before + length).collect()
     }
 
     /// Indices into the packed tokens of the positions asked for; `None` for all of them.
     pub fn select(&self, queries: Queries) -> Option<Vec<usize>> {
         let Queries::Ends { .. } = queries else { return None };
-        let rows = (0..self.rows()).map(|row| self.range(row));
-        Some(rows.flat_map(|row| queries.within(row.len()).into_iter().map(move |at| row.start + at)).collect())
+        let segments = (0..self.len()).map(|segment| self.range(segment));
+        Some(segments.flat_map(|range| queries.within(range.len()).into_iter().map(move |at| range.start + at)).collect())
     }
 
-    /// Every row by itself, or runs of equal lengths.
-    pub fn groups(&self, merge: bool) -> Vec<Group> {
+    /// Runs of segments that attention can treat alike.
+    pub fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
-        for (row, &length) in self.lengths.iter().enumerate() {
+        for (segment, (&length, &before)) in self.lengths.iter().zip(&self.before).enumerate() {
             match groups.last_mut() {
-                Some(group) if merge && group.length == length => group.rows += 1,
-                _ => groups.push(Group { first: row, rows: 1, length }),
+                Some(group) if (group.length, group.before) == (length, before) => group.count += 1,
+                _ => groups.push(Group { first: segment, count: 1, length, before }),
             }
         }
         groups
@@ -75,7 +115,7 @@ impl Packed {
 }
 
 impl Queries {
-    /// Positions within a row of some length.
+    /// Positions within a segment of some length.
     pub fn within(self, length: usize) -> Vec<usize> {
         match self {
             Self::All => (0..length).collect(),
@@ -83,19 +123,19 @@ impl Queries {
         }
     }
 
-    /// Index of a row's first position among the positions computed for all rows.
-    pub fn first(self, rows: &Packed, row: usize) -> usize {
+    /// Index of a segment's first position among the positions computed for all of them.
+    pub fn first(self, packed: &Packed, segment: usize) -> usize {
         match self {
-            Self::All => rows.starts[row],
-            Self::Ends { first, last } => row * (usize::from(first) + usize::from(last)),
+            Self::All => packed.starts[segment],
+            Self::Ends { first, last } => segment * (usize::from(first) + usize::from(last)),
         }
     }
 
-    /// Index of a row's last position among the positions computed for all rows.
-    pub fn last(self, rows: &Packed, row: usize) -> usize {
+    /// Index of a segment's last position among the positions computed for all of them.
+    pub fn last(self, packed: &Packed, segment: usize) -> usize {
         match self {
-            Self::All => rows.range(row).end - 1,
-            Self::Ends { first, .. } => self.first(rows, row) + usize::from(first),
+            Self::All => packed.range(segment).end - 1,
+            Self::Ends { first, .. } => self.first(packed, segment) + usize::from(first),
         }
     }
 }
@@ -104,9 +144,14 @@ impl Queries {
 mod tests {
     use super::*;
 
+    fn packed(lengths: &[usize]) -> Packed {
+        let ids = [0; 8];
+        Packed::new(&lengths.iter().map(|&length| Segment::whole(&ids[..length])).collect::<Vec<_>>())
+    }
+
     #[test]
     fn ends_are_found_among_all_and_among_themselves() {
-        let rows = Packed::new(vec![3, 1, 2]);
+        let rows = packed(&[3, 1, 2]);
         let both = Queries::Ends { first: true, last: true };
         assert_eq!(rows.select(both), Some(vec![0, 2, 3, 3, 4, 5]));
         assert_eq!(rows.select(Queries::All), None);
@@ -119,10 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn only_neighbours_of_one_length_are_merged() {
-        let rows = Packed::new(vec![2, 2, 3, 2]);
-        assert_eq!(rows.groups(false).len(), 4);
-        let merged = [(0, 2, 2), (2, 1, 3), (3, 1, 2)].map(|(first, rows, length)| Group { first, rows, length });
-        assert_eq!(rows.groups(true), merged);
+    fn only_neighbours_of_one_length_and_depth_are_merged() {
+        let group = |first, count, length, before| Group { first, count, length, before };
+        assert_eq!(packed(&[2, 2, 3, 2]).groups(), [group(0, 2, 2, 0), group(2, 1, 3, 0), group(3, 1, 2, 0)]);
+    }
+
+    #[test]
+    fn a_segment_stands_behind_those_it_continues() {
+        let ids = [0; 5];
+        let segment = |length, parent, end| Segment { ids: &ids[..length], parent, end };
+        let tree = [segment(3, None, false), segment(2, Some(0), true), segment(1, Some(0), false), segment(2, Some(2), true)];
+        let tree = Packed::new(&tree);
+        assert_eq!((tree.chain(3), tree.before(3), tree.ends()), (vec![0, 2, 3], 4, &[1, 3][..]));
+        assert_eq!(tree.positions(5), [5, 6, 7, 8, 9, 8, 9, 10]);
     }
 }

@@ -1,7 +1,6 @@
 //! Reading taps out of a pass: picks or averages states and applies the final norm, in f32 and in one place.
 
 use candle_core::{DType, Result, Tensor};
-use rayon::prelude::*;
 
 use super::layers::NormLayer;
 use super::packed::{Packed, Queries};
@@ -20,7 +19,7 @@ pub(super) struct Reader<'a> {
 
 /// What was read for one tap.
 enum Found {
-    /// One state per row. Shape: `[rows, hidden]`.
+    /// One state per text. Shape: `[texts, hidden]`.
     Picked(Vec<f32>),
     /// The states of all positions. Shape: `[tokens, hidden]`.
     All(Vec<f32>),
@@ -62,17 +61,16 @@ impl<'a> Reader<'a> {
         for (i, tap) in taps {
             let norm = self.final_norm.filter(|_| tap.norm || layer == self.layers);
             let normed = |x: Tensor| norm.map_or(Ok(x.clone()), |norm| norm.forward(&x));
-            let index: fn(Queries, &Packed, usize) -> usize = match tap.pool {
-                Pool::Mean => {
-                    self.found[i] = Some(Found::All(values(&normed(hidden.clone())?)?));
-                    continue;
-                }
-                Pool::Cls => Queries::first,
-                Pool::Last => Queries::last,
+            let index = |end: usize| match tap.pool {
+                Pool::Cls => at.first(rows, rows.chain(end)[0]),
+                Pool::Last | Pool::Mean => at.last(rows, end),
             };
-            let picked: Vec<u32> =
-                (0..rows.rows()).map(|row| u32::try_from(index(at, rows, row)).unwrap_or(u32::MAX)).collect();
-            let picked = Tensor::from_vec(picked, rows.rows(), hidden.device())?;
+            if tap.pool == Pool::Mean {
+                self.found[i] = Some(Found::All(values(&normed(hidden.clone())?)?));
+                continue;
+            }
+            let picked: Vec<u32> = rows.ends().iter().map(|&end| u32::try_from(index(end)).unwrap_or(u32::MAX)).collect();
+            let picked = Tensor::from_vec(picked, rows.ends().len(), hidden.device())?;
             self.found[i] = Some(Found::Picked(values(&normed(hidden.index_select(&picked, 0)?)?)?));
         }
         Ok(())
@@ -90,7 +88,7 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// One matrix per tap, `[rows, hidden]`; `shared` is the length of a shared beginning and what was read there.
+    /// One matrix per tap, `[texts, hidden]`; `shared` is the length of a shared beginning and what was read there.
     pub fn embeddings(self, rows: &Packed, hidden: usize, shared: Option<(usize, &[Beginning])>) -> Vec<Embeddings> {
         let found = self.found.into_iter().enumerate();
         found
@@ -99,7 +97,7 @@ impl<'a> Reader<'a> {
                 let values = match (found, beginning) {
                     (Some(Found::Picked(states)), _) => states,
                     (Some(Found::All(states)), beginning) => means(&states, rows, hidden, beginning),
-                    (None, Some((_, Beginning::First(state)))) => state.repeat(rows.rows()),
+                    (None, Some((_, Beginning::First(state)))) => state.repeat(rows.ends().len()),
                     (None, _) => Vec::new(),
                 };
                 Embeddings::from_values(hidden, values)
@@ -115,18 +113,18 @@ impl<'a> Reader<'a> {
 
 /// Means in f64, summed token by token from the first one of the text: the same bits with and without sharing.
 fn means(states: &[f32], rows: &Packed, hidden: usize, beginning: Option<(usize, &Beginning)>) -> Vec<f32> {
-    let mean = |row: usize| {
-        let range = rows.range(row);
+    let mean = |&end: &usize| {
         let (before, start) = match beginning {
             Some((length, Beginning::Sum(sum))) => (length, sum.clone()),
             _ => (0, vec![0.0; hidden]),
         };
+        let chain = rows.chain(end).into_iter().map(|segment| rows.range(segment));
+        let total = chain.fold(start, |start, range| sum(&states[range.start * hidden..range.end * hidden], hidden, start));
         #[expect(clippy::cast_precision_loss, reason = "texts are far shorter than 2^53 tokens")]
-        let count = (before + range.len()) as f64;
-        let sum = sum(&states[range.start * hidden..range.end * hidden], hidden, start);
-        sum.into_iter().map(|total| narrow(total / count)).collect::<Vec<f32>>()
+        let count = (before + rows.before(end) + rows.range(end).len()) as f64;
+        total.into_iter().map(move |total| narrow(total / count))
     };
-    (0..rows.rows()).into_par_iter().flat_map_iter(mean).collect()
+    rows.ends().iter().flat_map(mean).collect()
 }
 
 fn sum(states: &[f32], hidden: usize, mut total: Vec<f64>) -> Vec<f64> {

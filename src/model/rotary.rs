@@ -2,6 +2,9 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::kernels;
+use super::slices::{in_place, slice_of};
+
 /// How fast each pair of a head turns.
 ///
 /// Source: Su et al., `RoFormer` (arXiv 2104.09864), with the halves of a head as pairs, as Llama does.
@@ -40,8 +43,14 @@ impl Rotary {
 
 impl Angles {
     /// Turns every head of every token. Shape: `[tokens, heads * head_dim]`.
-    pub fn turn(&self, x: &Tensor, heads: usize) -> Result<Tensor> {
+    pub fn turn(&self, x: Tensor, heads: usize) -> Result<Tensor> {
         let (tokens, width) = x.dims2()?;
+        let pairs = width / heads / 2;
+        if x.device().is_cpu() {
+            return in_place(x, |x| {
+                slice_of(&self.cos, |cos| slice_of(&self.sin, |sin| kernels::rotate(x, cos, sin, heads, pairs)))?
+            });
+        }
         let x = x.reshape((1, tokens, heads, width / heads))?;
         candle_nn::rotary_emb::rope_thd(&x, &self.cos, &self.sin)?.reshape((tokens, width))
     }
@@ -77,7 +86,7 @@ mod tests {
         let rotary = Rotary::new(1.0, 4, DType::F32).expect("frequencies");
         let at = rotary.at(&[3, 2, 3], &Device::Cpu).expect("angles");
         let x = Tensor::new(&[[1.0_f32, 0.0, 0.0, 1.0]; 3], &Device::Cpu).expect("tensor");
-        let turned: Vec<Vec<f32>> = at.turn(&x, 1).and_then(|y| y.to_vec2()).expect("values");
+        let turned: Vec<Vec<f32>> = at.turn(x, 1).and_then(|y| y.to_vec2()).expect("values");
         for (turned, angle) in turned.iter().zip([3.0_f32, 2.0, 3.0]) {
             let (sin, cos) = angle.sin_cos();
             for (found, wanted) in turned.iter().zip([cos, -sin, sin, cos]) {

@@ -3,15 +3,17 @@
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use rayon::prelude::*;
 
-use super::attention::{Past, Projected, attend, attention_dtype};
+use super::attention::{Past, Projected, attend};
 use super::description::{Description, Placement, Positions};
-use super::device::{Backend, dtype};
+use super::device::{Backend, dtype, stream};
 use super::error::ModelError;
+use super::kernels;
 use super::layers::{Affines, Linear, NormLayer, block_name};
-use super::packed::{Packed, Queries};
+use super::packed::{Packed, Queries, Segment};
 use super::pooling::{Pool, Tap};
 use super::readout::{Beginning, Reader};
 use super::rotary::{Angles, Rotary};
+use super::slices::{in_place, slice_of};
 use super::weights::Weights;
 use crate::embeddings::Embeddings;
 use crate::spec;
@@ -20,8 +22,8 @@ use crate::spec;
 pub struct Transformer {
     description: Description,
     device: Device,
-    /// Dtype of attention.
-    attention: DType,
+    /// Dtype of hidden states.
+    stream: DType,
     tokens: Tensor,
     positions: Option<Tensor>,
     token_type: Option<Tensor>,
@@ -79,11 +81,11 @@ impl Transformer {
         let dtype = dtype(precision);
         let names = description.names;
         let norm = |wanted: bool, name: &str| wanted.then(|| NormLayer::load(weights, name, description, device)).transpose();
-        let attention = attention_dtype(dtype, device);
+        let stream = stream(dtype, device);
         let (positions, rotary) = match description.positions {
             Positions::Learned => (Some(weights.load(names.positions, dtype, device)?), None),
             Positions::Rotary { theta } => {
-                let rotary = Rotary::new(theta, description.attention.head_dim, attention);
+                let rotary = Rotary::new(theta, description.attention.head_dim, stream);
                 (None, Some(rotary.map_err(ModelError::forward("rotary angles"))?))
             }
         };
@@ -104,7 +106,7 @@ impl Transformer {
             final_norm: norm(description.final_norm, names.final_norm)?,
             description: description.clone(),
             device: device.clone(),
-            attention,
+            stream,
         })
     }
 
@@ -113,41 +115,48 @@ impl Transformer {
     /// # Errors
     /// Failures of the device.
     pub fn share(&self, ids: &[u32], taps: &[Tap]) -> Result<Shared, ModelError> {
-        let rows = Packed::new(vec![ids.len()]);
+        let segment = [Segment::whole(ids)];
+        let rows = Packed::new(&segment);
         let read_here: Vec<bool> = taps.iter().map(|tap| tap.pool != Pool::Last).collect();
         let mut reader = Reader::new(taps, &read_here, self.final_norm.as_ref(), self.description.layers);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let top = taps.iter().map(|tap| tap.layer).max().unwrap_or(0);
-        self.pass(&[ids], &rows, None, top, &mut reader, Some(&mut blocks)).map_err(ModelError::forward("common beginning"))?;
+        self.pass(&segment, &rows, None, top, &mut reader, Some(&mut blocks))
+            .map_err(ModelError::forward("common beginning"))?;
         Ok(Shared { length: ids.len(), blocks, taps: reader.beginnings(self.description.hidden) })
     }
 
-    /// Reads every tap out of one pass over `rows`. With a shared beginning, `rows` are what follows it.
+    /// Reads every tap out of one pass over `segments`. With a shared beginning, all of them continue it.
     ///
-    /// Shape: one matrix per tap, `[rows, hidden]`, f32.
+    /// Shape: one matrix per tap, `[texts, hidden]`, f32, with a row for every segment at which a text ends.
     ///
     /// # Errors
     /// Failures of the device.
-    pub fn forward(&self, rows: &[&[u32]], shared: Option<&Shared>, taps: &[Tap]) -> Result<Vec<Embeddings>, ModelError> {
-        let packed = Packed::new(rows.iter().map(|row| row.len()).collect());
+    pub fn forward(
+        &self,
+        segments: &[Segment<'_>],
+        shared: Option<&Shared>,
+        taps: &[Tap],
+    ) -> Result<Vec<Embeddings>, ModelError> {
+        let packed = Packed::new(segments);
         let read_here: Vec<bool> = taps.iter().map(|tap| shared.is_none() || tap.pool != Pool::Cls).collect();
         let mut reader = Reader::new(taps, &read_here, self.final_norm.as_ref(), self.description.layers);
         if let Some(top) = reader.top() {
-            self.pass(rows, &packed, shared, top, &mut reader, None).map_err(ModelError::forward("batch"))?;
+            self.pass(segments, &packed, shared, top, &mut reader, None).map_err(ModelError::forward("batch"))?;
         }
         Ok(reader.embeddings(&packed, self.description.hidden, shared.map(|shared| (shared.length, &shared.taps[..]))))
     }
 
     fn pass(
         &self,
-        rows: &[&[u32]],
+        segments: &[Segment<'_>],
         packed: &Packed,
         past: Option<&Shared>,
         top: usize,
         reader: &mut Reader<'_>,
         mut keep: Option<&mut Vec<Past>>,
     ) -> CandleResult<()> {
-        let ids: Vec<u32> = rows.concat();
+        let ids: Vec<u32> = segments.iter().flat_map(|segment| segment.ids).copied().collect();
         let tokens = ids.len();
         let ids = Tensor::from_vec(ids, tokens, &self.device)?;
         let places = packed.positions(past.map_or(0, Shared::tokens));
@@ -165,12 +174,12 @@ impl Transformer {
     }
 
     fn embed(&self, ids: &Tensor, places: &[usize]) -> CandleResult<Tensor> {
-        let mut hidden = self.tokens.index_select(ids, 0)?;
+        let mut hidden = self.tokens.index_select(ids, 0)?.to_dtype(self.stream)?;
         if let Some(row) = &self.token_type {
-            hidden = hidden.broadcast_add(row)?;
+            hidden = hidden.broadcast_add(&row.to_dtype(self.stream)?)?;
         }
         if let Some(table) = &self.positions {
-            hidden = (hidden + table.index_select(&self.indices(places)?, 0)?)?;
+            hidden = (hidden + table.index_select(&self.indices(places)?, 0)?.to_dtype(self.stream)?)?;
         }
         match &self.embedding_norm {
             Some(norm) => norm.forward(&hidden),
@@ -193,9 +202,8 @@ impl Transformer {
             Placement::Before => block.attention_norm.forward(hidden)?,
             Placement::After => hidden.clone(),
         };
-        let keys = block.key.forward(&input)?.to_dtype(self.attention)?;
-        let keys = turn(pass.angles.as_ref(), &keys, attention.kv_heads)?;
-        let values = block.value.forward(&input)?.to_dtype(self.attention)?;
+        let keys = turn(pass.angles.as_ref(), block.key.forward(&input)?, attention.kv_heads)?;
+        let values = block.value.forward(&input)?;
         if let Some(kept) = keep {
             kept.push(Past::new(attention, &keys, &values)?);
         }
@@ -203,15 +211,15 @@ impl Transformer {
 
         let selected = pass.rows.select(asked).map(|at| self.indices(&at)).transpose()?;
         let pick = |x: &Tensor| selected.as_ref().map_or_else(|| Ok(x.clone()), |at| x.index_select(at, 0));
-        let queries = block.query.forward(&pick(&input)?)?.to_dtype(self.attention)?;
+        let queries = block.query.forward(&pick(&input)?)?;
         let queries = match (&pass.angles, &selected) {
-            (Some(angles), Some(at)) => angles.select(at)?.turn(&queries, attention.heads)?,
-            (angles, _) => turn(angles.as_ref(), &queries, attention.heads)?,
+            (Some(angles), Some(at)) => angles.select(at)?.turn(queries, attention.heads)?,
+            (angles, _) => turn(angles.as_ref(), queries, attention.heads)?,
         };
         let past = pass.past.map(|shared| &shared.blocks[i]);
         let projected = Projected { queries, keys, values };
-        let mixed = attend(attention, pass.rows, asked, &projected, past)?.to_dtype(hidden.dtype())?;
-        let hidden = (pick(hidden)? + block.output.forward(&mixed)?)?;
+        let mixed = attend(attention, pass.rows, asked, &projected, past)?;
+        let hidden = sum(block.output.forward(&mixed)?, &pick(hidden)?)?;
         block.feed_forward(&self.description, &hidden).map(Some)
     }
 
@@ -251,8 +259,8 @@ impl Block {
             }
         };
         let gate = self.gate.as_ref().map(|gate| gate.forward(&input)).transpose()?;
-        let wide = description.feed_forward.activation.apply(gate.as_ref(), &self.up.forward(&input)?)?;
-        let output = (residual + self.down.forward(&wide)?)?;
+        let wide = description.feed_forward.activation.apply(gate.as_ref(), self.up.forward(&input)?)?;
+        let output = sum(self.down.forward(&wide)?, &residual)?;
         match description.placement {
             Placement::Before => Ok(output),
             Placement::After => self.feed_forward_norm.forward(&output),
@@ -260,6 +268,14 @@ impl Block {
     }
 }
 
-fn turn(angles: Option<&Angles>, x: &Tensor, heads: usize) -> CandleResult<Tensor> {
-    angles.map_or_else(|| Ok(x.clone()), |angles| angles.turn(x, heads))
+fn turn(angles: Option<&Angles>, x: Tensor, heads: usize) -> CandleResult<Tensor> {
+    match angles {
+        Some(angles) => angles.turn(x, heads),
+        None => Ok(x),
+    }
+}
+
+/// `x + y`, in the place of `x` where that is on the CPU.
+fn sum(x: Tensor, y: &Tensor) -> CandleResult<Tensor> {
+    if x.device().is_cpu() { in_place(x, |x| slice_of(y, |y| kernels::add(x, y))) } else { x + y }
 }

@@ -261,16 +261,14 @@ impl Draft<'_> {
         let stage = format!("tokenise for {}", self.spec.models[model].id);
         self.observer.observe(Event::Started { stage, total: Some(total), unit: Unit::Texts });
         let mut rows = Rows::default();
-        let mut groups: BTreeMap<String, usize> = BTreeMap::new();
         let mut blocks = BTreeMap::new();
         for set in sets {
             let Some(prompt) = set.prompt(self.spec) else { continue };
             let (texts, name) = self.texts(set);
             let mut views = Vec::new();
             for template in &prompt.views {
-                let group = *groups.entry(template.source().to_owned()).or_insert_with(|| rows.group());
                 match texts::prepare(encoder, prompt, template, &texts) {
-                    Ok(prepared) => views.push(rows.block(group, &prepared)),
+                    Ok(prepared) => views.push(rows.block(prepared)),
                     Err((i, source)) => problems.push(Unready::Text {
                         model: self.spec.models[model].id.clone(),
                         prompt: prompt.id.clone(),
@@ -282,8 +280,7 @@ impl Draft<'_> {
             self.observer.observe(Event::Advanced(texts.len() as u64));
             blocks.insert(set, views);
         }
-        rows.seal();
-        let (unique, tokens) = (rows.as_slice().len(), rows.tokens());
+        let (unique, tokens) = (rows.len(), rows.tokens());
         self.observer.observe(Event::Finished { summary: format!("{unique} unique texts, {tokens} tokens") });
         (rows, blocks)
     }

@@ -15,7 +15,7 @@ use crate::spec::{Calibration, Spec};
 
 pub use build::Sources;
 pub use summary::{ModelSummary, PromptCuts, Summary};
-pub use texts::{Block, Row, Rows, prepare};
+pub use texts::{Block, Rows, prepare};
 
 /// A grid ready to run.
 pub struct Plan {

@@ -2,7 +2,7 @@
 
 use super::{ModelWork, Plan, Texts};
 use crate::cache::{CacheError, Found, Key, Shelf, Store};
-use crate::embed::Cost;
+use crate::embed::{Cost, Resolved};
 
 /// The work a plan means.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct ModelSummary {
     pub tokens: u64,
     /// Unique texts whose every readout is cached.
     pub cached: usize,
-    /// Token positions still to compute, a shared prefix counted once.
+    /// Token positions still to compute, a shared beginning counted once.
     pub positions: u64,
     pub cost: Cost,
     pub cuts: Vec<PromptCuts>,
@@ -55,14 +55,14 @@ impl Plan {
     fn model_summary(&self, model: usize, store: &Store) -> Result<ModelSummary, CacheError> {
         let work = &self.models[model];
         let missing = work.missing(&work.stored(&work.shelf(store)?)?);
-        let positions = work.positions(&missing);
+        let positions = work.encoder.positions(&work.ids(&missing));
         Ok(ModelSummary {
             id: self.spec.models[model].id.clone(),
             device: work.encoder.card().device.clone(),
             texts: work.blocks.values().flatten().map(|block| block.rows.len()).sum(),
-            unique: work.rows.as_slice().len(),
+            unique: work.rows.len(),
             tokens: work.rows.tokens(),
-            cached: work.rows.as_slice().len() - missing.len(),
+            cached: work.rows.len() - missing.len(),
             positions,
             cost: work.encoder.cost(positions),
             cuts: self.cuts(work),
@@ -75,7 +75,7 @@ impl Plan {
             let Texts::Samples { prompt, slice } = *set else { continue };
             let samples = self.slices[slice].samples.len();
             let cut = (0..samples).filter(|&i| views.iter().any(|view| view.cut[i] > 0)).count();
-            let lengths = views.iter().flat_map(|view| view.rows.iter().map(|&row| work.rows.as_slice()[row].ids.len()));
+            let lengths = views.iter().flat_map(|view| view.rows.iter().map(|&row| work.rows[row].len()));
             cuts.push(PromptCuts {
                 prompt: self.spec.prompts[prompt].id.clone(),
                 slice: self.spec.slices[slice].id.clone(),
@@ -104,31 +104,24 @@ impl ModelWork {
     /// # Errors
     /// A cache that cannot be read.
     pub fn stored(&self, shelf: &Shelf) -> Result<Found, CacheError> {
-        let keys: Vec<String> = self.readouts.values().map(crate::embed::Resolved::key).collect();
-        let rows = self.rows.as_slice().iter();
-        let wanted: Vec<Key> = rows.flat_map(|row| keys.iter().map(|key| Key::new(key, &row.ids))).collect();
+        let keys = self.keys();
+        let wanted: Vec<Key> = self.rows.iter().flat_map(|row| keys.iter().map(|key| Key::new(key, row))).collect();
         shelf.find(&wanted)
     }
 
     /// Rows that lack a vector for some readout, in order.
     pub fn missing(&self, found: &Found) -> Vec<usize> {
-        let keys: Vec<String> = self.readouts.values().map(crate::embed::Resolved::key).collect();
-        let rows = self.rows.as_slice().iter().enumerate();
-        rows.filter(|(_, row)| !keys.iter().all(|key| found.contains(&Key::new(key, &row.ids)))).map(|(i, _)| i).collect()
+        let keys = self.keys();
+        let lacks = |row: &[u32]| keys.iter().any(|key| !found.contains(&Key::new(key, row)));
+        self.rows.iter().enumerate().filter(|(_, row)| lacks(row)).map(|(i, _)| i).collect()
     }
 
-    /// Token positions that a forward pass over these rows computes.
-    pub fn positions(&self, rows: &[usize]) -> u64 {
-        let mut used = vec![false; self.rows.groups()];
-        let mut positions = 0;
-        for &row in rows {
-            let row = &self.rows.as_slice()[row];
-            let prefix = if self.encoder.shares_prefix() { self.rows.prefix(row.group) } else { 0 };
-            positions += (row.ids.len() - prefix) as u64;
-            if !std::mem::replace(&mut used[row.group], true) {
-                positions += prefix as u64;
-            }
-        }
-        positions
+    /// The ids of some rows.
+    pub fn ids(&self, rows: &[usize]) -> Vec<&[u32]> {
+        rows.iter().map(|&row| &self.rows[row]).collect()
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.readouts.values().map(Resolved::key).collect()
     }
 }

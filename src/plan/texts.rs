@@ -1,28 +1,14 @@
 //! The texts of a grid as unique token ids: what is the same under two cells is embedded once.
 
-use std::collections::HashMap;
-
+use indexmap::IndexSet;
 use rayon::prelude::*;
 
 use crate::embed::{EmbedError, Encoder, Prepared};
 use crate::prompt::{Prompt, Template};
 
-/// Unique rows of token ids of one model.
+/// Unique rows of token ids of one model, in the order they were first met.
 #[derive(Debug, Default)]
-pub struct Rows {
-    unique: Vec<Row>,
-    index: HashMap<Vec<u32>, usize>,
-    /// By group: how many leading ids all of its rows share, whichever of them are cached.
-    prefixes: Vec<usize>,
-}
-
-/// One text to embed.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Row {
-    pub ids: Vec<u32>,
-    /// Rows of a group were rendered from one template.
-    pub group: usize,
-}
+pub struct Rows(IndexSet<Vec<u32>>);
 
 /// Texts of one set under one template: what each became.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,78 +40,42 @@ pub fn prepare(
 }
 
 impl Rows {
-    /// Starts a group, for the rows of one template.
-    pub fn group(&mut self) -> usize {
-        self.prefixes.push(0);
-        self.prefixes.len() - 1
-    }
-
     /// Adds the texts of one set under one template.
-    pub fn block(&mut self, group: usize, prepared: &[Prepared]) -> Block {
-        let mut block = Block::default();
+    pub fn block(&mut self, prepared: Vec<Prepared>) -> Block {
+        let (mut rows, mut cut) = (Vec::with_capacity(prepared.len()), Vec::with_capacity(prepared.len()));
         for text in prepared {
-            block.cut.push(text.cut);
-            block.rows.push(self.intern(group, &text.ids));
+            cut.push(text.cut);
+            rows.push(self.0.insert_full(text.ids).0);
         }
-        block
+        Block { rows, cut }
     }
 
-    /// The row of these ids, added to `group` if it is the first of its kind.
-    fn intern(&mut self, group: usize, ids: &[u32]) -> usize {
-        if let Some(&row) = self.index.get(ids) {
-            return row;
-        }
-        self.index.insert(ids.to_vec(), self.unique.len());
-        self.unique.push(Row { ids: ids.to_vec(), group });
-        self.unique.len() - 1
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
-    /// Finds each group's shared prefix, once all rows are in. At least one id of every row stays outside of it.
-    pub fn seal(&mut self) {
-        self.index = HashMap::new();
-        let mut first: Vec<Option<usize>> = vec![None; self.prefixes.len()];
-        for (i, row) in self.unique.iter().enumerate() {
-            let shared = match first[row.group] {
-                None => {
-                    first[row.group] = Some(i);
-                    row.ids.len()
-                }
-                Some(head) => {
-                    let limit = self.prefixes[row.group];
-                    let other = &self.unique[head].ids[..limit];
-                    other.iter().zip(&row.ids).take_while(|(a, b)| a == b).count()
-                }
-            };
-            self.prefixes[row.group] = shared.min(row.ids.len().saturating_sub(1));
-        }
-        // A group of one row has nothing to share.
-        let mut sizes = vec![0_usize; self.prefixes.len()];
-        self.unique.iter().for_each(|row| sizes[row.group] += 1);
-        for (prefix, size) in self.prefixes.iter_mut().zip(sizes) {
-            if size < 2 {
-                *prefix = 0;
-            }
-        }
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// All rows.
-    pub fn as_slice(&self) -> &[Row] {
-        &self.unique
+    /// All rows in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u32]> {
+        self.0.iter().map(Vec::as_slice)
     }
 
-    /// Number of groups.
-    pub fn groups(&self) -> usize {
-        self.prefixes.len()
-    }
-
-    /// How many leading ids all rows of a group share.
-    pub fn prefix(&self, group: usize) -> usize {
-        self.prefixes[group]
-    }
-
-    /// Tokens of all unique rows.
+    /// Tokens of all rows.
     pub fn tokens(&self) -> u64 {
-        self.unique.iter().map(|row| row.ids.len() as u64).sum()
+        self.iter().map(|row| row.len() as u64).sum()
+    }
+}
+
+impl std::ops::Index<usize> for Rows {
+    type Output = [u32];
+
+    fn index(&self, row: usize) -> &[u32] {
+        &self.0[row]
     }
 }
 
@@ -134,25 +84,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_ids_are_one_row_and_a_group_shares_its_prefix() {
+    fn the_same_ids_are_one_row() {
+        let prepared = |ids: &[u32]| Prepared { rendered: String::new(), ids: ids.to_vec(), cut: ids.len() - 1 };
         let mut rows = Rows::default();
-        let (a, b) = (rows.group(), rows.group());
-        assert_eq!(rows.intern(a, &[1, 2, 3, 9]), 0);
-        assert_eq!(rows.intern(a, &[1, 2, 4]), 1);
-        assert_eq!(rows.intern(b, &[1, 2, 4]), 1);
-        assert_eq!(rows.intern(b, &[7]), 2);
-        rows.seal();
-        assert_eq!((rows.prefix(a), rows.prefix(b)), (2, 0));
-        assert_eq!(rows.tokens(), 8);
-    }
-
-    #[test]
-    fn a_prefix_leaves_every_row_a_token() {
-        let mut rows = Rows::default();
-        let group = rows.group();
-        rows.intern(group, &[1, 2]);
-        rows.intern(group, &[1, 2, 3]);
-        rows.seal();
-        assert_eq!(rows.prefix(group), 1);
+        assert_eq!(rows.block(vec![prepared(&[1, 2]), prepared(&[3])]), Block { rows: vec![0, 1], cut: vec![1, 0] });
+        assert_eq!(rows.block(vec![prepared(&[3]), prepared(&[4, 5, 6])]), Block { rows: vec![1, 2], cut: vec![0, 2] });
+        assert_eq!((rows.len(), rows.tokens(), &rows[2]), (3, 6, &[4, 5, 6][..]));
     }
 }

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use crate::cache::{CacheError, Found, Key, Shelf};
 use crate::cause::told;
-use crate::embed::{EmbedError, Resolved};
+use crate::embed::Resolved;
 use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
 use crate::plan::{Block, ModelWork};
 use crate::results::Times;
 
-/// Why the rows of a group have no vectors, by group.
+/// Why rows have no vectors, by row.
 pub type Failures = BTreeMap<usize, String>;
 
 /// One model's rows, the shelf they are saved on, and who watches.
@@ -27,10 +27,10 @@ pub struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Embeds the rows that the cache lacks, group by group. `None`: asked to stop, with everything so far saved.
+    /// Embeds the rows that the cache lacks. `None`: asked to stop, with everything so far saved.
     ///
     /// # Errors
-    /// A cache that cannot be read or written. An encoder that fails makes a failure of its group, not an error.
+    /// A cache that cannot be read or written. An encoder that fails makes failures of its rows, not an error.
     pub fn embed(&self, times: &mut Times) -> Result<Option<Failures>, Error> {
         if self.stop.requested() {
             return Ok(None);
@@ -38,41 +38,32 @@ impl Desk<'_> {
         let found = self.work.stored(&self.shelf)?;
         found.warnings().iter().for_each(|warning| self.observer.observe(Event::Warning(warning.clone())));
         let missing = self.work.missing(&found);
-        let rows = self.work.rows.as_slice();
-        let mut failures = Failures::new();
         if missing.is_empty() {
-            return Ok(Some(failures));
+            return Ok(Some(Failures::new()));
         }
+        let ids = self.work.ids(&missing);
         let stage = format!("embed with {}", self.model);
-        self.observer.observe(Event::Started { stage, total: Some(self.work.positions(&missing)), unit: Unit::Tokens });
+        let total = Some(self.work.encoder.positions(&ids));
+        self.observer.observe(Event::Started { stage, total, unit: Unit::Tokens });
         let started = Instant::now();
         let before = times.texts_embedded;
-        for group in 0..self.work.rows.groups() {
-            let group_rows: Vec<usize> = missing.iter().copied().filter(|&row| rows[row].group == group).collect();
-            if let Some(reason) = self.embed_group(group, &group_rows, times)? {
-                self.observer.observe(Event::Warning(format!("{}: {reason}", self.model)));
-                failures.insert(group, reason);
-            }
-            if self.stop.requested() {
-                break;
-            }
+        let failures = self.save(&missing, &ids, times)?;
+        for (reason, rows) in by_reason(&failures) {
+            self.observer.observe(Event::Warning(format!("{}: {rows} of {} texts: {reason}", self.model, missing.len())));
         }
         times.embed_seconds += started.elapsed().as_secs_f64();
         self.observer.observe(Event::Finished { summary: format!("{} texts embedded", times.texts_embedded - before) });
         Ok((!self.stop.requested()).then_some(failures))
     }
 
-    /// Embeds rows of one template; the reason if the encoder fails.
-    fn embed_group(&self, group: usize, rows: &[usize], times: &mut Times) -> Result<Option<String>, Error> {
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let ids: Vec<&[u32]> = rows.iter().map(|&row| self.work.rows.as_slice()[row].ids.as_slice()).collect();
+    /// Embeds some rows, whose ids are `ids`, and saves them batch by batch.
+    fn save(&self, rows: &[usize], ids: &[&[u32]], times: &mut Times) -> Result<Failures, Error> {
         let readouts = distinct(self.work.readouts.values());
         let keys: Vec<String> = readouts.iter().map(Resolved::key).collect();
+        let mut failures = Failures::new();
         let mut writer = self.shelf.writer();
         let mut broken: Option<CacheError> = None;
-        let ended = self.work.encoder.encode(&ids, self.work.rows.prefix(group), &readouts, &mut |batch| {
+        let ended = self.work.encoder.encode(ids, &readouts, &mut |batch| {
             let mut save = || {
                 for (key, embeddings) in keys.iter().zip(&batch.embeddings) {
                     for (&row, vector) in batch.rows.iter().zip(embeddings.rows()) {
@@ -83,6 +74,7 @@ impl Desk<'_> {
                 writer.end_batch()
             };
             broken = save().err();
+            failures.extend(batch.failed.iter().map(|(row, error)| (rows[*row], told(error))));
             times.texts_embedded += batch.rows.len() as u64;
             times.tokens_computed += batch.tokens;
             self.observer.observe(Event::Advanced(batch.tokens));
@@ -90,14 +82,11 @@ impl Desk<'_> {
         });
         writer.flush()?;
         match (broken, ended) {
-            (Some(error), _) => Err(error.into()),
-            (None, Ok(())) => Ok(None),
-            // A row is named by its place in the plan, not among those that happen to be missing.
-            (None, Err(EmbedError::NotFinite { row, readout, dtype })) => {
-                Ok(Some(told(&EmbedError::NotFinite { row: rows[row], readout, dtype })))
-            }
-            (None, Err(error)) => Ok(Some(told(&error))),
+            (Some(error), _) => return Err(error.into()),
+            (None, Ok(())) => {}
+            (None, Err(error)) => failures.extend(rows.iter().map(|&row| (row, told(&error)))),
         }
+        Ok(failures)
     }
 
     /// Vectors of a set of texts, one row per text: read from the cache, views fused by the mean of their raw vectors.
@@ -112,19 +101,26 @@ impl Desk<'_> {
         found: &Found,
         failures: &Failures,
     ) -> Result<Result<Embeddings, String>, Error> {
-        let rows = self.work.rows.as_slice();
+        let rows = &self.work.rows;
         let lost = || "a vector is missing from the cache; run again".to_owned();
         let mut fused = Vec::new();
         for block in views {
-            let keys: Vec<Key> = block.rows.iter().map(|&row| Key::new(&readout.key(), &rows[row].ids)).collect();
+            let keys: Vec<Key> = block.rows.iter().map(|&row| Key::new(&readout.key(), &rows[row])).collect();
             if let Some(missing) = keys.iter().position(|key| !found.contains(key)) {
-                let reason = failures.get(&rows[block.rows[missing]].group);
+                let reason = failures.get(&block.rows[missing]);
                 return Ok(Err(reason.cloned().unwrap_or_else(lost)));
             }
             fused.push(self.shelf.read(found, &keys, readout.dim)?);
         }
         Ok(Embeddings::mean(&fused).ok_or_else(lost))
     }
+}
+
+/// How many rows each reason has cost.
+fn by_reason(failures: &Failures) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    failures.values().for_each(|reason| *counts.entry(reason.as_str()).or_default() += 1);
+    counts
 }
 
 /// Does `work` again after a part of the cache turned out damaged: it was set aside, and what it held is missing now. Gives

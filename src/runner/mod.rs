@@ -47,7 +47,7 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
             return Ok(Finish::Interrupted);
         }
     }
-    let unique: usize = plan.models.iter().map(|work| work.rows.as_slice().len()).sum();
+    let unique: usize = plan.models.iter().map(|work| work.rows.len()).sum();
     times.texts_cached = (unique as u64).saturating_sub(times.texts_embedded);
     times.finished = record::now();
     let order: Vec<String> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
@@ -130,7 +130,7 @@ impl Scoring<'_> {
 
     fn scored(&self, cell: &Cell, evaluation: Evaluation) -> Scored {
         let views = self.blocks(cell.samples());
-        let rows = self.desk.work.rows.as_slice();
+        let rows = &self.desk.work.rows;
         let labels = &self.plan.slices[cell.slice].labels;
         let samples: Vec<SampleRow> = (evaluation.predictions.iter().zip(evaluation.scores.chunks_exact(evaluation.labels)))
             .enumerate()
@@ -141,7 +141,7 @@ impl Scoring<'_> {
                 margin: prediction.margin,
                 gold_margin: prediction.gold_margin,
                 tied: prediction.tied,
-                tokens: views.iter().map(|view| rows[view.rows[i]].ids.len()).sum(),
+                tokens: views.iter().map(|view| rows[view.rows[i]].len()).sum(),
                 cut: views.iter().map(|view| view.cut[i]).sum(),
                 scores: scores.to_vec(),
             })

@@ -29,10 +29,10 @@ fn verify_model(plan: &Plan, model: usize, store: &Store, sample: usize) -> Resu
     let work = &plan.models[model];
     let shelf = work.shelf(store)?;
     let found = work.stored(&shelf)?;
-    let rows = work.rows.as_slice();
+    let rows = &work.rows;
     let mut verified = Verified { model: plan.spec.models[model].id.clone(), vectors: 0, worst: 0.0 };
     for readout in &distinct(work.readouts.values()) {
-        let key = |row: usize| Key::new(&readout.key(), &rows[row].ids);
+        let key = |row: usize| Key::new(&readout.key(), &rows[row]);
         let mut cached: Vec<usize> = (0..rows.len()).filter(|&row| found.contains(&key(row))).collect();
         // Keys are digests: their order is a draw without a generator.
         cached.sort_by_key(|&row| key(row));
@@ -42,14 +42,19 @@ fn verify_model(plan: &Plan, model: usize, store: &Store, sample: usize) -> Resu
             continue;
         }
         let stored = shelf.read(&found, &keys, readout.dim)?;
-        let ids: Vec<&[u32]> = cached.iter().map(|&row| rows[row].ids.as_slice()).collect();
-        work.encoder.encode(&ids, 0, std::slice::from_ref(readout), &mut |batch| {
+        let ids = work.ids(&cached);
+        let mut failed = None;
+        work.encoder.encode(&ids, std::slice::from_ref(readout), &mut |batch| {
             for (&row, fresh) in batch.rows.iter().zip(batch.embeddings.iter().flat_map(crate::embeddings::Embeddings::rows)) {
                 verified.vectors += 1;
                 verified.worst = verified.worst.max(distance(stored.row(row), fresh));
             }
-            ControlFlow::Continue(())
+            failed = batch.failed.into_iter().next().map(|(_, error)| error);
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
     }
     Ok(verified)
 }

@@ -40,16 +40,13 @@ fn matches_transformers(folder: &Path) {
     let mut worst: BTreeMap<&str, f64> = BTreeMap::new();
     for cases in by_prompt.values() {
         let group: Vec<Vec<u32>> = cases.iter().map(|&case| rows[case].clone()).collect();
-        let shared = common(&group);
-        for prefix in [0, shared] {
-            for (found, (name, _)) in encode(&*encoder, &group, prefix, &readouts).iter().zip(&taps) {
-                for (at, case) in cases.iter().enumerate() {
-                    let wanted = values(&tensors[&format!("{name}.{case}")]);
-                    let error = relative_error(found.row(at), &wanted);
-                    assert!(error <= 1e-4, "{}: {name} of case {case}: {error:e}", folder.display());
-                    let worst = worst.entry(name).or_default();
-                    *worst = worst.max(error);
-                }
+        for (found, (name, _)) in encode(&*encoder, &group, &readouts).iter().zip(&taps) {
+            for (at, case) in cases.iter().enumerate() {
+                let wanted = values(&tensors[&format!("{name}.{case}")]);
+                let error = relative_error(found.row(at), &wanted);
+                assert!(error <= 1e-4, "{}: {name} of case {case}: {error:e}", folder.display());
+                let worst = worst.entry(name).or_default();
+                *worst = worst.max(error);
             }
         }
     }
@@ -66,12 +63,6 @@ fn tap(name: &str, expected: &Value) -> Readout {
 
 fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.to_dtype(Dtype::F32).and_then(|tensor| tensor.flatten_all()?.to_vec1()).expect("values")
-}
-
-/// Ids that all rows begin with, leaving each at least one of its own.
-fn common(rows: &[Vec<u32>]) -> usize {
-    let shortest = rows.iter().map(Vec::len).min().unwrap_or(0).saturating_sub(1);
-    (0..shortest).take_while(|&i| rows.iter().all(|row| row[i] == rows[0][i])).count()
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use embed_bench::embed::{Encoder, Resolved};
 use embed_bench::embeddings::Embeddings;
 use embed_bench::spec::{DType, Pooling};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::random_models::{VOCABULARY, random_model, random_models};
@@ -25,6 +27,17 @@ fn rows_of(generator: &mut ChaCha8Rng, prefix: usize, lengths: &[usize]) -> Vec<
     lengths.iter().map(&mut row).collect()
 }
 
+/// The same with each row under several endings: texts that stand before what prompts differ in.
+fn texts_of(generator: &mut ChaCha8Rng, prefix: usize, lengths: &[usize], endings: u32) -> Vec<Vec<u32>> {
+    let texts = rows_of(generator, prefix, lengths);
+    texts.iter().flat_map(|text| (0..endings).map(|ending| [&text[..], &[ending, ending + 1]].concat())).collect()
+}
+
+/// Each row by itself: a plain forward pass, in which nothing is shared.
+fn plain(encoder: &dyn Encoder, rows: &[Vec<u32>], readouts: &[Resolved]) -> Vec<Embeddings> {
+    stack(&rows.iter().map(|row| encode(encoder, std::slice::from_ref(row), readouts)).collect::<Vec<_>>())
+}
+
 /// The rows of several matrices under each other.
 fn stack(parts: &[Vec<Embeddings>]) -> Vec<Embeddings> {
     let of = |readout: usize| {
@@ -40,34 +53,37 @@ proptest! {
     #[test]
     fn a_row_gives_the_same_vectors_in_any_company(
         seed in 0_u64..1000,
-        prefix in 0_usize..9,
+        prefix in 0_usize..70,
         lengths in prop_oneof![
             prop::collection::vec(1_usize..12, 1..9),
             prop::collection::vec(Just(5_usize), 1..9),
             prop::collection::vec(1_usize..2, 1..9),
+            prop::collection::vec(1_usize..80, 1..30),
         ],
+        endings in 1_u32..4,
     ) {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
-        let rows = rows_of(&mut generator, prefix, &lengths);
+        let mut rows = texts_of(&mut generator, prefix, &lengths, endings);
+        rows.sort_unstable();
+        rows.dedup();
+        rows.shuffle(&mut generator);
+        let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
         for folder in random_models(seed) {
             let encoder = open(folder.path(), DType::F32);
+            prop_assert!(encoder.positions(&slices) <= slices.iter().map(|row| row.len() as u64).sum());
             let readouts = all_readouts(&*encoder);
-            let together = encode(&*encoder, &rows, 0, &readouts);
-            let alone: Vec<_> = rows.iter().map(|row| encode(&*encoder, std::slice::from_ref(row), 0, &readouts)).collect();
-            assert_same(&stack(&alone), &together, SAME, "alone");
-
-            let shared = encode(&*encoder, &rows, prefix, &readouts);
-            assert_same(&shared, &together, SAME, "with a shared beginning");
+            let together = encode(&*encoder, &rows, &readouts);
+            assert_same(&together, &plain(&*encoder, &rows, &readouts), SAME, "together");
 
             let reversed: Vec<Vec<u32>> = rows.iter().rev().cloned().collect();
-            let mut back = encode(&*encoder, &reversed, prefix, &readouts);
+            let mut back = encode(&*encoder, &reversed, &readouts);
             let order: Vec<usize> = (0..rows.len()).rev().collect();
             back.iter_mut().for_each(|matrix| *matrix = matrix.select(&order));
             assert_same(&back, &together, SAME, "in reverse");
 
             let one_by_one: Vec<Embeddings> = readouts
                 .iter()
-                .flat_map(|readout| encode(&*encoder, &rows, prefix, std::slice::from_ref(readout)))
+                .flat_map(|readout| encode(&*encoder, &rows, std::slice::from_ref(readout)))
                 .collect();
             assert_same(&one_by_one, &together, SAME, "readout by readout");
         }
@@ -81,10 +97,7 @@ fn rows_longer_than_a_chunk_of_queries_share_a_beginning() {
     for folder in random_models(7) {
         let encoder = open(folder.path(), DType::F32);
         let readouts = all_readouts(&*encoder);
-        let whole = encode(&*encoder, &rows, 0, &readouts);
-        assert_same(&encode(&*encoder, &rows, 300, &readouts), &whole, SAME, "long rows");
-        let alone = encode(&*encoder, &rows[3..4], 0, &readouts);
-        assert_same(&alone, &stack(&[whole.iter().map(|m| m.select(&[3])).collect()]), SAME, "a long row alone");
+        assert_same(&encode(&*encoder, &rows, &readouts), &plain(&*encoder, &rows, &readouts), SAME, "long rows");
     }
 }
 
@@ -99,23 +112,24 @@ fn more_rows_than_a_batch_holds() {
     let mut batches = Vec::new();
     let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
     encoder
-        .encode(&slices, 4, &readouts, &mut |batch| {
+        .encode(&slices, &readouts, &mut |batch| {
             batches.push((batch.rows.clone(), batch.tokens));
             ControlFlow::Continue(())
         })
         .expect("rows that can be embedded");
     assert!(batches.len() > 1, "{} batches", batches.len());
     let computed: u64 = batches.iter().map(|(_, tokens)| tokens).sum();
-    assert_eq!(computed, 4 + lengths.iter().sum::<usize>() as u64, "the shared beginning counts once");
+    assert_eq!(computed, encoder.positions(&slices), "what was computed is what was planned");
+    assert!(computed <= 8 + lengths.iter().sum::<usize>() as u64, "the shared beginning counts once: {computed}");
 
-    let all = encode(&*encoder, &rows, 4, &readouts);
-    let some = encode(&*encoder, &rows[100..103], 4, &readouts);
+    let all = encode(&*encoder, &rows, &readouts);
+    let some = encode(&*encoder, &rows[100..103], &readouts);
     let wanted: Vec<Embeddings> = all.iter().map(|matrix| matrix.select(&[100, 101, 102])).collect();
     assert_same(&some, &wanted, SAME, "a batch of other rows");
 
     let mut calls = 0;
     encoder
-        .encode(&slices, 4, &readouts, &mut |_| {
+        .encode(&slices, &readouts, &mut |_| {
             calls += 1;
             ControlFlow::Break(())
         })
@@ -132,13 +146,13 @@ fn later_tokens_change_nothing_earlier_in_a_causal_model() {
         let encoder = open(folder.path(), DType::F32);
         for (layer, norm) in [(0, false), (2, false), (1, true), (3, false)] {
             let of = |pool| encoder.readout(&readout(layer, pool, norm)).expect("a readout");
-            let last = encode(&*encoder, &beginnings, 0, &[of(Pooling::Last)]).remove(0);
-            let mean = encode(&*encoder, std::slice::from_ref(&row), 0, &[of(Pooling::Mean)]).remove(0);
+            let last = encode(&*encoder, &beginnings, &[of(Pooling::Last)]).remove(0);
+            let mean = encode(&*encoder, std::slice::from_ref(&row), &[of(Pooling::Mean)]).remove(0);
             let states = f32::from(u8::try_from(row.len()).expect("a short row"));
             let average: Vec<f32> = (0..last.dim()).map(|i| last.rows().map(|state| state[i]).sum::<f32>() / states).collect();
             let error = relative_error(&average, mean.row(0));
             assert!(error <= 1e-6, "layer {layer}: the states of a row are not those of its beginnings: {error:e}");
-            let first = encode(&*encoder, &beginnings, 0, &[of(Pooling::Cls)]).remove(0);
+            let first = encode(&*encoder, &beginnings, &[of(Pooling::Cls)]).remove(0);
             assert!(first.rows().all(|state| state == last.row(0)), "layer {layer}: the first state changes");
         }
     }
@@ -150,7 +164,7 @@ fn every_token_of_a_bidirectional_model_sees_the_whole_text() {
     let encoder = open(folder.path(), DType::F32);
     let cls = encoder.readout(&readout(-1, Pooling::Cls, false)).expect("a readout");
     let rows = [vec![1, 2, 3, 4], vec![1, 2, 3, 5]];
-    let found = encode(&*encoder, &rows, 3, &[cls]).remove(0);
+    let found = encode(&*encoder, &rows, &[cls]).remove(0);
     assert!(relative_error(found.row(0), found.row(1)) > 1e-3, "the last token does not reach the first");
 }
 
@@ -160,14 +174,14 @@ fn half_precision_stays_close_to_f32() {
     let rows = rows_of(&mut generator, 3, &[1, 2, 9, 17, 17]);
     for folder in random_models(13) {
         let f32s = open(folder.path(), DType::F32);
-        let wanted = encode(&*f32s, &rows, 3, &all_readouts(&*f32s));
+        let wanted = encode(&*f32s, &rows, &all_readouts(&*f32s));
         // Three blocks round about nine times each on the way to the last state; some of the errors cancel. An f16 has 11
         // significant bits, a bf16 8.
         for (dtype, roundoff) in [(DType::F16, 2_f64.powi(-11)), (DType::Bf16, 2_f64.powi(-8))] {
             let tolerance = 20.0 * roundoff;
             let encoder = open(folder.path(), dtype);
             let readouts = all_readouts(&*encoder);
-            assert_same(&encode(&*encoder, &rows, 3, &readouts), &wanted, tolerance, &format!("{dtype}"));
+            assert_same(&encode(&*encoder, &rows, &readouts), &wanted, tolerance, &format!("{dtype}"));
             assert_ne!(encoder.card().digest, f32s.card().digest);
             assert_eq!(encoder.card().identity, f32s.card().identity);
         }

@@ -27,7 +27,7 @@ fn agrees(name: &str, mut states: impl FnMut(&Tensor) -> candle_core::Result<Ten
     let encoder = open(&fixture(name), DType::F32);
     let of = |pool| encoder.readout(&readout(-1, pool, false)).expect("a readout");
     let rows: Vec<Vec<u32>> = ROWS.iter().map(|row| row.to_vec()).collect();
-    let ours = encode(&*encoder, &rows, 0, &[of(Pooling::Last), of(Pooling::Mean)]);
+    let ours = encode(&*encoder, &rows, &[of(Pooling::Last), of(Pooling::Mean)]);
     for (i, row) in ROWS.iter().enumerate() {
         let ids = Tensor::new(*row, &Place::Cpu).and_then(|ids| ids.unsqueeze(0)).expect("ids");
         let theirs = states(&ids).and_then(|states| states.squeeze(0)).expect("states");

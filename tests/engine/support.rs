@@ -33,11 +33,12 @@ pub fn readout(layer: i32, pool: Pooling, norm: bool) -> Readout {
 }
 
 /// Vectors of every row, one matrix per readout, in the order of the rows.
-pub fn encode(encoder: &dyn Encoder, rows: &[Vec<u32>], prefix: usize, readouts: &[Resolved]) -> Vec<Embeddings> {
+pub fn encode(encoder: &dyn Encoder, rows: &[Vec<u32>], readouts: &[Resolved]) -> Vec<Embeddings> {
     let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
     let mut found: Vec<Vec<Option<Vec<f32>>>> = vec![vec![None; rows.len()]; readouts.len()];
     encoder
-        .encode(&rows, prefix, readouts, &mut |batch| {
+        .encode(&rows, readouts, &mut |batch| {
+            assert!(batch.failed.is_empty(), "{:?}", batch.failed);
             for (matrix, found) in batch.embeddings.iter().zip(&mut found) {
                 for (at, &row) in batch.rows.iter().enumerate() {
                     assert!(found[row].replace(matrix.row(at).to_vec()).is_none(), "row {row} came twice");

@@ -1,0 +1,159 @@
+//! Attention of one run of queries over the runs of keys before and beside it.
+//!
+//! Keys and values of a run are laid out once, for all queries that see them; nothing is copied for a beginning that many
+//! texts share. Every score is a product of its own, and values are mixed in one chain from the first key to the last, so a
+//! vector's bits do not depend on where its text is divided into runs.
+
+use super::elementwise::softmax;
+use super::panels::Panels;
+use super::product::{Left, Out, multiply};
+use crate::model::description::Attention;
+
+/// Queries that are scored at once: their scores stay in the second-level cache.
+const QUERIES: usize = 48;
+
+/// Keys and values of consecutive tokens.
+pub struct Run {
+    tokens: usize,
+    heads: Vec<Head>,
+}
+
+/// One key-value head of a run.
+struct Head {
+    /// Shape: `[head_dim, tokens]`.
+    keys: Panels<f32>,
+    /// Shape: `[tokens, head_dim]`.
+    values: Panels<f32>,
+}
+
+/// The queries of one text. Shape: `[queries, heads * head_dim]`.
+pub struct Heads<'a> {
+    pub shape: &'a Attention,
+    pub queries: &'a [f32],
+    /// How many tokens each query sees, its own run's included, in ascending order.
+    pub visible: &'a [usize],
+}
+
+impl Run {
+    /// Lays out keys and values. Shape of both: `[tokens, kv_heads * head_dim]`.
+    pub fn new(shape: &Attention, keys: &[f32], values: &[f32]) -> Self {
+        let Attention { kv_heads, head_dim, .. } = *shape;
+        let width = shape.key_width();
+        let tokens = keys.len() / width;
+        let head = |head: usize| Head {
+            keys: Panels::new(head_dim, tokens, |i, token| keys[token * width + head * head_dim + i]),
+            values: Panels::new(tokens, head_dim, |token, i| values[token * width + head * head_dim + i]),
+        };
+        Self { tokens, heads: (0..kv_heads).map(head).collect() }
+    }
+
+    /// Tokens of this run.
+    pub const fn tokens(&self) -> usize {
+        self.tokens
+    }
+}
+
+/// Mixes the values that each query sees. `runs` are all tokens of the text in order, the queries' own at the end.
+///
+/// Shape of `out`: `[queries, heads * head_dim]`.
+pub fn attend(queries: &Heads<'_>, runs: &[&Run], scores: &mut Vec<f32>, out: &mut [f32]) {
+    let Attention { heads, kv_heads, head_dim, .. } = *queries.shape;
+    let width = heads * head_dim;
+    #[expect(clippy::cast_precision_loss, reason = "heads are far narrower than 2^24")]
+    let scale = (head_dim as f32).sqrt().recip();
+    for (chunk, visible) in queries.visible.chunks(QUERIES).enumerate() {
+        let first = chunk * QUERIES * width;
+        // The last query of a chunk sees most.
+        let seen = visible.last().copied().unwrap_or(0);
+        scores.resize(visible.len() * seen, 0.0);
+        for head in 0..heads {
+            let kv = head * kv_heads / heads;
+            let at = first + head * head_dim;
+            let left = Left { values: &queries.queries[at..], rows: visible.len(), stride: width, inputs: head_dim };
+            for (begin, tokens, run) in spans(runs, seen) {
+                let values = &mut scores[begin..];
+                multiply(left, &run.heads[kv].keys, &mut Out { values, stride: seen, outputs: tokens, continued: false });
+            }
+            for (row, &sees) in scores.chunks_exact_mut(seen).zip(visible) {
+                let (shown, hidden) = row.split_at_mut(sees);
+                softmax(shown, scale);
+                hidden.fill(0.0);
+            }
+            for (begin, tokens, run) in spans(runs, seen) {
+                let left = Left { values: &scores[begin..], rows: visible.len(), stride: seen, inputs: tokens };
+                let out = Out { values: &mut out[at..], stride: width, outputs: head_dim, continued: begin > 0 };
+                multiply(left, &run.heads[kv].values, &mut { out });
+            }
+        }
+    }
+}
+
+/// Runs that hold the first `seen` tokens: where each begins, and how many of its tokens count.
+fn spans<'a>(runs: &'a [&'a Run], seen: usize) -> impl Iterator<Item = (usize, usize, &'a Run)> {
+    let begins = runs.iter().scan(0, |next, run| Some(std::mem::replace(next, *next + run.tokens)));
+    begins
+        .zip(runs)
+        .filter(move |(begin, _)| *begin < seen)
+        .map(move |(begin, run)| (begin, run.tokens.min(seen - begin), *run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Attention =
+        Attention { heads: 4, kv_heads: 2, head_dim: 6, qkv_bias: false, output_bias: false, causal: true };
+
+    fn noise(count: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f32::from(i16::try_from(state >> 17).unwrap_or(0)) / 8192.0 - 2.0
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    /// Softmax of scaled dot products, value by value in f64.
+    fn textbook(queries: &[f32], keys: &[f32], values: &[f32], visible: &[usize]) -> Vec<f64> {
+        let Attention { heads, kv_heads, head_dim, .. } = SHAPE;
+        let mut out = Vec::new();
+        for (query, &seen) in queries.chunks_exact(heads * head_dim).zip(visible) {
+            for (head, query) in query.chunks_exact(head_dim).enumerate() {
+                let at = |of: &'_ [f32], token: usize, i: usize| {
+                    f64::from(of[token * kv_heads * head_dim + head * kv_heads / heads * head_dim + i])
+                };
+                let score = |token| (0..head_dim).map(|i| f64::from(query[i]) * at(keys, token, i)).sum::<f64>();
+                let weights: Vec<f64> = (0..seen).map(|token| (score(token) / 6.0_f64.sqrt()).exp()).collect();
+                let total: f64 = weights.iter().sum();
+                out.extend((0..head_dim).map(|i| {
+                    weights.iter().enumerate().map(|(token, weight)| weight * at(values, token, i)).sum::<f64>() / total
+                }));
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn runs_are_one_text_wherever_it_is_divided() {
+        let tokens = 150;
+        let (keys, values) = (noise(tokens * 12, 1), noise(tokens * 12, 2));
+        let queries = noise(60 * 24, 3);
+        let visible: Vec<usize> = (tokens - 59..=tokens).collect();
+        let attend_in = |cuts: &[usize]| {
+            let runs: Vec<Run> = (cuts.windows(2))
+                .map(|cut| Run::new(&SHAPE, &keys[cut[0] * 12..cut[1] * 12], &values[cut[0] * 12..cut[1] * 12]))
+                .collect();
+            let mut out = vec![0.0; queries.len()];
+            let heads = Heads { shape: &SHAPE, queries: &queries, visible: &visible };
+            attend(&heads, &runs.iter().collect::<Vec<_>>(), &mut Vec::new(), &mut out);
+            out
+        };
+        let whole = attend_in(&[0, tokens]);
+        for (found, wanted) in whole.iter().zip(textbook(&queries, &keys, &values, &visible)) {
+            assert!((f64::from(*found) - wanted).abs() < 1e-5, "{found} is not {wanted}");
+        }
+        for cuts in [&[0, 1, tokens][..], &[0, 63, 65, 90, tokens], &[0, 90, tokens]] {
+            assert!(attend_in(cuts) == whole, "{cuts:?}");
+        }
+    }
+}

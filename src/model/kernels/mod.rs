@@ -1,0 +1,15 @@
+//! Arithmetic of the CPU, on one thread and in f32, at the rate the processor allows; which instructions run is found out at
+//! run time. Plain slices in, plain slices out: tensors stay with the callers.
+
+#![expect(clippy::inline_always, reason = "a kernel has the instructions of its caller only where it is inlined into it")]
+#![expect(clippy::needless_range_loop, reason = "constant bounds are what lets sums stay in registers")]
+
+mod attention;
+mod elementwise;
+mod half;
+mod panels;
+mod product;
+
+pub use attention::{Heads, Run, attend};
+pub use elementwise::{activate, add, add_to_rows, layer_norm, rms_norm, rotate};
+pub use half::Weights;
