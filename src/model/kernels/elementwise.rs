@@ -1,41 +1,41 @@
-//! Norms, activations, rotary positions and softmax. Loops are plain and the compiler makes vectors of them for each kind of
-//! processor; sums go in lanes, in an order that depends on the length of a row alone.
+//! Norms, activations, rotary positions and softmax. Loops are plain, and the compiler makes
+//! vectors of them for each kind of processor; sums go in lanes, in an order that depends on the length of a row alone.
 
-use super::panels::ARCH;
+use multiversion::multiversion;
+
 use crate::model::description::Activation;
 
 /// Sums of a row are made in so many interleaved parts.
 const LANES: usize = 16;
 
 /// Scales each row by its root mean square and a weight. Shape: `x` `[rows, width]`, `weight` `[width]`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
     let mut output = x.to_vec();
-    ARCH.dispatch(|| {
-        for row in output.chunks_exact_mut(weight.len()) {
-            let scale = (sum(row, |value| value * value) / count(weight) + eps).sqrt().recip();
-            row.iter_mut().zip(weight).for_each(|(value, weight)| *value *= scale * weight);
-        }
-    });
+    for row in output.chunks_exact_mut(weight.len()) {
+        let scale = (sum(row, |value| value * value) / count(weight) + eps).sqrt().recip();
+        row.iter_mut().zip(weight).for_each(|(value, weight)| *value *= scale * weight);
+    }
     output
 }
 
 /// Brings each row to mean 0 and variance 1, then to a weight and bias. Shape: `x` `[rows, width]`, the others `[width]`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Vec<f32> {
     let mut output = x.to_vec();
-    ARCH.dispatch(|| {
-        for row in output.chunks_exact_mut(weight.len()) {
-            let mean = sum(row, |value| value) / count(weight);
-            let variance = sum(row, |value| (value - mean) * (value - mean)) / count(weight);
-            let scale = (variance + eps).sqrt().recip();
-            for ((value, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
-                *value = (*value - mean) * scale * weight + bias;
-            }
+    for row in output.chunks_exact_mut(weight.len()) {
+        let mean = sum(row, |value| value) / count(weight);
+        let variance = sum(row, |value| (value - mean) * (value - mean)) / count(weight);
+        let scale = (variance + eps).sqrt().recip();
+        for ((value, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
+            *value = (*value - mean) * scale * weight + bias;
         }
-    });
+    }
     output
 }
 
 /// `activation(x)`, or `activation(gate) * x` where there is a gate.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn activate(activation: Activation, gate: Option<&[f32]>, x: &mut [f32]) {
     match activation {
         Activation::Silu => apply(gate, x, |x| x / (1.0 + exp(-x))),
@@ -47,23 +47,23 @@ pub fn activate(activation: Activation, gate: Option<&[f32]>, x: &mut [f32]) {
 
 /// Turns the halves of every head against each other. Shape: `x` `[tokens, heads * 2 * pairs]`, `cos` and `sin`
 /// `[tokens, pairs]`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], heads: usize, pairs: usize) {
-    ARCH.dispatch(|| {
-        let angles = cos.chunks_exact(pairs).zip(sin.chunks_exact(pairs));
-        for (token, (cos, sin)) in x.chunks_exact_mut(heads * 2 * pairs).zip(angles) {
-            for head in token.chunks_exact_mut(2 * pairs) {
-                let (low, high) = head.split_at_mut(pairs);
-                for (((low, high), cos), sin) in low.iter_mut().zip(high).zip(cos).zip(sin) {
-                    (*low, *high) = (*low * cos - *high * sin, *high * cos + *low * sin);
-                }
+    let angles = cos.chunks_exact(pairs).zip(sin.chunks_exact(pairs));
+    for (token, (cos, sin)) in x.chunks_exact_mut(heads * 2 * pairs).zip(angles) {
+        for head in token.chunks_exact_mut(2 * pairs) {
+            let (low, high) = head.split_at_mut(pairs);
+            for (((low, high), cos), sin) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+                (*low, *high) = (*low * cos - *high * sin, *high * cos + *low * sin);
             }
         }
-    });
+    }
 }
 
 /// Adds values of one shape.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub fn add(x: &mut [f32], y: &[f32]) {
-    ARCH.dispatch(|| x.iter_mut().zip(y).for_each(|(x, y)| *x += y));
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
 }
 
 /// Adds one row to every row. Shape: `x` `[rows, width]`, `row` `[width]`.
@@ -72,20 +72,30 @@ pub fn add_to_rows(x: &mut [f32], row: &[f32]) {
 }
 
 /// Scales scores and turns them into weights that add up to 1.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
 pub(super) fn softmax(scores: &mut [f32], scale: f32) {
-    ARCH.dispatch(|| {
-        let highest = highest(scores);
-        scores.iter_mut().for_each(|score| *score = exp((*score - highest) * scale));
-        let scale = sum(scores, |weight| weight).recip();
-        scores.iter_mut().for_each(|weight| *weight *= scale);
-    });
+    let highest = highest(scores);
+    scores.iter_mut().for_each(|score| *score = exp((*score - highest) * scale));
+    let scale = sum(scores, |weight| weight).recip();
+    scores.iter_mut().for_each(|weight| *weight *= scale);
 }
 
+/// The nearest bf16 of every value, as the upper half of a word; ties go to the even one, infinities and NaN keep their kind.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn round_to_bf16(values: &mut [f32]) {
+    for value in values {
+        let bits = value.to_bits();
+        let nearest = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) & 0xffff_0000;
+        *value = f32::from_bits(if value.is_nan() { 0x7fc0_0000 } else { nearest });
+    }
+}
+
+#[inline(always)]
 fn apply(gate: Option<&[f32]>, x: &mut [f32], activation: impl Fn(f32) -> f32) {
-    ARCH.dispatch(|| match gate {
+    match gate {
         Some(gate) => x.iter_mut().zip(gate).for_each(|(x, gate)| *x *= activation(*gate)),
         None => x.iter_mut().for_each(|x| *x = activation(*x)),
-    });
+    }
 }
 
 #[inline(always)]

@@ -7,7 +7,8 @@
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-use super::panels::{ARCH, Panels};
+use super::elementwise::round_to_bf16;
+use super::panels::Panels;
 use super::product::{Left, Out, multiply_panel};
 
 /// Weights of a linear layer as the kernels want them. Shape: `[inputs, outputs]`.
@@ -92,28 +93,23 @@ fn widened<T: Copy + Default>(left: Left<'_, f32>, right: &Panels<T>, out: &mut 
     }
 }
 
-/// The nearest bf16 of a number that is finite; ties go to the even one. Infinities and NaN keep their kind.
-#[inline(always)]
-fn round(value: f32) -> u32 {
-    let bits = value.to_bits();
-    let nearest = (bits.wrapping_add(0x7fff + ((bits >> 16) & 1))) >> 16;
-    if value.is_nan() { 0x7fc0 } else { nearest }
-}
-
 fn rounded(values: &[f32]) -> Vec<f32> {
-    ARCH.dispatch(|| values.iter().map(|&value| f32::from_bits(round(value) << 16)).collect())
+    let mut rounded = values.to_vec();
+    round_to_bf16(&mut rounded);
+    rounded
 }
 
 /// Values as bf16, two in a word. Shape: `[rows, inputs]` to `[rows, ceil(inputs / 2)]`.
 fn paired(values: &[f32], inputs: usize) -> Vec<u32> {
     let mut words = Vec::with_capacity(values.len() / inputs.max(1) * inputs.div_ceil(2));
-    ARCH.dispatch(|| {
-        for row in values.chunks_exact(inputs.max(1)) {
-            let (pairs, rest) = row.as_chunks::<2>();
-            words.extend(pairs.iter().map(|&[low, high]| round(low) | round(high) << 16));
-            words.extend(rest.iter().map(|&last| round(last)));
-        }
-    });
+    let mut rounded = vec![0.0; inputs];
+    for row in values.chunks_exact(inputs.max(1)) {
+        rounded.copy_from_slice(row);
+        round_to_bf16(&mut rounded);
+        let (pairs, rest) = rounded.as_chunks::<2>();
+        words.extend(pairs.iter().map(|[low, high]| low.to_bits() >> 16 | high.to_bits()));
+        words.extend(rest.iter().map(|last| last.to_bits() >> 16));
+    }
     words
 }
 
@@ -359,9 +355,10 @@ mod tests {
     #[test]
     fn rounding_to_bf16_is_that_of_the_half_crate() {
         let values = noise(1000, 3).into_iter().chain([0.0, -0.0, f32::INFINITY, f32::MAX, 1e-40, 1.003_906_3, 1.011_718_8]);
-        for value in values {
-            assert_eq!(round(value), u32::from(bf16::from_f32(value).to_bits()), "{value:e}");
+        let values: Vec<f32> = values.collect();
+        for (found, value) in rounded(&values).into_iter().zip(values) {
+            assert_eq!(found.to_bits(), bf16::from_f32(value).to_f32().to_bits(), "{value:e}");
         }
-        assert!(f32::from_bits(round(f32::NAN) << 16).is_nan());
+        assert!(rounded(&[f32::NAN])[0].is_nan());
     }
 }
