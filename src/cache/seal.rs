@@ -85,16 +85,16 @@ impl Seal {
         Ok(intact.then_some(Self { chunks }))
     }
 
-    /// Whether the bytes of the `index`th column chunk are those that were written.
-    pub fn holds(&self, file: &mut File, index: usize, range: Range<u64>) -> io::Result<bool> {
-        let Some(wanted) = self.chunks.get(index) else { return Ok(false) };
+    /// The bytes of the `index`th column chunk, if they are those that were written.
+    pub fn read(&self, file: &mut File, index: usize, range: Range<u64>) -> io::Result<Option<Vec<u8>>> {
+        let Some(wanted) = self.chunks.get(index) else { return Ok(None) };
         let size = range.end.saturating_sub(range.start);
         if range.end > file.metadata()?.len() {
-            return Ok(false);
+            return Ok(None);
         }
         let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
         read_at(file, range.start, &mut bytes)?;
-        Ok(checksum(&bytes) == *wanted)
+        Ok((checksum(&bytes) == *wanted).then_some(bytes))
     }
 }
 
@@ -125,9 +125,9 @@ mod tests {
         assert!(bytes.starts_with(b"PAR1aaabb") && bytes.ends_with(b"foo\x03\0\0\0PAR1"));
         let mut file = on_disk(&bytes);
         let seal = Seal::open(&mut file).unwrap().unwrap();
-        assert!(seal.holds(&mut file, 0, 4..7).unwrap() && seal.holds(&mut file, 1, 7..9).unwrap());
-        assert!(!seal.holds(&mut file, 0, 7..9).unwrap() && !seal.holds(&mut file, 2, 4..7).unwrap());
-        assert!(!seal.holds(&mut file, 0, 4..u64::MAX).unwrap());
+        assert!(seal.read(&mut file, 0, 4..7).unwrap().is_some() && seal.read(&mut file, 1, 7..9).unwrap().is_some());
+        assert!(!seal.read(&mut file, 0, 7..9).unwrap().is_some() && !seal.read(&mut file, 2, 4..7).unwrap().is_some());
+        assert!(!seal.read(&mut file, 0, 4..u64::MAX).unwrap().is_some());
     }
 
     #[test]
@@ -140,7 +140,7 @@ mod tests {
             let mut file = on_disk(&changed);
             let whole = Seal::open(&mut file)
                 .unwrap()
-                .is_some_and(|seal| seal.holds(&mut file, 0, 4..7).unwrap() && seal.holds(&mut file, 1, 7..9).unwrap());
+                .is_some_and(|seal| seal.read(&mut file, 0, 4..7).unwrap().is_some() && seal.read(&mut file, 1, 7..9).unwrap().is_some());
             assert!(!whole, "byte {at}");
             assert!(Seal::open(&mut on_disk(&bytes[..at])).unwrap().is_none(), "cut at {at}");
         }

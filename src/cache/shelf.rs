@@ -1,16 +1,23 @@
 //! The embeddings of one encoder: which are there, and fetching them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::part::{Part, PartError};
 use super::{CacheError, Key, Writer};
 use crate::digest::Digest;
 use crate::embeddings::Embeddings;
+
+/// Vectors decoded at a time: enough row groups to keep all cores busy, few enough to stay in the last cache. Unit: bytes.
+const BLOCK_BYTES: usize = 16 << 20;
 
 /// The folder of one encoder. It is made when the first embedding is saved.
 #[derive(Clone, Debug)]
@@ -21,17 +28,29 @@ pub struct Shelf {
 }
 
 /// Which of the keys that were looked up are stored, and where.
-#[derive(Clone, Debug, Default)]
+///
+/// Footers and checksums of the parts are kept as they were found: a file that changes afterwards does not match them.
+#[derive(Clone, Default)]
 pub struct Found {
-    parts: Vec<PathBuf>,
+    parts: Vec<Arc<Part>>,
     places: HashMap<Key, Place>,
     warnings: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// Where a vector lies. Four bytes each: there may be millions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    part: usize,
-    row: usize,
+    part: u32,
+    row: u32,
+}
+
+/// One vector that is asked for: where it lies, and its position among the keys.
+type Wanted = (Place, u32);
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found").field("keys", &self.places.len()).field("warnings", &self.warnings).finish_non_exhaustive()
+    }
 }
 
 impl Found {
@@ -68,8 +87,8 @@ impl Shelf {
             if wanted.is_empty() {
                 break;
             }
-            match Part::open(&path, &self.encoder).and_then(|part| part.keys()) {
-                Ok(stored) => found.add(path, &stored, &mut wanted),
+            match Part::open(&path, &self.encoder).and_then(|part| Ok((part.keys()?, part))) {
+                Ok((stored, part)) => found.add(part, &stored, &mut wanted),
                 Err(PartError::Gone) => {}
                 Err(PartError::Io(source)) => return Err(CacheError::Read { path, source }),
                 Err(PartError::Damaged(reason)) => found.warnings.push(set_aside(&path, &reason)),
@@ -78,38 +97,64 @@ impl Shelf {
         Ok(found)
     }
 
-    /// Fetches embeddings of width `dim`, in the order of `keys`, which may repeat. Reads only row groups that hold them.
+    /// Fetches embeddings of width `dim`, in the order of `keys`, which may repeat.
     ///
     /// # Errors
-    /// A key that is not in `found`, a vector of another width, and a part that went away or broke after it was found.
+    /// Those of [`Shelf::visit`].
     pub fn read(&self, found: &Found, keys: &[Key], dim: usize) -> Result<Embeddings, CacheError> {
         let mut values = vec![0.0; keys.len() * dim];
-        // By part: rows in file order, and where in `keys` each is wanted.
-        let mut wanted: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
-        for (position, key) in keys.iter().enumerate() {
-            let place = found.places.get(key).ok_or_else(|| CacheError::NotFound { key: *key, shelf: self.dir.clone() })?;
-            wanted.entry(place.part).or_default().push((place.row, position));
-        }
-        for (part, mut rows) in wanted {
-            rows.sort_unstable();
-            let path = &found.parts[part];
-            let lost = |error| match error {
-                PartError::Gone => CacheError::Lost { path: path.clone(), reason: "it was deleted".to_owned() },
-                PartError::Io(source) => CacheError::Read { path: path.clone(), source },
-                PartError::Damaged(reason) => {
-                    // The error says what happened; where the file went is in the folder.
-                    drop(set_aside(path, &reason));
-                    CacheError::Lost { path: path.clone(), reason }
-                }
-            };
-            let part = Part::open(path, &self.encoder).map_err(lost)?;
-            if part.dim() != dim {
-                let key = keys[rows[0].1];
-                return Err(CacheError::Width { key, path: path.clone(), found: part.dim(), wanted: dim });
+        self.visit(found, keys, dim, &mut |positions, block| {
+            for (position, row) in positions.iter().zip(block.rows()) {
+                values[position * dim..(position + 1) * dim].copy_from_slice(row);
             }
-            copy_rows(&part, &rows, keys, &mut values).map_err(lost)?;
-        }
+            Ok(())
+        })?;
         Ok(Embeddings::from_values(dim, values))
+    }
+
+    /// Hands out embeddings of width `dim` in blocks of some MiB, each with the positions of its rows in `keys`, which may
+    /// repeat. Blocks come in the order of the files; each row group that holds a key is read, checked and decoded once.
+    ///
+    /// # Errors
+    /// A key that is not in `found`, a vector of another width, a part that went away or broke after it was found, and
+    /// those of `take`.
+    pub fn visit(
+        &self,
+        found: &Found,
+        keys: &[Key],
+        dim: usize,
+        take: &mut dyn FnMut(&[usize], &Embeddings) -> Result<(), CacheError>,
+    ) -> Result<(), CacheError> {
+        let mut values = Vec::new();
+        let wanted = self.wanted(found, keys)?;
+        for wanted in wanted.chunk_by(|a, b| a.0.part == b.0.part) {
+            let part = &found.parts[index(wanted[0].0.part)];
+            if part.dim() != dim {
+                let key = keys[index(wanted[0].1)];
+                return Err(CacheError::Width { key, path: part.path().to_owned(), found: part.dim(), wanted: dim });
+            }
+            for block in part.blocks(wanted) {
+                let rows = block.iter().map(|(_, _, wanted)| wanted.len()).sum::<usize>();
+                values.resize(rows * dim, 0.0);
+                part.decode(&block, &mut values).map_err(|error| lost(part.path(), error))?;
+                let positions: Vec<usize> = block.iter().flat_map(|(_, _, wanted)| *wanted).map(|&(_, at)| index(at)).collect();
+                let vectors = Embeddings::from_values(dim, values);
+                take(&positions, &vectors)?;
+                values = vectors.into_values();
+            }
+        }
+        Ok(())
+    }
+
+    /// Where each key lies, in the order of the files.
+    fn wanted(&self, found: &Found, keys: &[Key]) -> Result<Vec<Wanted>, CacheError> {
+        let place = |(key, position): (&Key, u32)| match found.places.get(key) {
+            Some(place) => Ok((*place, position)),
+            None => Err(CacheError::NotFound { key: *key, shelf: self.dir.clone() }),
+        };
+        let mut wanted: Vec<Wanted> = keys.iter().zip(0..).map(place).collect::<Result<_, _>>()?;
+        wanted.par_sort_unstable();
+        Ok(wanted)
     }
 
     /// Saves further embeddings.
@@ -138,13 +183,84 @@ impl Shelf {
 }
 
 impl Found {
-    fn add(&mut self, path: PathBuf, stored: &[Key], wanted: &mut HashSet<Key>) {
-        let part = self.parts.len();
-        self.parts.push(path);
-        for (row, key) in stored.iter().enumerate() {
+    fn add(&mut self, part: Part, stored: &[Key], wanted: &mut HashSet<Key>) {
+        let before = self.places.len();
+        let index = (0..).nth(self.parts.len()).unwrap_or(u32::MAX);
+        for (key, row) in stored.iter().zip(0..) {
             if wanted.remove(key) {
-                self.places.insert(*key, Place { part, row });
+                self.places.insert(*key, Place { part: index, row });
             }
+        }
+        // A part that nobody asks for is not remembered.
+        if self.places.len() > before {
+            self.parts.push(Arc::new(part));
+        }
+    }
+}
+
+const fn index(number: u32) -> usize {
+    number as usize
+}
+
+/// A row group, its rows within the part, and what of it is asked for, in its order.
+type Group<'a> = (usize, Range<usize>, &'a [Wanted]);
+
+impl Part {
+    /// The row groups that hold vectors asked for, as many at a time as a block takes.
+    fn blocks<'a>(&self, wanted: &'a [Wanted]) -> Vec<Vec<Group<'a>>> {
+        let (mut blocks, mut block, mut bytes, mut rest) = (Vec::new(), Vec::new(), 0, wanted);
+        for (group, rows) in self.row_groups().into_iter().enumerate() {
+            let (here, later) = rest.split_at(rest.partition_point(|(place, _)| index(place.row) < rows.end));
+            rest = later;
+            if here.is_empty() {
+                continue;
+            }
+            block.push((group, rows, here));
+            bytes += here.len() * self.dim() * size_of::<f32>();
+            if bytes >= BLOCK_BYTES {
+                blocks.push(std::mem::take(&mut block));
+                bytes = 0;
+            }
+        }
+        blocks.push(block);
+        blocks
+    }
+
+    /// Reads the vectors of a block, row groups in parallel.
+    fn decode(&self, block: &[Group<'_>], values: &mut [f32]) -> Result<(), PartError> {
+        let dim = self.dim();
+        let mut rest = values;
+        let mut tasks = Vec::with_capacity(block.len());
+        for group in block {
+            let (here, later) = rest.split_at_mut(group.2.len() * dim);
+            rest = later;
+            tasks.push((group, here));
+        }
+        tasks.into_par_iter().try_for_each(|((group, rows, wanted), values)| {
+            if wanted.iter().map(|(place, _)| index(place.row)).eq(rows.clone()) {
+                return self.vectors(*group, values);
+            }
+            let mut all = vec![0.0; rows.len() * dim];
+            self.vectors(*group, &mut all)?;
+            for (row, (place, _)) in values.chunks_exact_mut(dim).zip(*wanted) {
+                let at = index(place.row) - rows.start;
+                row.copy_from_slice(&all[at * dim..(at + 1) * dim]);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What became of a part that was found whole and cannot be read any more.
+fn lost(path: &Path, error: PartError) -> CacheError {
+    let path = path.to_owned();
+    match error {
+        PartError::Gone => CacheError::Lost { path, reason: "it was deleted".to_owned() },
+        PartError::Io(source) => CacheError::Read { path, source },
+        PartError::Damaged(reason) => {
+            // The error says what happened; where the file went is in the folder.
+            drop(set_aside(&path, &reason));
+            CacheError::Lost { path, reason }
         }
     }
 }
@@ -152,26 +268,6 @@ impl Found {
 /// Whether a file is named as a finished part; temporary and damaged ones are not.
 pub(super) fn is_part(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("part-") && name.ends_with(".parquet"))
-}
-
-/// Copies rows of one part, sorted by row, to their positions.
-fn copy_rows(part: &Part, rows: &[(usize, usize)], keys: &[Key], values: &mut [f32]) -> Result<(), PartError> {
-    let dim = part.dim();
-    let mut rest = rows;
-    for (index, group) in part.row_groups().into_iter().enumerate() {
-        let (here, later) = rest.split_at(rest.partition_point(|(row, _)| *row < group.end));
-        rest = later;
-        let (Some((first, _)), Some((last, _))) = (here.first(), here.last()) else { continue };
-        let read = part.rows(index, *first..last + 1)?;
-        for (row, position) in here {
-            let row = row - first;
-            if read.keys[row] != keys[*position] {
-                return Err(PartError::Damaged(format!("it no longer holds embedding {}", keys[*position])));
-            }
-            values[position * dim..(position + 1) * dim].copy_from_slice(&read.values[row * dim..(row + 1) * dim]);
-        }
-    }
-    if rest.is_empty() { Ok(()) } else { Err(PartError::Damaged("it has fewer rows than before".to_owned())) }
 }
 
 /// Renames a damaged part so that nobody trips over it again, and says so.

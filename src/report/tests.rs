@@ -245,6 +245,7 @@ fn odd() -> Vec<(&'static str, RunRecord)> {
     for cell in &mut bare.cells {
         if let Outcome::Scored(scored) = &mut cell.outcome {
             scored.samples.clear();
+            scored.scores.clear();
         }
     }
     let many: Vec<String> = (0..119).map(|i| format!("类别{i}")).collect();

@@ -101,7 +101,7 @@ fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
     let staging = partial::folder(dir);
     let mut staged = Vec::new();
     let mut digests: BTreeMap<&'static str, Digest> = BTreeMap::new();
-    let frames: [(&Layout, _); 4] = [
+    let frames: [(&Layout, tables::Frames<'_>); 4] = [
         (&SAMPLES, tables::samples(record)),
         (&CELLS, tables::cells(record)),
         (&CONFUSION, tables::confusion(record)),
@@ -109,9 +109,8 @@ fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
     ];
     for (layout, frames) in frames {
         let path = dir.join(layout.file);
-        let frames = frames.map_err(ResultsError::table("build", &path))?;
         let file = Staged::new(&staging, path.clone(), |file| {
-            tables::write(file, layout, &frames).map_err(ResultsError::table("write", path))
+            tables::write(file, layout, frames).map_err(ResultsError::table("write", path))
         })?;
         digests.insert(layout.file, file.digest()?);
         staged.push(file);

@@ -108,7 +108,7 @@ fn torn_and_altered_partial_files_are_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let cell = &cells()[0];
     start(dir.path()).record(cell).unwrap();
-    let path = dir.path().join("partial").join(format!("{}.json", cell.id));
+    let path = dir.path().join("partial").join(format!("{}.cell", cell.id));
     let whole = fs::read(&path).unwrap();
     for length in [0, 1, 63, 64, 65, 200, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
@@ -185,13 +185,13 @@ fn cells_that_contradict_their_slice_are_not_written() {
         }
     };
     assert_eq!(refused(|scored| scored.samples.truncate(2)), Inconsistency::SampleCount { found: 2, wanted: 3 });
-    assert_eq!(refused(|scored| scored.samples[1].scores[0] = f64::NAN), Inconsistency::SampleNotFinite { sample: 1 });
+    assert_eq!(refused(|scored| scored.scores[2] = f64::NAN), Inconsistency::SampleNotFinite { sample: 1 });
     assert_eq!(refused(|scored| scored.samples[1].margin = Some(f64::INFINITY)), Inconsistency::SampleNotFinite { sample: 1 });
     assert_eq!(refused(|scored| scored.samples[0].gold = 1), Inconsistency::Gold { sample: 0, found: 1, wanted: 0 });
     assert_eq!(refused(|scored| scored.samples[0].gold_rank = 3), Inconsistency::Rank { sample: 0, found: 3, wanted: 2 });
     assert_eq!(
-        refused(|scored| scored.samples[2].scores.clear()),
-        Inconsistency::ScoreCount { sample: 2, found: 0, wanted: 2 }
+        refused(|scored| scored.scores.truncate(4)),
+        Inconsistency::ScoreCount { found: 4, wanted: 6 }
     );
     let confusion = Inconsistency::Confusion { gold: 1, predicted: 0, found: 5, wanted: 1 };
     assert_eq!(refused(|scored| scored.confusion[2] = 5), confusion);
