@@ -24,7 +24,11 @@ pub(super) fn encode(scored: &Scored, bytes: &mut Vec<u8>) {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         bytes.push(flag(row.tied, TIED) | flag(row.margin.is_some(), MARGIN) | flag(row.gold_margin.is_some(), GOLD_MARGIN));
     }
-    scored.scores.iter().for_each(|score| bytes.extend(score.to_le_bytes()));
+    let start = bytes.len();
+    bytes.resize(start + scored.scores.len() * WORD, 0);
+    for (bytes, score) in bytes[start..].as_chunks_mut().0.iter_mut().zip(&scored.scores) {
+        *bytes = score.to_le_bytes();
+    }
 }
 
 /// Reads so many samples and their scores back; None if the bytes are not as many.

@@ -67,8 +67,15 @@ fn resample(counts: &mut [u32], size: u32, seed: u64, stream: u64) {
     generator.set_stream(stream);
     counts.fill(0);
     // The high half of a 32 by 64 bit product: uniform up to a bias below 2^-32.
-    for _ in 0..size {
-        counts[below(generator.next_u64(), size) as usize] += 1;
+    let mut random = [0; 512 * size_of::<u64>()];
+    let mut left = counts.len();
+    while left > 0 {
+        let bytes = &mut random[..left.min(512) * size_of::<u64>()];
+        generator.fill_bytes(bytes);
+        for word in bytes.as_chunks().0 {
+            counts[below(u64::from_le_bytes(*word), size) as usize] += 1;
+        }
+        left -= bytes.len() / size_of::<u64>();
     }
 }
 
