@@ -26,7 +26,7 @@ use embed_bench::spec::{Calibration, Pooling, Readout, Spec};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Texts per batch as an encoder would emit them: files have batches in the order of lengths, not of the slice.
+/// Texts are saved this far apart: files have batches in the order of lengths, not of the slice.
 const STRIDE: usize = 7919;
 
 #[derive(Clone, Copy)]
@@ -131,8 +131,25 @@ fn product<T: From<f32> + Copy + 'static>(size: Size) -> f64 {
             // SAFETY: the three matrices are row-major with these shapes and do not overlap.
             unsafe {
                 gemm::gemm(
-                    rows, labels, dim, out.as_mut_ptr(), 1, strides[1], false, left.as_ptr(), 1, strides[0],
-                    right.as_ptr(), strides[0], 1, 0.0.into(), 1.0.into(), false, false, false, gemm::Parallelism::Rayon(0),
+                    rows,
+                    labels,
+                    dim,
+                    out.as_mut_ptr(),
+                    1,
+                    strides[1],
+                    false,
+                    left.as_ptr(),
+                    1,
+                    strides[0],
+                    right.as_ptr(),
+                    strides[0],
+                    1,
+                    0.0.into(),
+                    1.0.into(),
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::Rayon(0),
                 );
             }
         }
@@ -181,7 +198,8 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
     let origin = Origin { dataset: "d".into(), split: "t".into(), files: Vec::new(), skipped: 0 };
     let samples = (0..size.texts).map(sample).collect();
     let slice = Slice { id: "s".into(), digest: Digest::of_bytes(b"s"), labels: names.clone(), samples, origin };
-    let cell = |id: &str, calibration| Cell { id: id.into(), model: 0, prompt: 0, readout: 0, slice: 0, labels: 0, calibration };
+    let cell =
+        |id: &str, calibration| Cell { id: id.into(), model: 0, prompt: 0, readout: 0, slice: 0, labels: 0, calibration };
     let mut cells = vec![cell("a", Calibration::None)];
     if both {
         cells.push(cell("b", Calibration::Center));

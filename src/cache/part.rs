@@ -179,7 +179,8 @@ impl Part {
     /// that a general reader walks through one by one.
     pub fn vectors(&self, group: usize, into: &mut [f32]) -> Result<(), PartError> {
         let column = &self.metadata.row_groups[group].parquet_columns()[COLUMNS - 1];
-        let mut file = File::open(&self.path)?;
+        // Small columns are checked along with the vectors: what is damaged anywhere is set aside at once.
+        let mut file = self.checked(group..group + 1, 0..COLUMNS - 1)?;
         let sealed = self.seal.read(&mut file, group * COLUMNS + COLUMNS - 1, column.byte_range())?;
         let bytes = sealed.ok_or_else(|| damaged("the checksum of a column does not match"))?;
         guarded(|| {

@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn the_first_kind_of_checksum_still_counts() {
         let mut bytes = b"PAR1aaabb".to_vec();
-        let mut seal = [first_checksum(b"aaa"), first_checksum(b"bb"), 2_u64.to_le_bytes(), first_checksum(b"foo\x03\0\0\0PAR1")].concat();
+        let mut seal =
+            [first_checksum(b"aaa"), first_checksum(b"bb"), 2_u64.to_le_bytes(), first_checksum(b"foo\x03\0\0\0PAR1")].concat();
         seal.extend(first_checksum(&seal));
         bytes.extend(seal);
         bytes.extend(b"foo\x03\0\0\0PAR1");
@@ -149,8 +150,8 @@ mod tests {
         let mut file = on_disk(&bytes);
         let seal = Seal::open(&mut file).unwrap().unwrap();
         assert!(seal.read(&mut file, 0, 4..7).unwrap().is_some() && seal.read(&mut file, 1, 7..9).unwrap().is_some());
-        assert!(!seal.read(&mut file, 0, 7..9).unwrap().is_some() && !seal.read(&mut file, 2, 4..7).unwrap().is_some());
-        assert!(!seal.read(&mut file, 0, 4..u64::MAX).unwrap().is_some());
+        assert!(seal.read(&mut file, 0, 7..9).unwrap().is_none() && seal.read(&mut file, 2, 4..7).unwrap().is_none());
+        assert!(seal.read(&mut file, 0, 4..u64::MAX).unwrap().is_none());
     }
 
     #[test]
@@ -161,9 +162,9 @@ mod tests {
             let mut changed = bytes.clone();
             changed[at] ^= 0x15;
             let mut file = on_disk(&changed);
-            let whole = Seal::open(&mut file)
-                .unwrap()
-                .is_some_and(|seal| seal.read(&mut file, 0, 4..7).unwrap().is_some() && seal.read(&mut file, 1, 7..9).unwrap().is_some());
+            let whole = Seal::open(&mut file).unwrap().is_some_and(|seal| {
+                seal.read(&mut file, 0, 4..7).unwrap().is_some() && seal.read(&mut file, 1, 7..9).unwrap().is_some()
+            });
             assert!(!whole, "byte {at}");
             assert!(Seal::open(&mut on_disk(&bytes[..at])).unwrap().is_none(), "cut at {at}");
         }

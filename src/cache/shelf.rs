@@ -4,20 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use serde_json::Value;
 
 use super::part::{Part, PartError};
 use super::{CacheError, Key, Writer};
 use crate::digest::Digest;
-use crate::embeddings::Embeddings;
-
-/// Vectors decoded at a time: enough row groups to keep all cores busy, few enough to stay in the last cache. Unit: bytes.
-const BLOCK_BYTES: usize = 16 << 20;
 
 /// The folder of one encoder. It is made when the first embedding is saved.
 #[derive(Clone, Debug)]
@@ -32,20 +26,17 @@ pub struct Shelf {
 /// Footers and checksums of the parts are kept as they were found: a file that changes afterwards does not match them.
 #[derive(Clone, Default)]
 pub struct Found {
-    parts: Vec<Arc<Part>>,
-    places: HashMap<Key, Place>,
+    pub(super) parts: Vec<Arc<Part>>,
+    pub(super) places: HashMap<Key, Place>,
     warnings: Vec<String>,
 }
 
 /// Where a vector lies. Four bytes each: there may be millions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    part: u32,
-    row: u32,
+pub(super) struct Place {
+    pub part: u32,
+    pub row: u32,
 }
-
-/// One vector that is asked for: where it lies, and its position among the keys.
-type Wanted = (Place, u32);
 
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,66 +88,6 @@ impl Shelf {
         Ok(found)
     }
 
-    /// Fetches embeddings of width `dim`, in the order of `keys`, which may repeat.
-    ///
-    /// # Errors
-    /// Those of [`Shelf::visit`].
-    pub fn read(&self, found: &Found, keys: &[Key], dim: usize) -> Result<Embeddings, CacheError> {
-        let mut values = vec![0.0; keys.len() * dim];
-        self.visit(found, keys, dim, &mut |positions, block| {
-            for (position, row) in positions.iter().zip(block.rows()) {
-                values[position * dim..(position + 1) * dim].copy_from_slice(row);
-            }
-            Ok(())
-        })?;
-        Ok(Embeddings::from_values(dim, values))
-    }
-
-    /// Hands out embeddings of width `dim` in blocks of some MiB, each with the positions of its rows in `keys`, which may
-    /// repeat. Blocks come in the order of the files; each row group that holds a key is read, checked and decoded once.
-    ///
-    /// # Errors
-    /// A key that is not in `found`, a vector of another width, a part that went away or broke after it was found, and
-    /// those of `take`.
-    pub fn visit(
-        &self,
-        found: &Found,
-        keys: &[Key],
-        dim: usize,
-        take: &mut dyn FnMut(&[usize], &Embeddings) -> Result<(), CacheError>,
-    ) -> Result<(), CacheError> {
-        let mut values = Vec::new();
-        let wanted = self.wanted(found, keys)?;
-        for wanted in wanted.chunk_by(|a, b| a.0.part == b.0.part) {
-            let part = &found.parts[index(wanted[0].0.part)];
-            if part.dim() != dim {
-                let key = keys[index(wanted[0].1)];
-                return Err(CacheError::Width { key, path: part.path().to_owned(), found: part.dim(), wanted: dim });
-            }
-            for block in part.blocks(wanted) {
-                let rows = block.iter().map(|(_, _, wanted)| wanted.len()).sum::<usize>();
-                values.resize(rows * dim, 0.0);
-                part.decode(&block, &mut values).map_err(|error| lost(part.path(), error))?;
-                let positions: Vec<usize> = block.iter().flat_map(|(_, _, wanted)| *wanted).map(|&(_, at)| index(at)).collect();
-                let vectors = Embeddings::from_values(dim, values);
-                take(&positions, &vectors)?;
-                values = vectors.into_values();
-            }
-        }
-        Ok(())
-    }
-
-    /// Where each key lies, in the order of the files.
-    fn wanted(&self, found: &Found, keys: &[Key]) -> Result<Vec<Wanted>, CacheError> {
-        let place = |(key, position): (&Key, u32)| match found.places.get(key) {
-            Some(place) => Ok((*place, position)),
-            None => Err(CacheError::NotFound { key: *key, shelf: self.dir.clone() }),
-        };
-        let mut wanted: Vec<Wanted> = keys.iter().zip(0..).map(place).collect::<Result<_, _>>()?;
-        wanted.par_sort_unstable();
-        Ok(wanted)
-    }
-
     /// Saves further embeddings.
     pub fn writer(&self) -> Writer {
         Writer::new(self.clone())
@@ -198,80 +129,13 @@ impl Found {
     }
 }
 
-const fn index(number: u32) -> usize {
-    number as usize
-}
-
-/// A row group, its rows within the part, and what of it is asked for, in its order.
-type Group<'a> = (usize, Range<usize>, &'a [Wanted]);
-
-impl Part {
-    /// The row groups that hold vectors asked for, as many at a time as a block takes.
-    fn blocks<'a>(&self, wanted: &'a [Wanted]) -> Vec<Vec<Group<'a>>> {
-        let (mut blocks, mut block, mut bytes, mut rest) = (Vec::new(), Vec::new(), 0, wanted);
-        for (group, rows) in self.row_groups().into_iter().enumerate() {
-            let (here, later) = rest.split_at(rest.partition_point(|(place, _)| index(place.row) < rows.end));
-            rest = later;
-            if here.is_empty() {
-                continue;
-            }
-            block.push((group, rows, here));
-            bytes += here.len() * self.dim() * size_of::<f32>();
-            if bytes >= BLOCK_BYTES {
-                blocks.push(std::mem::take(&mut block));
-                bytes = 0;
-            }
-        }
-        blocks.push(block);
-        blocks
-    }
-
-    /// Reads the vectors of a block, row groups in parallel.
-    fn decode(&self, block: &[Group<'_>], values: &mut [f32]) -> Result<(), PartError> {
-        let dim = self.dim();
-        let mut rest = values;
-        let mut tasks = Vec::with_capacity(block.len());
-        for group in block {
-            let (here, later) = rest.split_at_mut(group.2.len() * dim);
-            rest = later;
-            tasks.push((group, here));
-        }
-        tasks.into_par_iter().try_for_each(|((group, rows, wanted), values)| {
-            if wanted.iter().map(|(place, _)| index(place.row)).eq(rows.clone()) {
-                return self.vectors(*group, values);
-            }
-            let mut all = vec![0.0; rows.len() * dim];
-            self.vectors(*group, &mut all)?;
-            for (row, (place, _)) in values.chunks_exact_mut(dim).zip(*wanted) {
-                let at = index(place.row) - rows.start;
-                row.copy_from_slice(&all[at * dim..(at + 1) * dim]);
-            }
-            Ok(())
-        })
-    }
-}
-
-/// What became of a part that was found whole and cannot be read any more.
-fn lost(path: &Path, error: PartError) -> CacheError {
-    let path = path.to_owned();
-    match error {
-        PartError::Gone => CacheError::Lost { path, reason: "it was deleted".to_owned() },
-        PartError::Io(source) => CacheError::Read { path, source },
-        PartError::Damaged(reason) => {
-            // The error says what happened; where the file went is in the folder.
-            drop(set_aside(&path, &reason));
-            CacheError::Lost { path, reason }
-        }
-    }
-}
-
 /// Whether a file is named as a finished part; temporary and damaged ones are not.
 pub(super) fn is_part(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("part-") && name.ends_with(".parquet"))
 }
 
 /// Renames a damaged part so that nobody trips over it again, and says so.
-fn set_aside(path: &Path, reason: &str) -> String {
+pub(super) fn set_aside(path: &Path, reason: &str) -> String {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".damaged");
     let aside = PathBuf::from(aside);

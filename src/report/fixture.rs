@@ -183,7 +183,11 @@ fn push(run: &mut RunRecord, choices: Choices, labels: &[String], rows: Vec<(Sam
     }
     let metrics = metrics(labels, &samples, &choices);
     let id = cell_id(&choices);
-    run.cells.push(CellRecord { id, choices, outcome: Outcome::Scored(Scored { metrics, samples, scores: scores.concat(), confusion }) });
+    run.cells.push(CellRecord {
+        id,
+        choices,
+        outcome: Outcome::Scored(Scored { metrics, samples, scores: scores.concat(), confusion }),
+    });
 }
 
 fn metrics(labels: &[String], samples: &[SampleRow], choices: &Choices) -> Vec<MetricRow> {

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::atomic::Staged;
 use super::{CellRecord, Choices, FORMAT, MetricRow, Outcome, Provenance, ResultsError, SampleText, Scored, check, samples};
@@ -25,23 +26,28 @@ pub(super) fn count(dir: &Path) -> usize {
     fs::read_dir(folder(dir)).map_or(0, |entries| entries.flatten().filter(|entry| is_cell(&entry.path())).count())
 }
 
-/// Writes one cell: a line with the SHA-256 of all that follows, a line of JSON with numbers as their bits, then its samples
-/// and their scores as [`samples`] lays them out.
+/// Writes one cell: a line with the SHA-256 of the next one, a line of JSON with numbers as their bits and the checksum of what
+/// follows, then its samples and their scores as [`samples`] lays them out.
 pub(super) fn write(dir: &Path, cell: &CellRecord, provenance: &Provenance) -> Result<(), ResultsError> {
     let path = file(dir, &cell.id).ok_or_else(|| ResultsError::CellId { id: cell.id.clone() })?;
-    let stored = Stored {
-        key: key(&cell.id, &cell.choices, provenance),
-        choices: cell.choices.clone(),
-        outcome: (&cell.outcome).into(),
+    let mut rows = Vec::new();
+    let outcome = match &cell.outcome {
+        Outcome::Failed { reason } => StoredOutcome::Failed { reason: reason.clone() },
+        Outcome::Scored(scored) => {
+            samples::encode(scored, &mut rows);
+            StoredOutcome::Scored {
+                metrics: scored.metrics.iter().map(StoredMetric::from).collect(),
+                samples: scored.samples.len(),
+                rows: xxh3_64(&rows),
+                confusion: scored.confusion.clone(),
+            }
+        }
     };
-    let mut bytes = serde_json::to_vec(&stored).map_err(|source| ResultsError::Encode { path: path.clone(), source })?;
-    if let Outcome::Scored(scored) = &cell.outcome {
-        bytes.push(b'\n');
-        samples::encode(scored, &mut bytes);
-    }
-    let digest = format!("{}\n", Digest::of_bytes(&bytes));
+    let stored = Stored { key: key(&cell.id, &cell.choices, provenance), choices: cell.choices.clone(), outcome };
+    let json = serde_json::to_string(&stored).map_err(|source| ResultsError::Encode { path: path.clone(), source })?;
+    let text = format!("{}\n{json}\n", Digest::of_bytes(json.as_bytes()));
     let written = Staged::new(&folder(dir), path.clone(), |file| {
-        let written = file.write_all(digest.as_bytes()).and_then(|()| file.write_all(&bytes));
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.write_all(&rows));
         written.map_err(ResultsError::io("write", path))
     });
     written?.publish()
@@ -57,18 +63,18 @@ pub(super) fn read(
 ) -> Option<CellRecord> {
     let bytes = fs::read(file(dir, id)?).ok()?;
     let (digest, bytes) = split_line(&bytes)?;
-    if Digest::parse(std::str::from_utf8(digest).ok()?)? != Digest::of_bytes(bytes) {
+    let (json, rows) = split_line(bytes)?;
+    if Digest::parse(std::str::from_utf8(digest).ok()?)? != Digest::of_bytes(json) {
         return None;
     }
-    let (json, rows) = split_line(bytes).unwrap_or((bytes, &[]));
     let stored: Stored = serde_json::from_slice(json).ok()?;
     if stored.key != key(id, &stored.choices, provenance) {
         return None;
     }
     let outcome = match stored.outcome {
         StoredOutcome::Failed { reason } => Outcome::Failed { reason },
-        StoredOutcome::Scored { metrics, samples: count, confusion } => {
-            let (samples, scores) = samples::decode(rows, count)?;
+        StoredOutcome::Scored { metrics, samples: count, rows: checksum, confusion } => {
+            let (samples, scores) = samples::decode(rows, count).filter(|_| xxh3_64(rows) == checksum)?;
             Outcome::Scored(Scored { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores, confusion })
         }
     };
@@ -115,7 +121,7 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 enum StoredOutcome {
     Failed { reason: String },
-    Scored { metrics: Vec<StoredMetric>, samples: usize, confusion: Vec<u64> },
+    Scored { metrics: Vec<StoredMetric>, samples: usize, rows: u64, confusion: Vec<u64> },
 }
 
 /// An f64 as its bits: decimal text may come back one unit in the last place off.
@@ -146,19 +152,6 @@ impl From<f64> for Bits {
 impl From<Bits> for f64 {
     fn from(Bits(bits): Bits) -> Self {
         Self::from_bits(bits)
-    }
-}
-
-impl From<&Outcome> for StoredOutcome {
-    fn from(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Failed { reason } => Self::Failed { reason: reason.clone() },
-            Outcome::Scored(Scored { metrics, samples, confusion, .. }) => Self::Scored {
-                metrics: metrics.iter().map(StoredMetric::from).collect(),
-                samples: samples.len(),
-                confusion: confusion.clone(),
-            },
-        }
     }
 }
 

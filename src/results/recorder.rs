@@ -20,6 +20,8 @@ pub struct Recorder {
     dir: PathBuf,
     provenance: Provenance,
     samples: BTreeMap<String, Vec<SampleText>>,
+    /// Cells recorded here, by id: the record needs them all in the end, and reading them back takes time.
+    cells: BTreeMap<String, CellRecord>,
 }
 
 impl Recorder {
@@ -31,7 +33,7 @@ impl Recorder {
     pub fn start(dir: &Path, provenance: Provenance, samples: BTreeMap<String, Vec<SampleText>>) -> Result<Self, ResultsError> {
         check_samples(&provenance, &samples)?;
         fs::create_dir_all(dir).map_err(ResultsError::io("create", dir))?;
-        Ok(Self { dir: dir.to_owned(), provenance, samples })
+        Ok(Self { dir: dir.to_owned(), provenance, samples, cells: BTreeMap::new() })
     }
 
     /// A cell that an interrupted run already scored, under the same choices, seed and program. Failed cells are not
@@ -46,10 +48,12 @@ impl Recorder {
     /// # Errors
     /// [`ResultsError::Cell`] when its numbers contradict the slice (another length, an unknown label, a value that is
     /// not finite), [`ResultsError::Io`] when it cannot be written.
-    pub fn record(&mut self, cell: &CellRecord) -> Result<(), ResultsError> {
+    pub fn record(&mut self, cell: CellRecord) -> Result<(), ResultsError> {
         let texts = self.samples.get(&cell.choices.slice).map_or(&[][..], Vec::as_slice);
-        check::cell(cell, &self.provenance, texts).map_err(|source| ResultsError::Cell { cell: cell.id.clone(), source })?;
-        partial::write(&self.dir, cell, &self.provenance)
+        check::cell(&cell, &self.provenance, texts).map_err(|source| ResultsError::Cell { cell: cell.id.clone(), source })?;
+        partial::write(&self.dir, &cell, &self.provenance)?;
+        self.cells.insert(cell.id.clone(), cell);
+        Ok(())
     }
 
     /// Writes the tables and records of the whole run, with the cells in the order given, and drops `partial/`.
@@ -67,7 +71,9 @@ impl Recorder {
         }
         let cells = order
             .iter()
-            .map(|id| self.read(id).ok_or_else(|| ResultsError::NotRecorded { cell: id.clone() }))
+            .map(|id| {
+                self.cells.remove(id).or_else(|| self.read(id)).ok_or_else(|| ResultsError::NotRecorded { cell: id.clone() })
+            })
             .collect::<Result<Vec<_>, _>>()?;
         self.provenance.times = times;
         let record = RunRecord { provenance: self.provenance, samples: self.samples, cells };

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::ops::Range;
 
 use polars::prelude::*;
-use rayon::prelude::*;
 
 use super::schema::Layout;
 use super::{CellRecord, MetricRow, Outcome, RunRecord, SampleRow, SampleText, Scored};
@@ -13,27 +12,22 @@ use super::{CellRecord, MetricRow, Outcome, RunRecord, SampleRow, SampleText, Sc
 const GROUP: usize = 50_000;
 
 /// The frames of a table, made as they are written: a table may be larger than what it is made of.
-pub(super) type Frames<'a> = Box<dyn Iterator<Item = Frame<'a>> + 'a>;
-
-/// One frame, not yet made.
-pub(super) type Frame<'a> = Box<dyn FnOnce() -> PolarsResult<DataFrame> + Send + 'a>;
+pub(super) type Frames<'a> = Box<dyn Iterator<Item = PolarsResult<DataFrame>> + 'a>;
 
 /// Writes frames one after the other, each as a row group. Frames without rows are skipped.
-pub(super) fn write(file: &mut File, layout: &Layout, mut frames: Frames<'_>) -> PolarsResult<()> {
+pub(super) fn write(file: &mut File, layout: &Layout, frames: Frames<'_>) -> PolarsResult<()> {
     let schema = layout.columns.iter().map(|column| Field::new(column.name.into(), column.kind.dtype())).collect();
-    let writer = ParquetWriter::new(file).with_compression(ParquetCompression::Zstd(None)).batched(&schema)?;
-    // One frame per thread is made and compressed at a time; they are written in order.
-    loop {
-        let some: Vec<Frame<'_>> = frames.by_ref().take(rayon::current_num_threads()).collect();
-        if some.is_empty() {
-            break;
-        }
-        let encode = |frame: Frame<'_>| writer.encode_and_compress(&frame()?).collect::<PolarsResult<Vec<_>>>();
-        for groups in some.into_par_iter().map(encode).collect::<Vec<_>>() {
-            writer.write_row_groups(groups?)?;
-        }
+    let mut writer = ParquetWriter::new(file).with_compression(compression(layout)).batched(&schema)?;
+    for frame in frames {
+        writer.write_batch(&frame?)?;
     }
     writer.finish().map(|_| ())
+}
+
+/// Scores hardly compress, and there may be a hundred million: trying hard would take longer than scoring.
+fn compression(layout: &Layout) -> ParquetCompression {
+    let scores = layout.columns.iter().any(|column| column.name == "scores");
+    if scores { ParquetCompression::Lz4Raw } else { ParquetCompression::Zstd(None) }
 }
 
 /// One row per cell and metric; a cell without metrics has one row all the same.
@@ -95,11 +89,10 @@ pub(super) fn predictions(record: &RunRecord) -> Frames<'_> {
         }
     }
     groups.push(group);
-    Box::new(groups.into_iter().map(|group| -> Frame<'_> {
-        Box::new(move || {
-            let rows = group.into_iter().flat_map(|(view, samples)| samples.map(move |index| view.row(index)));
-            prediction_frame(&rows.collect::<Vec<_>>())
-        })
+    Box::new(groups.into_iter().map(|group| {
+        let rows: Vec<Row<'_>> =
+            group.into_iter().flat_map(|(view, samples)| samples.map(move |index| view.row(index))).collect();
+        prediction_frame(&rows)
     }))
 }
 
@@ -207,7 +200,6 @@ pub(super) fn samples(record: &RunRecord) -> Frames<'_> {
     ])
 }
 
-fn frame<'a>(columns: Vec<Column>) -> Frames<'a> {
-    let frame: Frame<'a> = Box::new(|| DataFrame::new_infer_height(columns));
-    Box::new(std::iter::once(frame))
+fn frame(columns: Vec<Column>) -> Frames<'static> {
+    Box::new(std::iter::once(DataFrame::new_infer_height(columns)))
 }

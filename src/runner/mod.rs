@@ -79,7 +79,7 @@ impl Scoring<'_> {
             observer.observe(Event::Advanced((cells.len() - open.len()) as u64));
             for cells in open.chunks(self.together(cells[0])) {
                 for (cell, outcome) in cells.iter().zip(self.score(cells, &found)?) {
-                    recorder.record(&CellRecord { id: cell.id.clone(), choices: self.plan.choices(cell), outcome })?;
+                    recorder.record(CellRecord { id: cell.id.clone(), choices: self.plan.choices(cell), outcome })?;
                     observer.observe(Event::Advanced(1));
                 }
                 if self.desk.stop.requested() {

@@ -38,7 +38,11 @@ impl Desk<'_> {
             }
             keys.push(of_view);
         }
-        if keys.is_empty() { Err(LOST.to_owned()) } else { Ok(Stored { shelf: &self.shelf, found, views: keys, dim: readout.dim }) }
+        if keys.is_empty() {
+            Err(LOST.to_owned())
+        } else {
+            Ok(Stored { shelf: &self.shelf, found, views: keys, dim: readout.dim })
+        }
     }
 
     /// Vectors of a set of texts, one row per text. The inner error is the reason why there are none.

@@ -110,7 +110,9 @@ mod tests {
     use super::*;
 
     fn mean(values: &[f64]) -> impl Fn(&[u32]) -> Option<f64> + Sync {
-        move |counts| Some(values.iter().zip(counts).map(|(value, &count)| value * f64::from(count)).sum::<f64>() / number(counts.len()))
+        move |counts| {
+            Some(values.iter().zip(counts).map(|(value, &count)| value * f64::from(count)).sum::<f64>() / number(counts.len()))
+        }
     }
 
     #[test]

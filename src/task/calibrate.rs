@@ -1,5 +1,7 @@
 //! Directions of texts and labels: unit vectors, means of phrasings, centring.
 
+#![expect(clippy::inline_always, reason = "loops over coordinates are compiled for the vectors of the processor they run on")]
+
 use crate::embeddings::Embeddings;
 use crate::spec::Calibration;
 use crate::stats::number;
@@ -19,11 +21,14 @@ pub(super) struct Common {
 }
 
 /// Writes the calibrated unit vector of one text; whether it has a direction. Without one, `out` is all zeros. With a
-/// `centre`, the unit vector is centred on it and scaled again.
+/// `centre`, the unit vector is centred on it and scaled again. None, and no vector, where a value is not a number.
 #[inline(always)]
-pub(super) fn direction(row: &[f32], centre: Option<&[f64]>, out: &mut [f64]) -> bool {
+pub(super) fn direction(row: &[f32], centre: Option<&[f64]>, out: &mut [f64]) -> Option<bool> {
     widen(row, out);
-    scale_to_unit(out, 0.0) && centre.is_none_or(|centre| recentre(out, centre))
+    // Squares of f32 do not overflow: their sum is finite where all values are.
+    let length = squared(out).sqrt();
+    let directed = length.is_finite().then(|| scale(out, length, 0.0))?;
+    Some(directed && centre.is_none_or(|centre| recentre(out, centre)))
 }
 
 /// One direction per label.
@@ -70,12 +75,6 @@ impl Labels {
     }
 }
 
-/// Whether every value is a number.
-#[inline(always)]
-pub(super) fn is_finite(row: &[f32]) -> bool {
-    row.iter().fold(true, |all, value| all & value.is_finite())
-}
-
 /// A sum of unit vectors that is exact, so that it does not depend on the order of additions.
 ///
 /// Each coordinate is cut into a multiple of 2^-28 and one of 2^-57; what is left is below the rounding of the vectors.
@@ -89,7 +88,7 @@ pub(super) struct ExactSum {
 
 impl ExactSum {
     /// Adding and subtracting these rounds to multiples of 2^-28 and 2^-57.
-    const CUTS: [f64; 2] = [1.5 * (1_u64 << 24) as f64, 1.5 / (1_u64 << 5) as f64];
+    const CUTS: [f64; 2] = [1.5 * 16_777_216.0, 1.5 / 32.0];
 
     pub(super) fn new(dim: usize) -> Self {
         Self { high: vec![0.0; dim], low: vec![0.0; dim], directions: 0 }
@@ -173,13 +172,18 @@ fn recentre(vector: &mut [f64], centre: &[f64]) -> bool {
 /// Scales to length 1; a vector no longer than `vanished` becomes all zeros. Squares of f32 neither overflow nor vanish in f64.
 #[inline(always)]
 fn scale_to_unit(vector: &mut [f64], vanished: f64) -> bool {
-    let length = squared(vector).sqrt();
+    scale(vector, squared(vector).sqrt(), vanished)
+}
+
+#[inline(always)]
+fn scale(vector: &mut [f64], length: f64, vanished: f64) -> bool {
     if length <= vanished {
         vector.fill(0.0);
         return false;
     }
+    let factor = length.recip();
     for value in vector {
-        *value /= length;
+        *value *= factor;
     }
     true
 }
@@ -206,7 +210,7 @@ mod tests {
         let mut sum = ExactSum::new(texts.dim());
         let mut unit = vec![0.0; texts.dim()];
         for row in texts.rows() {
-            if direction(row, None, &mut unit) {
+            if direction(row, None, &mut unit).unwrap() {
                 sum.add(&unit);
             }
         }
@@ -244,9 +248,9 @@ mod tests {
         let centre = common(&texts).centre;
         assert_eq!(centre, [0.5, 0.5]);
         let mut out = [9.0; 2];
-        assert!(!direction(texts.row(1), Some(&centre), &mut out));
+        assert_eq!(direction(texts.row(1), Some(&centre), &mut out), Some(false));
         assert_eq!(out, [0.0; 2]);
-        assert!(direction(texts.row(0), Some(&centre), &mut out));
+        assert_eq!(direction(texts.row(0), Some(&centre), &mut out), Some(true));
         let half = 0.5_f64.sqrt();
         assert!((out[0] - half).abs() < 1e-15 && (out[1] + half).abs() < 1e-15, "{out:?}");
     }
@@ -256,7 +260,7 @@ mod tests {
         let texts = Embeddings::from_values(3, [0.1_f32, 0.7, -0.3].repeat(1000));
         let common = common(&texts);
         let mut out = [0.0; 3];
-        assert!(!direction(texts.row(0), Some(&common.centre), &mut out));
+        assert_eq!(direction(texts.row(0), Some(&common.centre), &mut out), Some(false));
         assert!((common.anisotropy.unwrap() - 1.0).abs() < 1e-12);
     }
 

@@ -1,5 +1,7 @@
 //! The named numbers of one cell.
 
+use rayon::prelude::*;
+
 use super::counts::{Counts, Tally, macro_f1, tally, weighted_f1};
 use super::{Metric, NEAR_TIE, Prediction};
 use crate::stats::{Estimate, RESAMPLES, bootstrap_all, number, wilson};
@@ -159,7 +161,9 @@ impl Inputs<'_> {
             let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
             high - low
         };
-        self.scores.chunks_exact(self.labels()).map(range).sum::<f64>() / number(self.predictions.len())
+        // Collected first: a parallel sum would add in another order each time.
+        let ranges: Vec<f64> = self.scores.par_chunks_exact(self.labels()).map(range).collect();
+        ranges.iter().sum::<f64>() / number(self.predictions.len())
     }
 
     fn of_label(&self, label: usize, tally: &Tally) -> [Metric; 5] {

@@ -173,7 +173,8 @@ pub fn label_similarity<T: Texts>(
     tasks: &[LabelSimilarity<'_>],
 ) -> Result<Vec<Result<Evaluation, TaskError>>, T::Error> {
     let checked: Vec<Result<(), TaskError>> = tasks.iter().map(|task| check(texts, task)).collect();
-    let sound: Vec<LabelSimilarity<'_>> = tasks.iter().zip(&checked).filter(|(_, ok)| ok.is_ok()).map(|(task, _)| *task).collect();
+    let sound: Vec<LabelSimilarity<'_>> =
+        tasks.iter().zip(&checked).filter(|(_, ok)| ok.is_ok()).map(|(task, _)| *task).collect();
     let (common, scored) = if sound.is_empty() { (Common::default(), Vec::new()) } else { scores::score(texts, &sound)? };
     let mut scored = scored.into_iter();
     let evaluate = |(task, ok): (&LabelSimilarity<'_>, Result<(), TaskError>)| {
@@ -224,7 +225,7 @@ fn check<T: Texts>(texts: &T, task: &LabelSimilarity<'_>) -> Result<(), TaskErro
             return Err(TaskError::LabelRange { of, row, label: indices[row], labels });
         }
     }
-    if let Some(row) = phrasings.rows().position(|row| !calibrate::is_finite(row)) {
+    if let Some(row) = phrasings.rows().position(|row| !row.iter().all(|value| value.is_finite())) {
         return Err(TaskError::NotFinite { of: Vectors::Phrasings, row });
     }
     match (0..labels).find(|label| !owner.contains(label)) {

@@ -1,5 +1,7 @@
 //! The score matrix and what each sample's scores say.
 
+#![expect(clippy::inline_always, reason = "loops over coordinates are compiled for the vectors of the processor they run on")]
+
 use std::cmp::Ordering;
 use std::sync::Mutex;
 
@@ -100,7 +102,7 @@ impl Pass<'_> {
                 spare.lock().into_iter().for_each(|mut spare| spare.push(std::mem::take(&mut wide)));
                 tally
             })
-            .reduce(empty, Tally::merge);
+            .reduce(empty, |tally, other| tally.merge(&other));
         self.lost += tally.lost;
         self.not_finite = earlier(self.not_finite, tally.not_finite);
         self.sum = match (self.sum.take(), tally.sum) {
@@ -123,17 +125,16 @@ impl Tally {
     fn widen(&mut self, rows: &[f32], positions: &[usize], centre: Option<&[f64]>, wide: &mut [f64]) {
         let dim = rows.len() / positions.len();
         for ((row, wide), &position) in rows.chunks_exact(dim).zip(wide.chunks_exact_mut(dim)).zip(positions) {
-            if !calibrate::is_finite(row) {
-                self.not_finite = earlier(self.not_finite, Some(position));
-            } else if !calibrate::direction(row, centre, wide) {
-                self.lost += 1;
-            } else if let Some(sum) = &mut self.sum {
-                sum.add(wide);
+            match (calibrate::direction(row, centre, wide), &mut self.sum) {
+                (Some(true), Some(sum)) => sum.add(wide),
+                (Some(true), None) => {}
+                (Some(false), _) => self.lost += 1,
+                (None, _) => self.not_finite = earlier(self.not_finite, Some(position)),
             }
         }
     }
 
-    fn merge(self, other: Self) -> Self {
+    fn merge(self, other: &Self) -> Self {
         let sum = match (self.sum, &other.sum) {
             (Some(sum), Some(more)) => Some(sum.merge(more)),
             (sum, _) => sum,
@@ -193,7 +194,7 @@ fn product_of(product: &mut [f64], texts: &[f64], labels: &Labels) {
 
 /// One prediction per sample from row-major `[n, labels]` scores.
 pub(super) fn predict(scores: &[f64], labels: usize, gold: &[usize]) -> Vec<Prediction> {
-    scores.chunks_exact(labels).zip(gold).map(|(scores, &gold)| prediction(scores, gold)).collect()
+    scores.par_chunks_exact(labels).zip(gold).map(|(scores, &gold)| prediction(scores, gold)).collect()
 }
 
 /// Labels rank by score, highest first; labels with exactly equal scores rank in the slice's order.
@@ -217,7 +218,6 @@ fn best_except(scores: &[f64], except: Option<usize>) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
 mod tests {
     use super::*;
 

@@ -252,7 +252,8 @@ fn centring_very_similar_texts_keeps_their_differences() {
 
 #[test]
 fn many_short_texts_are_no_burden() {
-    let texts = Embeddings::from_values(2, (0..100_000_u32).flat_map(|i| if i % 3 == 0 { [1.0, 0.5] } else { [0.5, 1.0] }).collect());
+    let texts =
+        Embeddings::from_values(2, (0..100_000_u32).flat_map(|i| if i % 3 == 0 { [1.0, 0.5] } else { [0.5, 1.0] }).collect());
     let gold: Vec<usize> = (0..100_000).map(|i| usize::from(i % 3 != 0)).collect();
     let found = evaluate(&texts, &gold, &Embeddings::from_values(2, vec![1.0, 0.0, 0.0, 1.0]), &[0, 1], Calibration::Center);
     assert_eq!((value(&found, "accuracy"), value(&found, "macro_f1")), (1.0, 1.0));

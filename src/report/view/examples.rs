@@ -57,9 +57,7 @@ fn spread(entry: &Entry) -> f64 {
 fn examples(contest: &Contest, best: &Entry, wrong: &[(usize, &SampleRow)], places: usize) -> Block {
     let shown = wrong.iter().take(SHOWN);
     let scores = |index: usize, sample: &SampleRow| scores(contest, sample, best.scored.scores_of(index), places);
-    Block::Examples(
-        shown.map(|&(index, sample)| example(contest, index, sample, scores(index, sample), places)).collect(),
-    )
+    Block::Examples(shown.map(|&(index, sample)| example(contest, index, sample, scores(index, sample), places)).collect())
 }
 
 fn example(contest: &Contest, index: usize, sample: &SampleRow, scores: String, places: usize) -> Example {
