@@ -6,7 +6,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::atomic::Staged;
 use super::{CellRecord, Choices, FORMAT, MetricRow, Outcome, Provenance, ResultsError, SampleText, Scored, check, samples};
@@ -26,28 +25,24 @@ pub(super) fn count(dir: &Path) -> usize {
     fs::read_dir(folder(dir)).map_or(0, |entries| entries.flatten().filter(|entry| is_cell(&entry.path())).count())
 }
 
-/// Writes one cell: a line with the SHA-256 of the next one, a line of JSON with numbers as their bits and the checksum of what
-/// follows, then its samples and their scores as [`samples`] lays them out.
+/// Writes one cell: a line with the SHA-256 of the next one, a line of JSON with numbers as their bits, then its samples and
+/// their scores as [`samples`] lays them out.
 pub(super) fn write(dir: &Path, cell: &CellRecord, provenance: &Provenance) -> Result<(), ResultsError> {
     let path = file(dir, &cell.id).ok_or_else(|| ResultsError::CellId { id: cell.id.clone() })?;
-    let mut rows = Vec::new();
     let outcome = match &cell.outcome {
         Outcome::Failed { reason } => StoredOutcome::Failed { reason: reason.clone() },
-        Outcome::Scored(scored) => {
-            samples::encode(scored, &mut rows);
-            StoredOutcome::Scored {
-                metrics: scored.metrics.iter().map(StoredMetric::from).collect(),
-                samples: scored.samples.len(),
-                rows: xxh3_64(&rows),
-                confusion: scored.confusion.clone(),
-            }
-        }
+        Outcome::Scored(scored) => StoredOutcome::Scored {
+            metrics: scored.metrics.iter().map(StoredMetric::from).collect(),
+            samples: scored.samples.len(),
+            confusion: scored.confusion.clone(),
+        },
     };
     let stored = Stored { key: key(&cell.id, &cell.choices, provenance), choices: cell.choices.clone(), outcome };
     let json = serde_json::to_string(&stored).map_err(|source| ResultsError::Encode { path: path.clone(), source })?;
     let text = format!("{}\n{json}\n", Digest::of_bytes(json.as_bytes()));
     let written = Staged::new(&folder(dir), path.clone(), |file| {
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.write_all(&rows));
+        let line = file.write_all(text.as_bytes());
+        let written = line.and_then(|()| cell.scored().map_or(Ok(()), |scored| samples::write(scored, file)));
         written.map_err(ResultsError::io("write", path))
     });
     written?.publish()
@@ -73,8 +68,8 @@ pub(super) fn read(
     }
     let outcome = match stored.outcome {
         StoredOutcome::Failed { reason } => Outcome::Failed { reason },
-        StoredOutcome::Scored { metrics, samples: count, rows: checksum, confusion } => {
-            let (samples, scores) = samples::decode(rows, count).filter(|_| xxh3_64(rows) == checksum)?;
+        StoredOutcome::Scored { metrics, samples: count, confusion } => {
+            let (samples, scores) = samples::read(rows, count)?;
             Outcome::Scored(Scored { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores, confusion })
         }
     };
@@ -121,7 +116,7 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 enum StoredOutcome {
     Failed { reason: String },
-    Scored { metrics: Vec<StoredMetric>, samples: usize, rows: u64, confusion: Vec<u64> },
+    Scored { metrics: Vec<StoredMetric>, samples: usize, confusion: Vec<u64> },
 }
 
 /// An f64 as its bits: decimal text may come back one unit in the last place off.

@@ -1,5 +1,9 @@
 //! Samples of a cell as bytes, for the files of an unfinished run: as fast as memory, where text would take seconds.
 
+use std::io::{self, Write};
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
 use super::{SampleRow, Scored};
 
 /// Bytes of one sample without its scores: seven numbers of 8 bytes, and flags.
@@ -11,28 +15,48 @@ const TIED: u8 = 1;
 const MARGIN: u8 = 2;
 const GOLD_MARGIN: u8 = 4;
 
-/// Adds all samples, then all scores, little-endian.
-pub(super) fn encode(scored: &Scored, bytes: &mut Vec<u8>) {
-    bytes.reserve(scored.samples.len() * ROW + scored.scores.len() * WORD);
-    for row in &scored.samples {
-        for count in [row.gold, row.predicted, row.gold_rank, row.tokens, row.cut] {
-            bytes.extend((count as u64).to_le_bytes());
-        }
-        for margin in [row.margin, row.gold_margin] {
-            bytes.extend(margin.unwrap_or(0.0).to_le_bytes());
-        }
-        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        bytes.push(flag(row.tied, TIED) | flag(row.margin.is_some(), MARGIN) | flag(row.gold_margin.is_some(), GOLD_MARGIN));
+/// Samples or scores written at a time.
+const CHUNK: usize = 1 << 13;
+
+/// Writes all samples, all scores and a checksum of both, little-endian and piece by piece: a copy of it all would be large.
+pub(super) fn write(scored: &Scored, out: &mut impl Write) -> io::Result<()> {
+    let (mut bytes, mut sum) = (Vec::new(), Xxh3::new());
+    let mut put = |bytes: &mut Vec<u8>| {
+        sum.update(bytes);
+        let written = out.write_all(bytes);
+        bytes.clear();
+        written
+    };
+    for rows in scored.samples.chunks(CHUNK) {
+        rows.iter().for_each(|row| encode(row, &mut bytes));
+        put(&mut bytes)?;
     }
-    let start = bytes.len();
-    bytes.resize(start + scored.scores.len() * WORD, 0);
-    for (bytes, score) in bytes[start..].as_chunks_mut().0.iter_mut().zip(&scored.scores) {
-        *bytes = score.to_le_bytes();
+    for scores in scored.scores.chunks(CHUNK) {
+        bytes.resize(scores.len() * WORD, 0);
+        let words = bytes.as_chunks_mut().0;
+        words.iter_mut().zip(scores).for_each(|(bytes, score)| *bytes = score.to_le_bytes());
+        put(&mut bytes)?;
     }
+    out.write_all(&sum.digest().to_le_bytes())
 }
 
-/// Reads so many samples and their scores back; None if the bytes are not as many.
-pub(super) fn decode(bytes: &[u8], samples: usize) -> Option<(Vec<SampleRow>, Vec<f64>)> {
+fn encode(row: &SampleRow, bytes: &mut Vec<u8>) {
+    for count in [row.gold, row.predicted, row.gold_rank, row.tokens, row.cut] {
+        bytes.extend((count as u64).to_le_bytes());
+    }
+    for margin in [row.margin, row.gold_margin] {
+        bytes.extend(margin.unwrap_or(0.0).to_le_bytes());
+    }
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    bytes.push(flag(row.tied, TIED) | flag(row.margin.is_some(), MARGIN) | flag(row.gold_margin.is_some(), GOLD_MARGIN));
+}
+
+/// Reads so many samples and their scores back; None if the bytes are not as many, or not those that were written.
+pub(super) fn read(bytes: &[u8], samples: usize) -> Option<(Vec<SampleRow>, Vec<f64>)> {
+    let (bytes, sum) = bytes.split_last_chunk()?;
+    if xxh3_64(bytes) != u64::from_le_bytes(*sum) {
+        return None;
+    }
     let (rows, scores) = bytes.split_at_checked(samples.checked_mul(ROW)?)?;
     let samples = rows.as_chunks::<ROW>().0.iter().map(sample).collect::<Option<_>>()?;
     let (scores, rest) = scores.as_chunks();
