@@ -236,6 +236,26 @@ fn scores_and_metrics_are_those_of_every_block_size() {
     }
 }
 
+/// Vectors of a model's width, against sums written down plainly.
+#[test]
+fn wide_vectors_score_as_plain_sums_do() {
+    let dim = 1500;
+    let value = |i: usize, j: usize| f32::from(u16::try_from((i * 7919 + j * 104_729 + i * j) % 1009).unwrap()) - 300.0;
+    let vectors = |rows: std::ops::Range<usize>| {
+        Embeddings::from_values(dim, rows.flat_map(|i| (0..dim).map(move |j| value(i, j))).collect())
+    };
+    let (texts, phrasings) = (vectors(0..300), vectors(500..507));
+    let owner = [0, 1, 2, 3, 4, 5, 6];
+    let unit = |row: &[f32]| -> Vec<f64> {
+        let length = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        row.iter().map(|&x| f64::from(x) / length).collect()
+    };
+    let wanted: Vec<f64> = (texts.rows())
+        .flat_map(|text| phrasings.rows().map(move |label| unit(text).iter().zip(unit(label)).map(|(x, y)| x * y).sum::<f64>()))
+        .collect();
+    all_close(&evaluate(&texts, &[0; 300], &phrasings, &owner, Calibration::None).scores, &wanted);
+}
+
 /// A mean that all texts share takes nothing from the precision of what is left: texts a millionth apart are told apart as
 /// they are without it.
 #[test]
