@@ -59,6 +59,11 @@ impl Embeddings {
         &self.values
     }
 
+    /// Gives the values up, row by row, so that their memory can be used again.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+
     /// Adds a row.
     ///
     /// # Panics

@@ -20,6 +20,7 @@ mod part;
 mod seal;
 mod shelf;
 mod store;
+mod visit;
 mod writer;
 
 pub use error::CacheError;

@@ -12,6 +12,11 @@ use polars::prelude::{
     BinaryChunked, Column, DataFrame, DataType, FileMetadataRef, IntoColumn, KeyValueMetadata, NamedFrom, NewChunkedArray,
     ParallelStrategy, ParquetCompression, ParquetReader, ParquetWriter, ReshapeDimension, SerReader, Series, StatisticsOptions,
 };
+use polars_parquet::parquet::compression::DecompressionContext;
+use polars_parquet::parquet::encoding::Encoding;
+use polars_parquet::parquet::error::ParquetError;
+use polars_parquet::parquet::page::{Page, split_buffer};
+use polars_parquet::parquet::read::{PageReader, decompress};
 use serde_json::Value;
 
 use super::Key;
@@ -99,6 +104,12 @@ impl From<PolarsError> for PartError {
     }
 }
 
+impl From<ParquetError> for PartError {
+    fn from(error: ParquetError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
 /// An opened part: its footer, but no rows yet.
 pub struct Part {
     path: PathBuf,
@@ -130,6 +141,11 @@ impl Part {
         })
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Width of the vectors.
     pub const fn dim(&self) -> usize {
         self.dim
@@ -157,20 +173,34 @@ impl Part {
         guarded(|| keys(&self.read(file, 0..self.len(), Some(vec![KEY.to_owned()]))?))
     }
 
-    /// Rows of one row group, counted within the part.
-    pub fn rows(&self, group: usize, range: Range<usize>) -> Result<Rows, PartError> {
-        let file = self.checked(group..group + 1, 0..COLUMNS)?;
+    /// All vectors of one row group. Shape of `into`: `[rows, dim]`.
+    ///
+    /// Pages are decoded here, not by a data frame: without nulls a page is its values as they lie in memory, behind levels
+    /// that a general reader walks through one by one.
+    pub fn vectors(&self, group: usize, into: &mut [f32]) -> Result<(), PartError> {
+        let column = &self.metadata.row_groups[group].parquet_columns()[COLUMNS - 1];
+        // Small columns are checked along with the vectors: what is damaged anywhere is set aside at once.
+        let mut file = self.checked(group..group + 1, 0..COLUMNS - 1)?;
+        let sealed = self.seal.read(&mut file, group * COLUMNS + COLUMNS - 1, column.byte_range())?;
+        let bytes = sealed.ok_or_else(|| damaged("the checksum of a column does not match"))?;
         guarded(|| {
-            let length = range.len();
-            let frame = self.read(file, range, None)?;
-            let tokens: Vec<u32> = frame.column(TOKENS)?.u32()?.into_no_null_iter().collect();
-            let vectors = frame.column(VECTOR)?.array()?.rechunk().get_inner();
-            let values = vectors.f32()?.cont_slice()?.to_vec();
-            let rows = Rows { dim: self.dim, keys: keys(&frame)?, tokens, values };
-            if rows.keys.len() != length || rows.values.len() != length * self.dim {
-                return Err(damaged("it has fewer rows than its footer says"));
+            let limit = usize::try_from(column.uncompressed_size()).unwrap_or(usize::MAX);
+            let pages = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), limit);
+            let (mut unpacked, mut rest) = (Vec::new(), into);
+            for page in pages {
+                let Page::Data(mut page) = decompress(page?, &mut unpacked, &mut DecompressionContext::Unset)? else {
+                    return Err(damaged("its vectors are a dictionary"));
+                };
+                let values = split_buffer(&page)?.values.as_chunks().0;
+                if page.encoding() != Encoding::Plain || values.len() != page.num_values() || values.len() > rest.len() {
+                    return Err(damaged("its vectors are not plain numbers, or too many"));
+                }
+                let (here, later) = rest.split_at_mut(values.len());
+                here.iter_mut().zip(values).for_each(|(value, bytes)| *value = f32::from_le_bytes(*bytes));
+                rest = later;
+                unpacked = std::mem::take(page.buffer_mut());
             }
-            Ok(rows)
+            if rest.is_empty() { Ok(()) } else { Err(damaged("it has fewer rows than its footer says")) }
         })
     }
 
@@ -180,9 +210,8 @@ impl Part {
         for group in groups {
             let ranges = self.metadata.row_groups[group].byte_ranges_iter().enumerate();
             for (column, range) in ranges.filter(|(column, _)| columns.contains(column)) {
-                if !self.seal.holds(&mut file, group * COLUMNS + column, range)? {
-                    return Err(damaged("the checksum of a column does not match"));
-                }
+                let sealed = self.seal.read(&mut file, group * COLUMNS + column, range)?;
+                sealed.ok_or_else(|| damaged("the checksum of a column does not match"))?;
             }
         }
         Ok(file)

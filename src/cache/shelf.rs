@@ -1,16 +1,17 @@
 //! The embeddings of one encoder: which are there, and fetching them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::part::{Part, PartError};
 use super::{CacheError, Key, Writer};
 use crate::digest::Digest;
-use crate::embeddings::Embeddings;
 
 /// The folder of one encoder. It is made when the first embedding is saved.
 #[derive(Clone, Debug)]
@@ -21,17 +22,26 @@ pub struct Shelf {
 }
 
 /// Which of the keys that were looked up are stored, and where.
-#[derive(Clone, Debug, Default)]
+///
+/// Footers and checksums of the parts are kept as they were found: a file that changes afterwards does not match them.
+#[derive(Clone, Default)]
 pub struct Found {
-    parts: Vec<PathBuf>,
-    places: HashMap<Key, Place>,
+    pub(super) parts: Vec<Arc<Part>>,
+    pub(super) places: HashMap<Key, Place>,
     warnings: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    part: usize,
-    row: usize,
+/// Where a vector lies. Four bytes each: there may be millions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub part: u32,
+    pub row: u32,
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found").field("keys", &self.places.len()).field("warnings", &self.warnings).finish_non_exhaustive()
+    }
 }
 
 impl Found {
@@ -68,48 +78,14 @@ impl Shelf {
             if wanted.is_empty() {
                 break;
             }
-            match Part::open(&path, &self.encoder).and_then(|part| part.keys()) {
-                Ok(stored) => found.add(path, &stored, &mut wanted),
+            match Part::open(&path, &self.encoder).and_then(|part| Ok((part.keys()?, part))) {
+                Ok((stored, part)) => found.add(part, &stored, &mut wanted),
                 Err(PartError::Gone) => {}
                 Err(PartError::Io(source)) => return Err(CacheError::Read { path, source }),
                 Err(PartError::Damaged(reason)) => found.warnings.push(set_aside(&path, &reason)),
             }
         }
         Ok(found)
-    }
-
-    /// Fetches embeddings of width `dim`, in the order of `keys`, which may repeat. Reads only row groups that hold them.
-    ///
-    /// # Errors
-    /// A key that is not in `found`, a vector of another width, and a part that went away or broke after it was found.
-    pub fn read(&self, found: &Found, keys: &[Key], dim: usize) -> Result<Embeddings, CacheError> {
-        let mut values = vec![0.0; keys.len() * dim];
-        // By part: rows in file order, and where in `keys` each is wanted.
-        let mut wanted: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
-        for (position, key) in keys.iter().enumerate() {
-            let place = found.places.get(key).ok_or_else(|| CacheError::NotFound { key: *key, shelf: self.dir.clone() })?;
-            wanted.entry(place.part).or_default().push((place.row, position));
-        }
-        for (part, mut rows) in wanted {
-            rows.sort_unstable();
-            let path = &found.parts[part];
-            let lost = |error| match error {
-                PartError::Gone => CacheError::Lost { path: path.clone(), reason: "it was deleted".to_owned() },
-                PartError::Io(source) => CacheError::Read { path: path.clone(), source },
-                PartError::Damaged(reason) => {
-                    // The error says what happened; where the file went is in the folder.
-                    drop(set_aside(path, &reason));
-                    CacheError::Lost { path: path.clone(), reason }
-                }
-            };
-            let part = Part::open(path, &self.encoder).map_err(lost)?;
-            if part.dim() != dim {
-                let key = keys[rows[0].1];
-                return Err(CacheError::Width { key, path: path.clone(), found: part.dim(), wanted: dim });
-            }
-            copy_rows(&part, &rows, keys, &mut values).map_err(lost)?;
-        }
-        Ok(Embeddings::from_values(dim, values))
     }
 
     /// Saves further embeddings.
@@ -138,13 +114,17 @@ impl Shelf {
 }
 
 impl Found {
-    fn add(&mut self, path: PathBuf, stored: &[Key], wanted: &mut HashSet<Key>) {
-        let part = self.parts.len();
-        self.parts.push(path);
-        for (row, key) in stored.iter().enumerate() {
+    fn add(&mut self, part: Part, stored: &[Key], wanted: &mut HashSet<Key>) {
+        let before = self.places.len();
+        let index = (0..).nth(self.parts.len()).unwrap_or(u32::MAX);
+        for (key, row) in stored.iter().zip(0..) {
             if wanted.remove(key) {
-                self.places.insert(*key, Place { part, row });
+                self.places.insert(*key, Place { part: index, row });
             }
+        }
+        // A part that nobody asks for is not remembered.
+        if self.places.len() > before {
+            self.parts.push(Arc::new(part));
         }
     }
 }
@@ -154,28 +134,8 @@ pub(super) fn is_part(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("part-") && name.ends_with(".parquet"))
 }
 
-/// Copies rows of one part, sorted by row, to their positions.
-fn copy_rows(part: &Part, rows: &[(usize, usize)], keys: &[Key], values: &mut [f32]) -> Result<(), PartError> {
-    let dim = part.dim();
-    let mut rest = rows;
-    for (index, group) in part.row_groups().into_iter().enumerate() {
-        let (here, later) = rest.split_at(rest.partition_point(|(row, _)| *row < group.end));
-        rest = later;
-        let (Some((first, _)), Some((last, _))) = (here.first(), here.last()) else { continue };
-        let read = part.rows(index, *first..last + 1)?;
-        for (row, position) in here {
-            let row = row - first;
-            if read.keys[row] != keys[*position] {
-                return Err(PartError::Damaged(format!("it no longer holds embedding {}", keys[*position])));
-            }
-            values[position * dim..(position + 1) * dim].copy_from_slice(&read.values[row * dim..(row + 1) * dim]);
-        }
-    }
-    if rest.is_empty() { Ok(()) } else { Err(PartError::Damaged("it has fewer rows than before".to_owned())) }
-}
-
 /// Renames a damaged part so that nobody trips over it again, and says so.
-fn set_aside(path: &Path, reason: &str) -> String {
+pub(super) fn set_aside(path: &Path, reason: &str) -> String {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".damaged");
     let aside = PathBuf::from(aside);

@@ -132,7 +132,7 @@ pub fn score(run: &mut RunRecord, ids: [&str; 6], skill: f64, cuts: bool) {
     let id = cell_id(&choices);
     let samples = run.samples.get(ids[3]).unwrap();
     let labels = run.provenance.slices.iter().find(|slice| slice.id == ids[3]).unwrap().labels.clone();
-    let rows: Vec<SampleRow> = samples
+    let rows: Vec<(SampleRow, Vec<f64>)> = samples
         .iter()
         .enumerate()
         .map(|(i, sample)| {
@@ -162,7 +162,7 @@ fn unit(generator: &mut ChaCha8Rng) -> f64 {
     f64::from(generator.next_u32()) / f64::from(u32::MAX)
 }
 
-fn row(gold: usize, scores: Vec<f64>, cut: usize) -> SampleRow {
+fn row(gold: usize, scores: Vec<f64>, cut: usize) -> (SampleRow, Vec<f64>) {
     let best_but = |skipped: Option<usize>| {
         let others = scores.iter().copied().enumerate().filter(|(label, _)| Some(*label) != skipped);
         others.reduce(|a, b| if b.1 > a.1 { b } else { a })
@@ -171,17 +171,23 @@ fn row(gold: usize, scores: Vec<f64>, cut: usize) -> SampleRow {
     let margin = best_but(Some(predicted)).map(|(_, second)| top - second);
     let gold_margin = best_but(Some(gold)).map(|(_, other)| scores[gold] - other);
     let gold_rank = 1 + scores.iter().filter(|score| **score > scores[gold]).count();
-    SampleRow { gold, predicted, gold_rank, margin, gold_margin, tied: margin == Some(0.0), tokens: 40, cut, scores }
+    let row = SampleRow { gold, predicted, gold_rank, margin, gold_margin, tied: margin == Some(0.0), tokens: 40, cut };
+    (row, scores)
 }
 
-fn push(run: &mut RunRecord, choices: Choices, labels: &[String], samples: Vec<SampleRow>) {
+fn push(run: &mut RunRecord, choices: Choices, labels: &[String], rows: Vec<(SampleRow, Vec<f64>)>) {
+    let (samples, scores): (Vec<SampleRow>, Vec<Vec<f64>>) = rows.into_iter().unzip();
     let mut confusion = vec![0; labels.len() * labels.len()];
     for sample in &samples {
         confusion[sample.gold * labels.len() + sample.predicted] += 1;
     }
     let metrics = metrics(labels, &samples, &choices);
     let id = cell_id(&choices);
-    run.cells.push(CellRecord { id, choices, outcome: Outcome::Scored(Scored { metrics, samples, confusion }) });
+    run.cells.push(CellRecord {
+        id,
+        choices,
+        outcome: Outcome::Scored(Scored { metrics, samples, scores: scores.concat(), confusion }),
+    });
 }
 
 fn metrics(labels: &[String], samples: &[SampleRow], choices: &Choices) -> Vec<MetricRow> {

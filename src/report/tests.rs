@@ -46,7 +46,7 @@ fn a_folder_of_results_becomes_a_folder_of_reports() {
     let (results, out) = (folder.path().join("results/demo6"), folder.path().join("reports/demo6"));
     let record = demo();
     let mut recorder = Recorder::start(&results, record.provenance.clone(), record.samples.clone()).unwrap();
-    record.cells.iter().for_each(|cell| recorder.record(cell).unwrap());
+    record.cells.iter().for_each(|cell| recorder.record(cell.clone()).unwrap());
     let order: Vec<String> = record.cells.iter().map(|cell| cell.id.clone()).collect();
     recorder.finish(record.provenance.times.clone(), &order).unwrap();
     std::fs::create_dir_all(&out).unwrap();
@@ -245,6 +245,7 @@ fn odd() -> Vec<(&'static str, RunRecord)> {
     for cell in &mut bare.cells {
         if let Outcome::Scored(scored) = &mut cell.outcome {
             scored.samples.clear();
+            scored.scores.clear();
         }
     }
     let many: Vec<String> = (0..119).map(|i| format!("类别{i}")).collect();

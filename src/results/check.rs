@@ -9,8 +9,8 @@ pub enum Inconsistency {
     UnknownChoice { axis: &'static str, id: String },
     #[error("it scores {found} samples, the slice has {wanted}")]
     SampleCount { found: usize, wanted: usize },
-    #[error("sample {sample} has {found} scores, the slice has {wanted} labels")]
-    ScoreCount { sample: usize, found: usize, wanted: usize },
+    #[error("its samples have {found} scores, one for each of them and each label would be {wanted}")]
+    ScoreCount { found: usize, wanted: usize },
     #[error("sample {sample} has label {found} as {role}, the slice has {wanted} labels (counted from 0)")]
     Label { sample: usize, role: &'static str, found: usize, wanted: usize },
     #[error("sample {sample} has gold label {found}, the slice says {wanted} (counted from 0)")]
@@ -63,14 +63,17 @@ fn scored(scored: &Scored, slice: &SliceRecord, texts: &[SampleText]) -> Result<
     if scored.samples.len() != texts.len() {
         return Err(Inconsistency::SampleCount { found: scored.samples.len(), wanted: texts.len() });
     }
+    if scored.scores.len() != texts.len() * labels {
+        return Err(Inconsistency::ScoreCount { found: scored.scores.len(), wanted: texts.len() * labels });
+    }
     for (index, (row, text)) in scored.samples.iter().zip(texts).enumerate() {
-        sample(index, row, text, labels)?;
+        sample(index, row, scored.scores_of(index), text, labels)?;
     }
     confusion(scored, labels)?;
     scored.metrics.iter().try_for_each(|row| metric(row, slice))
 }
 
-fn sample(sample: usize, row: &SampleRow, text: &SampleText, labels: usize) -> Result<(), Inconsistency> {
+fn sample(sample: usize, row: &SampleRow, scores: &[f64], text: &SampleText, labels: usize) -> Result<(), Inconsistency> {
     for (role, label) in [("gold", row.gold), ("prediction", row.predicted)] {
         if label >= labels {
             return Err(Inconsistency::Label { sample, role, found: label, wanted: labels });
@@ -82,10 +85,7 @@ fn sample(sample: usize, row: &SampleRow, text: &SampleText, labels: usize) -> R
     if !(1..=labels).contains(&row.gold_rank) {
         return Err(Inconsistency::Rank { sample, found: row.gold_rank, wanted: labels });
     }
-    if row.scores.len() != labels {
-        return Err(Inconsistency::ScoreCount { sample, found: row.scores.len(), wanted: labels });
-    }
-    let finite = row.scores.iter().chain(&row.margin).chain(&row.gold_margin).all(|value| value.is_finite());
+    let finite = scores.iter().chain(&row.margin).chain(&row.gold_margin).all(|value| value.is_finite());
     if finite { Ok(()) } else { Err(Inconsistency::SampleNotFinite { sample }) }
 }
 

@@ -76,10 +76,9 @@ pub(super) fn choices(model: &str, prompt: &str) -> Choices {
 /// A cell that predicts these labels, with numbers that decimal text does not round-trip by luck.
 pub(super) fn cell(id: &str, model: &str, prompt: &str, predicted: [usize; 3]) -> CellRecord {
     let golds = [0, 1, 1];
+    let margin = |i: usize| 0.1 + 0.2 / f64::from(u8::try_from(i + 1).unwrap());
     let row = |i: usize| {
-        let right = predicted[i] == golds[i];
-        let margin = 0.1 + 0.2 / f64::from(u8::try_from(i + 1).unwrap());
-        let scores = if predicted[i] == 0 { vec![margin, 0.0] } else { vec![0.0, margin] };
+        let (right, margin) = (predicted[i] == golds[i], margin(i));
         SampleRow {
             gold: golds[i],
             predicted: predicted[i],
@@ -89,10 +88,10 @@ pub(super) fn cell(id: &str, model: &str, prompt: &str, predicted: [usize; 3]) -
             tied: i == 2,
             tokens: 10 + i,
             cut: i,
-            scores,
         }
     };
     let samples: Vec<SampleRow> = (0..3).map(row).collect();
+    let scores = (0..3).flat_map(|i| if predicted[i] == 0 { [margin(i), 0.0] } else { [0.0, margin(i)] }).collect();
     let mut confusion = vec![0; 4];
     samples.iter().for_each(|row| confusion[row.gold * 2 + row.predicted] += 1);
     let right = samples.iter().filter(|row| row.gold == row.predicted).count();
@@ -107,7 +106,7 @@ pub(super) fn cell(id: &str, model: &str, prompt: &str, predicted: [usize; 3]) -
         metric("cut_tokens", None, None),
         metric("recall", Some(LABELS[0]), Some(crate::stats::wilson(1, 1))),
     ];
-    let scored = Scored { metrics, samples, confusion };
+    let scored = Scored { metrics, samples, scores, confusion };
     CellRecord { id: id.to_owned(), choices: choices(model, prompt), outcome: Outcome::Scored(scored) }
 }
 

@@ -10,6 +10,7 @@ mod partial;
 mod rank;
 mod recorder;
 mod run_file;
+mod samples;
 mod schema;
 mod summary;
 mod table;
@@ -220,11 +221,19 @@ pub struct Scored {
     pub metrics: Vec<MetricRow>,
     /// One per sample of the slice, in its order.
     pub samples: Vec<SampleRow>,
+    /// One score per label for each sample, in one matrix: there may be millions. Shape: row-major `[samples, labels]`.
+    pub scores: Vec<f64>,
     /// Row-major `[gold, predicted]` counts over the slice's labels.
     pub confusion: Vec<u64>,
 }
 
 impl Scored {
+    /// The scores of one sample, one per label of the slice; empty where none are kept.
+    pub fn scores_of(&self, sample: usize) -> &[f64] {
+        let labels = self.scores.len() / self.samples.len().max(1);
+        self.scores.get(sample * labels..(sample + 1) * labels).unwrap_or_default()
+    }
+
     /// A metric over all samples of the slice.
     pub fn metric(&self, name: &str) -> Option<&MetricRow> {
         self.metrics.iter().find(|row| row.name == name && row.label.is_none())
@@ -260,6 +269,4 @@ pub struct SampleRow {
     pub tokens: usize,
     /// Tokens that truncation removed (over all views of a fused prompt).
     pub cut: usize,
-    /// One score per label of the slice.
-    pub scores: Vec<f64>,
 }

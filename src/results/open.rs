@@ -105,7 +105,7 @@ fn read_choices(table: &Table) -> Result<Vec<Choices>, ResultsError> {
 
 fn empty(provenance: &Provenance, slice: &str) -> Scored {
     let labels = provenance.slice(slice).map_or(0, |slice| slice.labels.len());
-    Scored { metrics: Vec::new(), samples: Vec::new(), confusion: vec![0; labels * labels] }
+    Scored { metrics: Vec::new(), samples: Vec::new(), scores: Vec::new(), confusion: vec![0; labels * labels] }
 }
 
 /// The columns that hold metrics.
@@ -174,6 +174,11 @@ fn read_predictions(
             return Err(table.value("sample", row, quoted(names[row]), quoted(wanted)));
         }
         let scores = lists.row(row).ok_or_else(|| table.value("scores", row, "a broken list", "scores"))?;
+        if scores.len() != slice.labels.len() {
+            let wanted = format!("one for each of {} labels", slice.labels.len());
+            return Err(table.value("scores", row, format!("{} scores", scores.len()), wanted));
+        }
+        cell.scores.extend_from_slice(scores);
         cell.samples.push(SampleRow {
             gold: label(table, "gold", row, golds[row], slice)?,
             predicted: label(table, "predicted", row, predictions[row], slice)?,
@@ -183,7 +188,6 @@ fn read_predictions(
             tied: tied[row],
             tokens: tokens[row],
             cut: cuts[row],
-            scores: scores.to_vec(),
         });
     }
     Ok(())

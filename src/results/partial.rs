@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::atomic::Staged;
-use super::{CellRecord, Choices, FORMAT, MetricRow, Outcome, Provenance, ResultsError, SampleRow, SampleText, Scored, check};
+use super::{CellRecord, Choices, FORMAT, MetricRow, Outcome, Provenance, ResultsError, SampleText, Scored, check, samples};
 use crate::digest::{Digest, Hasher};
 use crate::stats::{Estimate, Interval};
+
+const EXTENSION: &str = "cell";
 
 /// Where the files of an unfinished run lie.
 pub(super) fn folder(dir: &Path) -> PathBuf {
@@ -18,21 +21,31 @@ pub(super) fn folder(dir: &Path) -> PathBuf {
 
 /// How many cells lie there.
 pub(super) fn count(dir: &Path) -> usize {
-    let is_cell = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    let is_cell = |path: &Path| path.extension().is_some_and(|extension| extension == EXTENSION);
     fs::read_dir(folder(dir)).map_or(0, |entries| entries.flatten().filter(|entry| is_cell(&entry.path())).count())
 }
 
-/// Writes one cell: a line with the SHA-256 of all that follows, then JSON with numbers as their bits.
+/// Writes one cell: a line with the SHA-256 of the next one, a line of JSON with numbers as their bits, then its samples and
+/// their scores as [`samples`] lays them out.
 pub(super) fn write(dir: &Path, cell: &CellRecord, provenance: &Provenance) -> Result<(), ResultsError> {
     let path = file(dir, &cell.id).ok_or_else(|| ResultsError::CellId { id: cell.id.clone() })?;
-    let stored = Stored {
-        key: key(&cell.id, &cell.choices, provenance),
-        choices: cell.choices.clone(),
-        outcome: (&cell.outcome).into(),
+    let outcome = match &cell.outcome {
+        Outcome::Failed { reason } => StoredOutcome::Failed { reason: reason.clone() },
+        Outcome::Scored(scored) => StoredOutcome::Scored {
+            metrics: scored.metrics.iter().map(StoredMetric::from).collect(),
+            samples: scored.samples.len(),
+            confusion: scored.confusion.clone(),
+        },
     };
+    let stored = Stored { key: key(&cell.id, &cell.choices, provenance), choices: cell.choices.clone(), outcome };
     let json = serde_json::to_string(&stored).map_err(|source| ResultsError::Encode { path: path.clone(), source })?;
-    let text = format!("{}\n{json}", Digest::of_bytes(json.as_bytes()));
-    Staged::bytes(&folder(dir), path, text.as_bytes())?.publish()
+    let text = format!("{}\n{json}\n", Digest::of_bytes(json.as_bytes()));
+    let written = Staged::new(&folder(dir), path.clone(), |file| {
+        let line = file.write_all(text.as_bytes());
+        let written = line.and_then(|()| cell.scored().map_or(Ok(()), |scored| samples::write(scored, file)));
+        written.map_err(ResultsError::io("write", path))
+    });
+    written?.publish()
 }
 
 /// Reads one cell back; None unless its file is whole, was written for this cell under the same choices, seed and
@@ -43,29 +56,43 @@ pub(super) fn read(
     provenance: &Provenance,
     samples: &BTreeMap<String, Vec<SampleText>>,
 ) -> Option<CellRecord> {
-    let text = fs::read_to_string(file(dir, id)?).ok()?;
-    let (digest, json) = text.split_once('\n')?;
-    if Digest::parse(digest)? != Digest::of_bytes(json.as_bytes()) {
+    let bytes = fs::read(file(dir, id)?).ok()?;
+    let (digest, bytes) = split_line(&bytes)?;
+    let (json, rows) = split_line(bytes)?;
+    if Digest::parse(std::str::from_utf8(digest).ok()?)? != Digest::of_bytes(json) {
         return None;
     }
-    let stored: Stored = serde_json::from_str(json).ok()?;
+    let stored: Stored = serde_json::from_slice(json).ok()?;
     if stored.key != key(id, &stored.choices, provenance) {
         return None;
     }
-    let cell = CellRecord { id: id.to_owned(), choices: stored.choices, outcome: stored.outcome.into() };
+    let outcome = match stored.outcome {
+        StoredOutcome::Failed { reason } => Outcome::Failed { reason },
+        StoredOutcome::Scored { metrics, samples: count, confusion } => {
+            let (samples, scores) = samples::read(rows, count)?;
+            Outcome::Scored(Scored { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores, confusion })
+        }
+    };
+    let cell = CellRecord { id: id.to_owned(), choices: stored.choices, outcome };
     check::cell(&cell, provenance, samples.get(&cell.choices.slice)?).ok()?;
     Some(cell)
 }
 
+/// What comes before and after the first end of a line.
+fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = bytes.iter().position(|&byte| byte == b'\n')?;
+    Some((&bytes[..at], &bytes[at + 1..]))
+}
+
 fn file(dir: &Path, id: &str) -> Option<PathBuf> {
     let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    plain.then(|| folder(dir).join(format!("{id}.json")))
+    plain.then(|| folder(dir).join(format!("{id}.{EXTENSION}")))
 }
 
 /// Digest of all that a cell's numbers depend on and that its id might not tell: what its choices' ids stand for in this
 /// run, the seed, the program. Other cells of the plan are no part of it.
 fn key(id: &str, choices: &Choices, provenance: &Provenance) -> Digest {
-    Hasher::new("partial/1")
+    Hasher::new("partial/2")
         .json("format", &FORMAT)
         .field("engine", &provenance.engine)
         .json("seed", &provenance.seed)
@@ -89,7 +116,7 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 enum StoredOutcome {
     Failed { reason: String },
-    Scored { metrics: Vec<StoredMetric>, samples: Vec<StoredSample>, confusion: Vec<u64> },
+    Scored { metrics: Vec<StoredMetric>, samples: usize, confusion: Vec<u64> },
 }
 
 /// An f64 as its bits: decimal text may come back one unit in the last place off.
@@ -111,19 +138,6 @@ struct StoredEstimate {
     n: usize,
 }
 
-#[derive(Serialize, Deserialize)]
-struct StoredSample {
-    gold: usize,
-    predicted: usize,
-    gold_rank: usize,
-    margin: Option<Bits>,
-    gold_margin: Option<Bits>,
-    tied: bool,
-    tokens: usize,
-    cut: usize,
-    scores: Vec<Bits>,
-}
-
 impl From<f64> for Bits {
     fn from(value: f64) -> Self {
         Self(value.to_bits())
@@ -133,32 +147,6 @@ impl From<f64> for Bits {
 impl From<Bits> for f64 {
     fn from(Bits(bits): Bits) -> Self {
         Self::from_bits(bits)
-    }
-}
-
-impl From<&Outcome> for StoredOutcome {
-    fn from(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Failed { reason } => Self::Failed { reason: reason.clone() },
-            Outcome::Scored(Scored { metrics, samples, confusion }) => Self::Scored {
-                metrics: metrics.iter().map(StoredMetric::from).collect(),
-                samples: samples.iter().map(StoredSample::from).collect(),
-                confusion: confusion.clone(),
-            },
-        }
-    }
-}
-
-impl From<StoredOutcome> for Outcome {
-    fn from(stored: StoredOutcome) -> Self {
-        match stored {
-            StoredOutcome::Failed { reason } => Self::Failed { reason },
-            StoredOutcome::Scored { metrics, samples, confusion } => Self::Scored(Scored {
-                metrics: metrics.into_iter().map(MetricRow::from).collect(),
-                samples: samples.into_iter().map(SampleRow::from).collect(),
-                confusion,
-            }),
-        }
     }
 }
 
@@ -181,37 +169,5 @@ impl From<StoredMetric> for MetricRow {
             n,
         });
         Self { name: stored.name, label: stored.label, estimate, reason: stored.reason }
-    }
-}
-
-impl From<&SampleRow> for StoredSample {
-    fn from(row: &SampleRow) -> Self {
-        Self {
-            gold: row.gold,
-            predicted: row.predicted,
-            gold_rank: row.gold_rank,
-            margin: row.margin.map(Bits::from),
-            gold_margin: row.gold_margin.map(Bits::from),
-            tied: row.tied,
-            tokens: row.tokens,
-            cut: row.cut,
-            scores: row.scores.iter().copied().map(Bits::from).collect(),
-        }
-    }
-}
-
-impl From<StoredSample> for SampleRow {
-    fn from(stored: StoredSample) -> Self {
-        Self {
-            gold: stored.gold,
-            predicted: stored.predicted,
-            gold_rank: stored.gold_rank,
-            margin: stored.margin.map(f64::from),
-            gold_margin: stored.gold_margin.map(f64::from),
-            tied: stored.tied,
-            tokens: stored.tokens,
-            cut: stored.cut,
-            scores: stored.scores.into_iter().map(f64::from).collect(),
-        }
     }
 }

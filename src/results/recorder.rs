@@ -20,6 +20,8 @@ pub struct Recorder {
     dir: PathBuf,
     provenance: Provenance,
     samples: BTreeMap<String, Vec<SampleText>>,
+    /// Cells recorded here, by id: the record needs them all in the end, and reading them back takes time.
+    cells: BTreeMap<String, CellRecord>,
 }
 
 impl Recorder {
@@ -31,7 +33,7 @@ impl Recorder {
     pub fn start(dir: &Path, provenance: Provenance, samples: BTreeMap<String, Vec<SampleText>>) -> Result<Self, ResultsError> {
         check_samples(&provenance, &samples)?;
         fs::create_dir_all(dir).map_err(ResultsError::io("create", dir))?;
-        Ok(Self { dir: dir.to_owned(), provenance, samples })
+        Ok(Self { dir: dir.to_owned(), provenance, samples, cells: BTreeMap::new() })
     }
 
     /// A cell that an interrupted run already scored, under the same choices, seed and program. Failed cells are not
@@ -46,10 +48,12 @@ impl Recorder {
     /// # Errors
     /// [`ResultsError::Cell`] when its numbers contradict the slice (another length, an unknown label, a value that is
     /// not finite), [`ResultsError::Io`] when it cannot be written.
-    pub fn record(&mut self, cell: &CellRecord) -> Result<(), ResultsError> {
+    pub fn record(&mut self, cell: CellRecord) -> Result<(), ResultsError> {
         let texts = self.samples.get(&cell.choices.slice).map_or(&[][..], Vec::as_slice);
-        check::cell(cell, &self.provenance, texts).map_err(|source| ResultsError::Cell { cell: cell.id.clone(), source })?;
-        partial::write(&self.dir, cell, &self.provenance)
+        check::cell(&cell, &self.provenance, texts).map_err(|source| ResultsError::Cell { cell: cell.id.clone(), source })?;
+        partial::write(&self.dir, &cell, &self.provenance)?;
+        self.cells.insert(cell.id.clone(), cell);
+        Ok(())
     }
 
     /// Writes the tables and records of the whole run, with the cells in the order given, and drops `partial/`.
@@ -67,7 +71,9 @@ impl Recorder {
         }
         let cells = order
             .iter()
-            .map(|id| self.read(id).ok_or_else(|| ResultsError::NotRecorded { cell: id.clone() }))
+            .map(|id| {
+                self.cells.remove(id).or_else(|| self.read(id)).ok_or_else(|| ResultsError::NotRecorded { cell: id.clone() })
+            })
             .collect::<Result<Vec<_>, _>>()?;
         self.provenance.times = times;
         let record = RunRecord { provenance: self.provenance, samples: self.samples, cells };
@@ -101,7 +107,7 @@ fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
     let staging = partial::folder(dir);
     let mut staged = Vec::new();
     let mut digests: BTreeMap<&'static str, Digest> = BTreeMap::new();
-    let frames: [(&Layout, _); 4] = [
+    let frames: [(&Layout, tables::Frames<'_>); 4] = [
         (&SAMPLES, tables::samples(record)),
         (&CELLS, tables::cells(record)),
         (&CONFUSION, tables::confusion(record)),
@@ -109,9 +115,8 @@ fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
     ];
     for (layout, frames) in frames {
         let path = dir.join(layout.file);
-        let frames = frames.map_err(ResultsError::table("build", &path))?;
         let file = Staged::new(&staging, path.clone(), |file| {
-            tables::write(file, layout, &frames).map_err(ResultsError::table("write", path))
+            tables::write(file, layout, frames).map_err(ResultsError::table("write", path))
         })?;
         digests.insert(layout.file, file.digest()?);
         staged.push(file);

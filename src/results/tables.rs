@@ -1,6 +1,7 @@
 //! Run record -> Parquet tables, byte for byte the same for the same record.
 
 use std::fs::File;
+use std::ops::Range;
 
 use polars::prelude::*;
 
@@ -10,18 +11,27 @@ use super::{CellRecord, MetricRow, Outcome, RunRecord, SampleRow, SampleText, Sc
 /// Samples that one row group of the predictions holds at least, unless there are no more.
 const GROUP: usize = 50_000;
 
+/// The frames of a table, made as they are written: a table may be larger than what it is made of.
+pub(super) type Frames<'a> = Box<dyn Iterator<Item = PolarsResult<DataFrame>> + 'a>;
+
 /// Writes frames one after the other, each as a row group. Frames without rows are skipped.
-pub(super) fn write(file: &mut File, layout: &Layout, frames: &[DataFrame]) -> PolarsResult<()> {
+pub(super) fn write(file: &mut File, layout: &Layout, frames: Frames<'_>) -> PolarsResult<()> {
     let schema = layout.columns.iter().map(|column| Field::new(column.name.into(), column.kind.dtype())).collect();
-    let mut writer = ParquetWriter::new(file).with_compression(ParquetCompression::Zstd(None)).batched(&schema)?;
+    let mut writer = ParquetWriter::new(file).with_compression(compression(layout)).batched(&schema)?;
     for frame in frames {
-        writer.write_batch(frame)?;
+        writer.write_batch(&frame?)?;
     }
     writer.finish().map(|_| ())
 }
 
+/// Scores hardly compress, and there may be a hundred million: trying hard would take longer than scoring.
+fn compression(layout: &Layout) -> ParquetCompression {
+    let scores = layout.columns.iter().any(|column| column.name == "scores");
+    if scores { ParquetCompression::Lz4Raw } else { ParquetCompression::Zstd(None) }
+}
+
 /// One row per cell and metric; a cell without metrics has one row all the same.
-pub(super) fn cells(record: &RunRecord) -> PolarsResult<Vec<DataFrame>> {
+pub(super) fn cells(record: &RunRecord) -> Frames<'_> {
     let rows: Vec<(&CellRecord, Option<&MetricRow>)> = record.cells.iter().flat_map(rows_of).collect();
     let of_cell = |get: fn(&CellRecord) -> &str| -> Vec<&str> { rows.iter().map(|(cell, _)| get(cell)).collect() };
     let text = |get: fn(&MetricRow) -> Option<&str>| -> Vec<Option<&str>> {
@@ -65,27 +75,34 @@ fn reason<'a>(cell: &'a CellRecord, metric: Option<&'a MetricRow>) -> Option<&'a
     }
 }
 
-/// One row per cell and sample, in as many frames as keep each of a moderate size.
-pub(super) fn predictions(record: &RunRecord) -> PolarsResult<Vec<DataFrame>> {
-    let mut frames = Vec::new();
-    let mut rows = Vec::new();
-    for view in scored_cells(record) {
-        rows.extend(view.scored.samples.iter().zip(view.texts).enumerate().map(|(index, (sample, text))| Row {
-            cell: &view.cell.id,
-            labels: view.labels,
-            index,
-            text,
-            sample,
-        }));
-        if rows.len() >= GROUP {
-            frames.extend(prediction_frame(&rows)?);
-            rows.clear();
+/// One row per cell and sample, in as many frames as keep each of a moderate size: whole cells that are small together, and
+/// parts of cells that are large.
+pub(super) fn predictions(record: &RunRecord) -> Frames<'_> {
+    let mut groups = Vec::new();
+    let (mut group, mut rows) = (Vec::new(), 0);
+    for (view, samples) in scored_cells(record).flat_map(parts) {
+        rows += samples.len();
+        group.push((view, samples));
+        if rows >= GROUP {
+            groups.push(std::mem::take(&mut group));
+            rows = 0;
         }
     }
-    frames.extend(prediction_frame(&rows)?);
-    Ok(frames)
+    groups.push(group);
+    Box::new(groups.into_iter().map(|group| {
+        let rows: Vec<Row<'_>> =
+            group.into_iter().flat_map(|(view, samples)| samples.map(move |index| view.row(index))).collect();
+        prediction_frame(&rows)
+    }))
 }
 
+/// The samples of a cell, cut into groups if there are more than one takes.
+fn parts(view: View<'_>) -> impl Iterator<Item = (View<'_>, Range<usize>)> {
+    let count = view.scored.samples.len().min(view.texts.len());
+    (0..count).step_by(GROUP).map(move |start| (view, start..count.min(start + GROUP)))
+}
+
+#[derive(Clone, Copy)]
 struct View<'a> {
     cell: &'a CellRecord,
     scored: &'a Scored,
@@ -99,6 +116,21 @@ struct Row<'a> {
     index: usize,
     text: &'a SampleText,
     sample: &'a SampleRow,
+    scores: &'a [f64],
+}
+
+impl<'a> View<'a> {
+    fn row(self, index: usize) -> Row<'a> {
+        let Self { cell, scored, labels, texts } = self;
+        Row {
+            cell: &cell.id,
+            labels,
+            index,
+            text: &texts[index],
+            sample: &scored.samples[index],
+            scores: scored.scores_of(index),
+        }
+    }
 }
 
 fn scored_cells(record: &RunRecord) -> impl Iterator<Item = View<'_>> {
@@ -109,16 +141,16 @@ fn scored_cells(record: &RunRecord) -> impl Iterator<Item = View<'_>> {
     })
 }
 
-fn prediction_frame<'a>(rows: &[Row<'a>]) -> PolarsResult<Vec<DataFrame>> {
+fn prediction_frame<'a>(rows: &[Row<'a>]) -> PolarsResult<DataFrame> {
     let text = |get: fn(&Row<'a>) -> &'a str| -> Vec<&str> { rows.iter().map(get).collect() };
     let count = |get: fn(&Row<'a>) -> usize| -> Vec<u64> { rows.iter().map(|row| get(row) as u64).collect() };
     let number = |get: fn(&SampleRow) -> Option<f64>| -> Vec<Option<f64>> { rows.iter().map(|row| get(row.sample)).collect() };
-    let values = rows.iter().map(|row| row.sample.scores.len()).sum();
+    let values = rows.iter().map(|row| row.scores.len()).sum();
     let mut scores = ListPrimitiveChunkedBuilder::<Float64Type>::new("scores".into(), rows.len(), values, DataType::Float64);
     for row in rows {
-        scores.append_slice(&row.sample.scores);
+        scores.append_slice(row.scores);
     }
-    frame(vec![
+    DataFrame::new_infer_height(vec![
         Column::new("cell".into(), text(|row| row.cell)),
         Column::new("sample".into(), text(|row| &row.text.id)),
         Column::new("index".into(), count(|row| row.index)),
@@ -135,7 +167,7 @@ fn prediction_frame<'a>(rows: &[Row<'a>]) -> PolarsResult<Vec<DataFrame>> {
 }
 
 /// One row per cell and pair of labels that occurs.
-pub(super) fn confusion(record: &RunRecord) -> PolarsResult<Vec<DataFrame>> {
+pub(super) fn confusion(record: &RunRecord) -> Frames<'_> {
     let (mut cells, mut gold, mut predicted, mut counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for view in scored_cells(record) {
         let pairs = view.labels.iter().flat_map(|gold| view.labels.iter().map(move |predicted| (gold, predicted)));
@@ -155,7 +187,7 @@ pub(super) fn confusion(record: &RunRecord) -> PolarsResult<Vec<DataFrame>> {
 }
 
 /// One row per slice and sample.
-pub(super) fn samples(record: &RunRecord) -> PolarsResult<Vec<DataFrame>> {
+pub(super) fn samples(record: &RunRecord) -> Frames<'_> {
     let slices = record.provenance.slices.iter().filter_map(|slice| Some((slice, record.samples.get(&slice.id)?)));
     let rows: Vec<_> =
         slices.flat_map(|(slice, texts)| texts.iter().enumerate().map(move |(index, text)| (slice, index, text))).collect();
@@ -168,6 +200,6 @@ pub(super) fn samples(record: &RunRecord) -> PolarsResult<Vec<DataFrame>> {
     ])
 }
 
-fn frame(columns: Vec<Column>) -> PolarsResult<Vec<DataFrame>> {
-    Ok(vec![DataFrame::new_infer_height(columns)?])
+fn frame(columns: Vec<Column>) -> Frames<'static> {
+    Box::new(std::iter::once(DataFrame::new_infer_height(columns)))
 }

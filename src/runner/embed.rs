@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::cache::{CacheError, Found, Key, Shelf};
+use crate::cache::{CacheError, Key, Shelf};
 use crate::cause::told;
 use crate::embed::Resolved;
-use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
-use crate::plan::{Block, ModelWork};
+use crate::plan::ModelWork;
 use crate::results::Times;
 
 /// Why rows have no vectors, by row.
@@ -87,32 +86,6 @@ impl Desk<'_> {
             (None, Err(error)) => failures.extend(rows.iter().map(|&row| (row, told(&error)))),
         }
         Ok(failures)
-    }
-
-    /// Vectors of a set of texts, one row per text: read from the cache, views fused by the mean of their raw vectors.
-    /// The inner error is the reason why there are none.
-    ///
-    /// # Errors
-    /// A cache that cannot be read.
-    pub fn vectors(
-        &self,
-        views: &[Block],
-        readout: &Resolved,
-        found: &Found,
-        failures: &Failures,
-    ) -> Result<Result<Embeddings, String>, Error> {
-        let rows = &self.work.rows;
-        let lost = || "a vector is missing from the cache; run again".to_owned();
-        let mut fused = Vec::new();
-        for block in views {
-            let keys: Vec<Key> = block.rows.iter().map(|&row| Key::new(&readout.key(), &rows[row])).collect();
-            if let Some(missing) = keys.iter().position(|key| !found.contains(key)) {
-                let reason = failures.get(&block.rows[missing]);
-                return Ok(Err(reason.cloned().unwrap_or_else(lost)));
-            }
-            fused.push(self.shelf.read(found, &keys, readout.dim)?);
-        }
-        Ok(Embeddings::mean(&fused).ok_or_else(lost))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod embed;
 mod record;
+mod vectors;
 mod verify;
 
 use std::ops::ControlFlow;
@@ -9,7 +10,6 @@ use std::path::Path;
 
 use crate::cache::{Found, Store};
 use crate::cause::told;
-use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
 use crate::plan::{Block, Cell, Plan, Texts};
@@ -19,6 +19,9 @@ use crate::task::{self, Evaluation, LabelSimilarity};
 
 pub use embed::{Desk, Failures, repairing};
 pub use verify::{Verified, verify};
+
+/// Scores that are in memory before they are recorded, unless those of one cell are more. Unit: bytes.
+const SCORES_BYTES: usize = 256 << 20;
 
 /// How a run ended.
 pub enum Finish {
@@ -70,22 +73,15 @@ impl Scoring<'_> {
         let stage = format!("score {}", self.desk.model);
         observer.observe(Event::Started { stage, total: Some(cells.len() as u64), unit: Unit::Cells });
         let found = self.desk.work.stored(&self.desk.shelf)?;
-        // Cells that differ in labels and calibration alone read their texts once.
+        // Cells that differ in labels and calibration alone read their texts together.
         for cells in cells.chunk_by(|a, b| a.samples() == b.samples() && a.readout == b.readout) {
-            let mut texts = None;
-            for cell in cells {
-                if recorder.finished(&cell.id).is_none() {
-                    let texts = match &texts {
-                        Some(read) => read,
-                        None => texts.insert(self.vectors(cell, cell.samples(), &found)?),
-                    };
-                    let outcome = match self.score(cell, texts.as_ref(), &found)? {
-                        Ok(scored) => Outcome::Scored(scored),
-                        Err(reason) => Outcome::Failed { reason },
-                    };
-                    recorder.record(&CellRecord { id: cell.id.clone(), choices: self.plan.choices(cell), outcome })?;
+            let open: Vec<&Cell> = cells.iter().copied().filter(|cell| recorder.finished(&cell.id).is_none()).collect();
+            observer.observe(Event::Advanced((cells.len() - open.len()) as u64));
+            for cells in open.chunks(self.together(cells[0])) {
+                for (cell, outcome) in cells.iter().zip(self.score(cells, &found)?) {
+                    recorder.record(CellRecord { id: cell.id.clone(), choices: self.plan.choices(cell), outcome })?;
+                    observer.observe(Event::Advanced(1));
                 }
-                observer.observe(Event::Advanced(1));
                 if self.desk.stop.requested() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -95,33 +91,48 @@ impl Scoring<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Vectors of a set of texts under a cell's readout; the inner error is the reason why there are none.
-    fn vectors(&self, cell: &Cell, set: Texts, found: &Found) -> Result<Result<Embeddings, String>, Error> {
-        let Some(readout) = self.desk.work.readouts.get(&cell.readout) else {
-            return Ok(Err("its readout was not resolved".to_owned()));
-        };
-        self.desk.vectors(self.blocks(set), readout, found, self.failures)
+    /// How many cells like this one are scored together, for want of memory.
+    fn together(&self, cell: &Cell) -> usize {
+        let slice = &self.plan.slices[cell.slice];
+        (SCORES_BYTES / (slice.samples.len() * slice.labels.len() * size_of::<f64>()).max(1)).max(1)
     }
 
-    /// Scores one cell; the inner error is the reason why it has no scores.
-    fn score(&self, cell: &Cell, texts: Result<&Embeddings, &String>, found: &Found) -> Result<Result<Scored, String>, Error> {
-        let phrasings = self.vectors(cell, cell.phrasings(&self.plan.spec), found)?;
-        let (texts, phrasings) = match (texts, &phrasings) {
-            (Ok(texts), Ok(phrasings)) => (texts, phrasings),
-            (Err(reason), _) | (_, Err(reason)) => return Ok(Err(reason.clone())),
+    /// Scores cells of the same texts and readout.
+    fn score(&self, cells: &[&Cell], found: &Found) -> Result<Vec<Outcome>, Error> {
+        let Some(readout) = cells.first().and_then(|cell| self.desk.work.readouts.get(&cell.readout)) else {
+            return Ok(cells.iter().map(|_| Outcome::Failed { reason: "its readout was not resolved".to_owned() }).collect());
         };
-        let slice = &self.plan.slices[cell.slice];
+        let texts = match self.desk.stored(self.blocks(cells[0].samples()), readout, found, self.failures) {
+            Ok(texts) => texts,
+            Err(reason) => return Ok(cells.iter().map(|_| Outcome::Failed { reason: reason.clone() }).collect()),
+        };
+        let slice = &self.plan.slices[cells[0].slice];
         let gold: Vec<usize> = slice.samples.iter().map(|sample| sample.gold).collect();
-        let evaluation = task::label_similarity(&LabelSimilarity {
-            texts,
+        let phrasings = (cells.iter())
+            .map(|cell| self.desk.vectors(self.blocks(cell.phrasings(&self.plan.spec)), readout, found, self.failures))
+            .collect::<Result<Vec<_>, _>>()?;
+        let task = |cell: &Cell, phrasings| LabelSimilarity {
             gold: &gold,
             phrasings,
             owner: &self.plan.wordings[cell.labels][cell.slice].owner,
             labels: slice.labels.len(),
             calibration: cell.calibration,
             seed: self.plan.spec.seed,
-        });
-        Ok(evaluation.map_err(|error| told(&error)).map(|evaluation| self.scored(cell, evaluation)))
+        };
+        let tasks: Vec<LabelSimilarity<'_>> =
+            (cells.iter().zip(&phrasings)).filter_map(|(cell, phrasings)| Some(task(cell, phrasings.as_ref().ok()?))).collect();
+        let mut evaluations = task::label_similarity(&texts, &tasks)?.into_iter();
+        let outcome = |(cell, phrasings): (&&Cell, Result<_, String>)| {
+            let evaluation = phrasings.and_then(|_| match evaluations.next() {
+                Some(evaluation) => evaluation.map_err(|error| told(&error)),
+                None => Err("it was not scored".to_owned()),
+            });
+            match evaluation {
+                Ok(evaluation) => Outcome::Scored(self.scored(cell, evaluation)),
+                Err(reason) => Outcome::Failed { reason },
+            }
+        };
+        Ok(cells.iter().zip(phrasings.iter().map(|phrasings| phrasings.as_ref().map_err(Clone::clone))).map(outcome).collect())
     }
 
     fn blocks(&self, set: Texts) -> &[Block] {
@@ -132,9 +143,8 @@ impl Scoring<'_> {
         let views = self.blocks(cell.samples());
         let rows = &self.desk.work.rows;
         let labels = &self.plan.slices[cell.slice].labels;
-        let samples: Vec<SampleRow> = (evaluation.predictions.iter().zip(evaluation.scores.chunks_exact(evaluation.labels)))
-            .enumerate()
-            .map(|(i, (prediction, scores))| SampleRow {
+        let samples: Vec<SampleRow> = (evaluation.predictions.iter().enumerate())
+            .map(|(i, prediction)| SampleRow {
                 gold: prediction.gold,
                 predicted: prediction.predicted,
                 gold_rank: prediction.gold_rank,
@@ -143,7 +153,6 @@ impl Scoring<'_> {
                 tied: prediction.tied,
                 tokens: views.iter().map(|view| rows[view.rows[i]].len()).sum(),
                 cut: views.iter().map(|view| view.cut[i]).sum(),
-                scores: scores.to_vec(),
             })
             .collect();
         let mut metrics: Vec<MetricRow> = (evaluation.metrics.into_iter())
@@ -155,7 +164,7 @@ impl Scoring<'_> {
             })
             .collect();
         metrics.extend(cut_metrics(&samples));
-        Scored { metrics, samples, confusion: evaluation.confusion }
+        Scored { metrics, samples, scores: evaluation.scores, confusion: evaluation.confusion }
     }
 }
 

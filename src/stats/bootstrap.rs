@@ -11,7 +11,7 @@ pub const RESAMPLES: usize = 2000;
 
 /// A 95 % percentile interval for one statistic of `n` samples whose value over all of them is `value`.
 ///
-/// `statistic` is given the indices of one resample: `n` of them, each below `n`, drawn with replacement. It returns
+/// `statistic` is given how often each of the `n` samples is in one resample, `n` drawn with replacement. It returns
 /// `None` where it is undefined. See [`bootstrap_all`] for what that does to the interval.
 pub fn bootstrap(
     n: usize,
@@ -20,7 +20,7 @@ pub fn bootstrap(
     statistic: impl Fn(&[u32]) -> Option<f64> + Sync,
     value: f64,
 ) -> Estimate {
-    let [estimate] = bootstrap_all(n, seed, resamples, |indices| [statistic(indices)], [value]);
+    let [estimate] = bootstrap_all(n, seed, resamples, |counts| [statistic(counts)], [value]);
     estimate
 }
 
@@ -45,10 +45,10 @@ pub fn bootstrap_all<const K: usize>(
     let drawn: Vec<[Option<f64>; K]> = (0..resamples as u64)
         .into_par_iter()
         .map_init(
-            || Vec::with_capacity(n),
-            |indices, stream| {
-                resample(indices, size, seed, stream);
-                statistics(indices)
+            || vec![0; n],
+            |counts, stream| {
+                resample(counts, size, seed, stream);
+                statistics(counts)
             },
         )
         .collect();
@@ -58,13 +58,25 @@ pub fn bootstrap_all<const K: usize>(
     })
 }
 
-/// Draws `size` indices below `size`, with replacement.
-fn resample(indices: &mut Vec<u32>, size: u32, seed: u64, stream: u64) {
+/// Draws `size` indices below `size`, with replacement, and counts each of them.
+///
+/// Counts, not a list of indices: statistics then read their samples in order, which is several times faster where there
+/// are many.
+fn resample(counts: &mut [u32], size: u32, seed: u64, stream: u64) {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(stream);
-    indices.clear();
+    counts.fill(0);
     // The high half of a 32 by 64 bit product: uniform up to a bias below 2^-32.
-    indices.extend((0..size).map(|_| below(generator.next_u64(), size)));
+    let mut random = [0; 512 * size_of::<u64>()];
+    let mut left = counts.len();
+    while left > 0 {
+        let bytes = &mut random[..left.min(512) * size_of::<u64>()];
+        generator.fill_bytes(bytes);
+        for word in bytes.as_chunks().0 {
+            counts[below(u64::from_le_bytes(*word), size) as usize] += 1;
+        }
+        left -= bytes.len() / size_of::<u64>();
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the product shifted by 64 bits is below `size`")]
@@ -98,7 +110,9 @@ mod tests {
     use super::*;
 
     fn mean(values: &[f64]) -> impl Fn(&[u32]) -> Option<f64> + Sync {
-        move |indices| Some(indices.iter().map(|&i| values[i as usize]).sum::<f64>() / number(indices.len()))
+        move |counts| {
+            Some(values.iter().zip(counts).map(|(value, &count)| value * f64::from(count)).sum::<f64>() / number(counts.len()))
+        }
     }
 
     #[test]
@@ -141,11 +155,11 @@ mod tests {
     #[test]
     fn resamples_draw_every_index_equally_often() {
         let mut counts = [0_u32; 10];
-        let mut indices = Vec::new();
+        let mut drawn = [0; 10];
         for stream in 0..10_000 {
-            resample(&mut indices, 10, 1, stream);
-            assert_eq!(indices.len(), 10);
-            indices.iter().for_each(|&i| counts[i as usize] += 1);
+            resample(&mut drawn, 10, 1, stream);
+            assert_eq!(drawn.iter().sum::<u32>(), 10);
+            counts.iter_mut().zip(drawn).for_each(|(count, drawn)| *count += drawn);
         }
         // 100000 draws: 10000 each, give or take five standard deviations of 95.
         assert!(counts.iter().all(|count| count.abs_diff(10_000) < 475), "{counts:?}");

@@ -39,17 +39,24 @@ impl Counts {
         for prediction in predictions {
             confusion[prediction.gold * labels + prediction.predicted] += 1;
         }
-        Self { confusion, tallies: tally(predictions.iter(), labels) }
+        let number = |row: usize, column: usize| usize::try_from(confusion[row * labels + column]).unwrap_or(usize::MAX);
+        let tally = |label: usize| Tally {
+            right: number(label, label),
+            support: (0..labels).map(|predicted| number(label, predicted)).sum(),
+            predicted: (0..labels).map(|gold| number(gold, label)).sum(),
+        };
+        Self { tallies: (0..labels).map(tally).collect(), confusion }
     }
 }
 
-/// Counts every label over some predictions.
-pub(super) fn tally<'a>(predictions: impl Iterator<Item = &'a Prediction>, labels: usize) -> Vec<Tally> {
+/// Counts every label over gold and predicted labels that count so often each.
+pub(super) fn tally<'a>(pairs: impl Iterator<Item = (&'a (u32, u32), &'a u32)>, labels: usize) -> Vec<Tally> {
     let mut tallies = vec![Tally::default(); labels];
-    for &Prediction { gold, predicted, .. } in predictions {
-        tallies[gold].support += 1;
-        tallies[predicted].predicted += 1;
-        tallies[gold].right += usize::from(gold == predicted);
+    for (&(gold, predicted), &count) in pairs {
+        let (gold, predicted, count) = (gold as usize, predicted as usize, count as usize);
+        tallies[gold].support += count;
+        tallies[predicted].predicted += count;
+        tallies[gold].right += if gold == predicted { count } else { 0 };
     }
     tallies
 }

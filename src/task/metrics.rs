@@ -1,5 +1,7 @@
 //! The named numbers of one cell.
 
+use rayon::prelude::*;
+
 use super::counts::{Counts, Tally, macro_f1, tally, weighted_f1};
 use super::{Metric, NEAR_TIE, Prediction};
 use crate::stats::{Estimate, RESAMPLES, bootstrap_all, number, wilson};
@@ -110,29 +112,24 @@ impl Inputs<'_> {
     }
 
     fn resampled(&self) -> [Metric; 4] {
-        let all: Vec<u32> = (0..).take(self.predictions.len()).collect();
-        let [macro_value, weighted, margin, gold_margin] = self.statistics(&all);
-        let values = [macro_value, weighted, margin, gold_margin].map(|value| value.unwrap_or(0.0));
-        let estimates = bootstrap_all(all.len(), self.seed, RESAMPLES, |indices| self.statistics(indices), values);
+        let of = |margin: fn(&Prediction) -> Option<f64>| -> Option<Vec<f64>> { self.predictions.iter().map(margin).collect() };
+        let margins = [of(|prediction| prediction.margin), of(|prediction| prediction.gold_margin)];
+        // With a single label there are none; the rest of the statistics goes on without.
+        let drawn = Drawn {
+            pairs: self.predictions.iter().map(|prediction| (narrow(prediction.gold), narrow(prediction.predicted))).collect(),
+            margins: margins.each_ref().map(|margins| margins.as_deref().unwrap_or_default()),
+            labels: self.labels(),
+        };
+        let once = vec![1; self.predictions.len()];
+        let values = drawn.statistics(&once).map(|value| value.unwrap_or(0.0));
+        let estimates = bootstrap_all(once.len(), self.seed, RESAMPLES, |counts| drawn.statistics(counts), values);
         let [macro_f1, weighted_f1, mean_margin, mean_gold_margin] = estimates;
+        let [margin, gold_margin] = margins;
         [
             known("macro_f1", macro_f1),
             known("weighted_f1", weighted_f1),
             optional("mean_margin", margin.map(|_| mean_margin), ONE_LABEL),
             optional("mean_gold_margin", gold_margin.map(|_| mean_gold_margin), ONE_LABEL),
-        ]
-    }
-
-    /// Macro F1, weighted F1, mean margin and mean gold margin of the samples with these indices.
-    fn statistics(&self, indices: &[u32]) -> [Option<f64>; 4] {
-        let chosen = || indices.iter().map(|&i| &self.predictions[i as usize]);
-        let tallies = tally(chosen(), self.labels());
-        let mean = |sum: Option<f64>| sum.map(|sum| sum / number(indices.len()));
-        [
-            macro_f1(&tallies),
-            weighted_f1(&tallies),
-            mean(chosen().map(|prediction| prediction.margin).sum()),
-            mean(chosen().map(|prediction| prediction.gold_margin).sum()),
         ]
     }
 
@@ -164,7 +161,9 @@ impl Inputs<'_> {
             let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
             high - low
         };
-        self.scores.chunks_exact(self.labels()).map(range).sum::<f64>() / number(self.predictions.len())
+        // Collected first: a parallel sum would add in another order each time.
+        let ranges: Vec<f64> = self.scores.par_chunks_exact(self.labels()).map(range).collect();
+        ranges.iter().sum::<f64>() / number(self.predictions.len())
     }
 
     fn of_label(&self, label: usize, tally: &Tally) -> [Metric; 5] {
@@ -181,6 +180,45 @@ impl Inputs<'_> {
         ]
         .map(|metric| Metric { label: Some(label), ..metric })
     }
+}
+
+/// What the statistics of a resample are computed from: a compact copy, since it is read thousands of times.
+struct Drawn<'a> {
+    /// Gold and predicted label of each sample.
+    pairs: Vec<(u32, u32)>,
+    /// Margins and gold margins by sample; empty where there are none.
+    margins: [&'a [f64]; 2],
+    labels: usize,
+}
+
+impl Drawn<'_> {
+    /// Macro F1, weighted F1, mean margin and mean gold margin of samples that count so often each.
+    fn statistics(&self, counts: &[u32]) -> [Option<f64>; 4] {
+        let tallies = tally(self.pairs.iter().zip(counts), self.labels);
+        let [margin, gold_margin] = self.margins.map(|margins| {
+            let mean = || weighted_sum(margins, counts) / number(counts.len());
+            (!margins.is_empty()).then(mean)
+        });
+        [macro_f1(&tallies), weighted_f1(&tallies), margin, gold_margin]
+    }
+}
+
+/// The sum of values that count so often each, by partial sums that are always added in the same order.
+fn weighted_sum(values: &[f64], counts: &[u32]) -> f64 {
+    let ((values, rest), (counts, rest_counts)) = (values.as_chunks::<8>(), counts.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (values, counts) in values.iter().zip(counts) {
+        for i in 0..8 {
+            sums[i] += values[i] * f64::from(counts[i]);
+        }
+    }
+    let rest: f64 = rest.iter().zip(rest_counts).map(|(value, &count)| value * f64::from(count)).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// A label's index in four bytes.
+fn narrow(label: usize) -> u32 {
+    u32::try_from(label).unwrap_or(u32::MAX)
 }
 
 fn known(name: &'static str, estimate: Estimate) -> Metric {

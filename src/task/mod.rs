@@ -5,10 +5,13 @@ mod counts;
 mod metrics;
 mod scores;
 
+use std::convert::Infallible;
+
 use crate::embeddings::Embeddings;
 use crate::spec::Calibration;
 use crate::stats::Estimate;
 
+use calibrate::Common;
 pub use metrics::{METRICS, MetricInfo, Scope, Uncertainty};
 
 /// Two scores this close count as tied: the resolution of the f32 vectors behind them.
@@ -17,10 +20,44 @@ pub const TIE: f64 = 1e-6;
 /// A margin of at most this share of the cell's mean score range is a near tie.
 pub const NEAR_TIE: f64 = 0.01;
 
-/// What label similarity works on.
+/// Text vectors that can be read in blocks, as often as need be; they are never in memory all at once.
+pub trait Texts {
+    /// Why they cannot be read.
+    type Error;
+
+    /// Number of texts.
+    fn count(&self) -> usize;
+
+    /// Coordinates per text.
+    fn width(&self) -> usize;
+
+    /// Hands out every text once, in any order and in blocks of any size: a block's rows and which texts they are.
+    ///
+    /// # Errors
+    /// Texts that cannot be read.
+    fn visit(&self, take: &mut dyn FnMut(&[usize], &Embeddings)) -> Result<(), Self::Error>;
+}
+
+impl Texts for Embeddings {
+    type Error = Infallible;
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn width(&self) -> usize {
+        self.dim()
+    }
+
+    fn visit(&self, take: &mut dyn FnMut(&[usize], &Embeddings)) -> Result<(), Infallible> {
+        take(&(0..self.len()).collect::<Vec<_>>(), self);
+        Ok(())
+    }
+}
+
+/// What texts are scored against, and how.
+#[derive(Clone, Copy)]
 pub struct LabelSimilarity<'a> {
-    /// One row per sample. Shape: `[n, dim]`.
-    pub texts: &'a Embeddings,
     /// The right label of each sample, as an index into the labels.
     pub gold: &'a [usize],
     /// One row per phrasing. Shape: `[phrasings, dim]`.
@@ -116,7 +153,8 @@ impl std::fmt::Display for Vectors {
     }
 }
 
-/// Scores every text against every label by cosine and predicts the label with the highest score.
+/// Scores every text against every label by cosine and predicts the label with the highest score, for several tasks on the
+/// same texts: they are read once, and once more where a task centres them.
 ///
 /// All arithmetic is f64. A label's vector is the mean of its phrasings' unit vectors, scaled to unit length again. With
 /// [`Calibration::Center`], each side is centred on its own mean before the cosine: unit text vectors on the mean of the
@@ -124,54 +162,71 @@ impl std::fmt::Display for Vectors {
 /// rules a mean. A vector without direction (all zeros, or equal to the mean) scores 0 everywhere, is left out of the mean,
 /// and is counted in the metric `zero_vectors`.
 ///
-/// Scores are cosines. Range: -1..1. Determinism: the number of threads changes no bit.
+/// Scores are cosines. Range: -1..1. Memory: scores of all tasks, and one block of texts as f64. Determinism: neither the
+/// number of threads, nor the order and size of blocks, nor the other tasks change a bit.
 ///
 /// # Errors
-/// Inputs whose shapes disagree, that are empty, or that hold a non-finite value: see [`TaskError`].
-pub fn label_similarity(task: &LabelSimilarity<'_>) -> Result<Evaluation, TaskError> {
-    check(task)?;
-    let texts = calibrate::Texts::new(task.texts, task.calibration);
-    let labels = calibrate::Labels::new(task.phrasings, task.owner, task.labels, task.calibration);
-    let (scores, lost) = scores::score(task.texts, &texts, &labels);
+/// Texts that cannot be read. The inner errors are inputs whose shapes disagree, that are empty, or that hold a non-finite
+/// value: see [`TaskError`].
+pub fn label_similarity<T: Texts>(
+    texts: &T,
+    tasks: &[LabelSimilarity<'_>],
+) -> Result<Vec<Result<Evaluation, TaskError>>, T::Error> {
+    let checked: Vec<Result<(), TaskError>> = tasks.iter().map(|task| check(texts, task)).collect();
+    let sound: Vec<LabelSimilarity<'_>> =
+        tasks.iter().zip(&checked).filter(|(_, ok)| ok.is_ok()).map(|(task, _)| *task).collect();
+    let (common, scored) = if sound.is_empty() { (Common::default(), Vec::new()) } else { scores::score(texts, &sound)? };
+    let mut scored = scored.into_iter();
+    let evaluate = |(task, ok): (&LabelSimilarity<'_>, Result<(), TaskError>)| {
+        ok?;
+        let not_finite = common.not_finite.map(|row| TaskError::NotFinite { of: Vectors::Texts, row });
+        let scored = scored.next().filter(|_| not_finite.is_none());
+        scored.map(|scored| evaluation(task, &common, scored)).ok_or(not_finite.unwrap_or(TaskError::NoSamples))
+    };
+    Ok(tasks.iter().zip(checked).map(evaluate).collect())
+}
+
+fn evaluation(task: &LabelSimilarity<'_>, common: &Common, scored: scores::Scored) -> Evaluation {
+    let scores::Scored { scores, without_direction, label_anisotropy } = scored;
     let predictions = scores::predict(&scores, task.labels, task.gold);
     let counts = counts::Counts::of(&predictions, task.labels);
     let metrics = metrics::Inputs {
         scores: &scores,
         predictions: &predictions,
         counts: &counts,
-        anisotropy: texts.anisotropy,
-        label_anisotropy: labels.anisotropy,
-        zero_vectors: lost + labels.without_direction(),
+        anisotropy: common.anisotropy,
+        label_anisotropy,
+        zero_vectors: without_direction,
         seed: task.seed,
     }
     .metrics();
-    Ok(Evaluation { labels: task.labels, scores, confusion: counts.confusion, predictions, metrics })
+    Evaluation { labels: task.labels, scores, confusion: counts.confusion, predictions, metrics }
 }
 
-fn check(task: &LabelSimilarity<'_>) -> Result<(), TaskError> {
-    let LabelSimilarity { texts, gold, phrasings, owner, labels, .. } = *task;
-    if texts.is_empty() {
+fn check<T: Texts>(texts: &T, task: &LabelSimilarity<'_>) -> Result<(), TaskError> {
+    let LabelSimilarity { gold, phrasings, owner, labels, .. } = *task;
+    if texts.count() == 0 {
         return Err(TaskError::NoSamples);
     }
     if labels == 0 {
         return Err(TaskError::NoLabels);
     }
-    if gold.len() != texts.len() {
-        return Err(TaskError::GoldCount { texts: texts.len(), gold: gold.len() });
+    if gold.len() != texts.count() {
+        return Err(TaskError::GoldCount { texts: texts.count(), gold: gold.len() });
     }
     if owner.len() != phrasings.len() {
         return Err(TaskError::OwnerCount { phrasings: phrasings.len(), owner: owner.len() });
     }
-    if texts.dim() != phrasings.dim() {
-        return Err(TaskError::Dimensions { texts: texts.dim(), phrasings: phrasings.dim() });
+    if texts.width() != phrasings.dim() {
+        return Err(TaskError::Dimensions { texts: texts.width(), phrasings: phrasings.dim() });
     }
-    for (of, indices, vectors) in [(Vectors::Texts, gold, texts), (Vectors::Phrasings, owner, phrasings)] {
+    for (of, indices) in [(Vectors::Texts, gold), (Vectors::Phrasings, owner)] {
         if let Some(row) = indices.iter().position(|&label| label >= labels) {
             return Err(TaskError::LabelRange { of, row, label: indices[row], labels });
         }
-        if let Some(row) = calibrate::first_not_finite(vectors) {
-            return Err(TaskError::NotFinite { of, row });
-        }
+    }
+    if let Some(row) = phrasings.rows().position(|row| !row.iter().all(|value| value.is_finite())) {
+        return Err(TaskError::NotFinite { of: Vectors::Phrasings, row });
     }
     match (0..labels).find(|label| !owner.contains(label)) {
         Some(label) => Err(TaskError::NoPhrasing { label }),

@@ -1,75 +1,200 @@
 //! The score matrix and what each sample's scores say.
 
+#![expect(clippy::inline_always, reason = "loops over coordinates are compiled for the vectors of the processor they run on")]
+
 use std::cmp::Ordering;
+use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::calibrate::{Labels, Texts};
-use super::{Prediction, TIE};
+use super::calibrate::{self, Common, ExactSum, Labels};
+use super::{LabelSimilarity, Prediction, TIE, Texts};
 use crate::embeddings::Embeddings;
+use crate::spec::Calibration;
 
-/// Texts that one thread scores at a time.
-const BLOCK: usize = 16;
+/// Texts that one thread multiplies at a time: many, so that preparing the labels for each product costs little.
+const ROWS: usize = 256;
 
-/// Coordinates multiplied at a time: those of a block's texts (32 KiB) stay in the nearest cache while all labels pass by.
-const SPAN: usize = 256;
-
-/// Cosines of all texts with all labels, and how many texts have no direction. Shape: row-major `[texts, labels]`.
-pub(super) fn score(rows: &Embeddings, texts: &Texts, labels: &Labels) -> (Vec<f64>, usize) {
-    let dim = labels.dim;
-    let count = labels.vectors.len() / dim;
-    let mut scores = vec![0.0; rows.len() * count];
-    let lost = scores
-        .par_chunks_mut(BLOCK * count)
-        .zip(rows.values().par_chunks(BLOCK * dim))
-        .map_init(
-            || vec![0.0; BLOCK * dim],
-            |wide, (scores, rows)| {
-                let mut lost = 0;
-                for (row, wide) in rows.chunks_exact(dim).zip(wide.chunks_exact_mut(dim)) {
-                    lost += usize::from(!texts.direction(row, wide));
-                }
-                multiply(scores, wide, &labels.vectors, dim);
-                lost
-            },
-        )
-        .sum();
-    (scores, lost)
+/// The scores of one task.
+pub(super) struct Scored {
+    /// Cosines. Shape: row-major `[texts, labels]`.
+    pub scores: Vec<f64>,
+    /// Texts and labels that have no direction.
+    pub without_direction: usize,
+    pub label_anisotropy: Option<f64>,
 }
 
-/// Cosines of unit vectors: `scores` is `[texts, labels]` and all zeros, `texts` holds at least as many rows of `dim`.
-fn multiply(scores: &mut [f64], texts: &[f64], labels: &[f64], dim: usize) {
-    let count = labels.len() / dim;
-    for start in (0..dim).step_by(SPAN) {
-        let span = start..dim.min(start + SPAN);
-        for (label, vector) in labels.chunks_exact(dim).enumerate() {
-            for (scores, text) in scores.chunks_exact_mut(count).zip(texts.chunks_exact(dim)) {
-                scores[label] += dot(&text[span.clone()], &vector[span.clone()]);
+/// Scores of sound tasks, at least one, and what their texts have in common. The centre is known once all texts were seen:
+/// tasks that need it are scored when the texts are read again.
+pub(super) fn score<T: Texts>(texts: &T, tasks: &[LabelSimilarity<'_>]) -> Result<(Common, Vec<Scored>), T::Error> {
+    let labels: Vec<Labels> =
+        tasks.iter().map(|task| Labels::new(task.phrasings, task.owner, task.labels, task.calibration)).collect();
+    let mut scored: Vec<Scored> = (labels.iter())
+        .map(|labels| Scored {
+            scores: Vec::new(),
+            without_direction: labels.without_direction(),
+            label_anisotropy: labels.anisotropy,
+        })
+        .collect();
+    let mut common = Common::default();
+    for calibration in [Calibration::None, Calibration::Center] {
+        let own: Vec<usize> = (0..tasks.len()).filter(|&i| tasks[i].calibration == calibration).collect();
+        let first = calibration == Calibration::None;
+        if common.not_finite.is_some() || !first && own.is_empty() {
+            continue;
+        }
+        let centre = (!first).then_some(common.centre.as_slice());
+        let labels = own.iter().map(|&i| &labels[i]).collect();
+        let mut pass = Pass { centre, labels, sum: None, lost: 0, not_finite: None, spare: Mutex::default() };
+        for &i in &own {
+            scored[i].scores = vec![0.0; texts.count() * tasks[i].labels];
+        }
+        let mut products = vec![Vec::new(); own.len()];
+        texts.visit(&mut |positions, block| {
+            pass.multiply(positions, block, &mut products);
+            for (&i, products) in own.iter().zip(&products) {
+                let labels = tasks[i].labels;
+                for (position, row) in positions.iter().zip(products.chunks_exact(labels)) {
+                    scored[i].scores[position * labels..(position + 1) * labels].copy_from_slice(row);
+                }
+            }
+        })?;
+        own.iter().for_each(|&i| scored[i].without_direction += pass.lost);
+        if let Some(sum) = pass.sum {
+            common = sum.common(pass.not_finite);
+        }
+    }
+    Ok((common, scored))
+}
+
+/// One reading of the texts.
+struct Pass<'a> {
+    /// What texts are centred on. Without it, this is the first reading, which sums them up.
+    centre: Option<&'a [f64]>,
+    labels: Vec<&'a Labels>,
+    sum: Option<ExactSum>,
+    /// Texts without direction.
+    lost: usize,
+    not_finite: Option<usize>,
+    /// Matrices of texts as f64 that no thread uses at the moment. Shape of each: `[ROWS, dim]`.
+    spare: Mutex<Vec<Vec<f64>>>,
+}
+
+impl Pass<'_> {
+    /// Multiplies a block of texts with the labels of each task. Shape of each product: `[block, labels]`.
+    fn multiply(&mut self, positions: &[usize], block: &Embeddings, products: &mut [Vec<f64>]) {
+        let dim = block.dim();
+        let mut chunks: Vec<Vec<&mut [f64]>> = positions.chunks(ROWS).map(|_| Vec::new()).collect();
+        for (labels, product) in self.labels.iter().zip(products) {
+            product.resize(positions.len() * labels.count(), 0.0);
+            let whole = product.chunks_mut(ROWS * labels.count());
+            chunks.iter_mut().zip(whole).for_each(|(chunk, product)| chunk.push(product));
+        }
+        let inputs = block.values().par_chunks(ROWS * dim).zip(positions.par_chunks(ROWS)).zip(chunks);
+        let (centre, labels) = (self.centre, &self.labels);
+        let empty = || Tally { sum: centre.is_none().then(|| ExactSum::new(dim)), lost: 0, not_finite: None };
+        let spare = &self.spare;
+        let tally = inputs
+            .fold(empty, |mut tally, ((rows, positions), products)| {
+                let mut wide = spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_else(|| vec![0.0; ROWS * dim]);
+                pulp::Arch::new().dispatch(|| tally.widen(rows, positions, centre, &mut wide));
+                labels.iter().zip(products).for_each(|(labels, product)| product_of(product, &wide, labels));
+                spare.lock().into_iter().for_each(|mut spare| spare.push(std::mem::take(&mut wide)));
+                tally
+            })
+            .reduce(empty, |tally, other| tally.merge(&other));
+        self.lost += tally.lost;
+        self.not_finite = earlier(self.not_finite, tally.not_finite);
+        self.sum = match (self.sum.take(), tally.sum) {
+            (Some(sum), Some(more)) => Some(sum.merge(&more)),
+            (sum, more) => sum.or(more),
+        };
+    }
+}
+
+/// What some texts add up to; the same in any order.
+struct Tally {
+    sum: Option<ExactSum>,
+    lost: usize,
+    not_finite: Option<usize>,
+}
+
+impl Tally {
+    /// Writes the directions of up to `ROWS` texts into `wide`, whose further rows keep what they had.
+    #[inline(always)]
+    fn widen(&mut self, rows: &[f32], positions: &[usize], centre: Option<&[f64]>, wide: &mut [f64]) {
+        let dim = rows.len() / positions.len();
+        for ((row, wide), &position) in rows.chunks_exact(dim).zip(wide.chunks_exact_mut(dim)).zip(positions) {
+            match (calibrate::direction(row, centre, wide), &mut self.sum) {
+                (Some(true), Some(sum)) => sum.add(wide),
+                (Some(true), None) => {}
+                (Some(false), _) => self.lost += 1,
+                (None, _) => self.not_finite = earlier(self.not_finite, Some(position)),
             }
         }
     }
-    for score in scores {
-        *score = score.clamp(-1.0, 1.0);
+
+    fn merge(self, other: &Self) -> Self {
+        let sum = match (self.sum, &other.sum) {
+            (Some(sum), Some(more)) => Some(sum.merge(more)),
+            (sum, _) => sum,
+        };
+        Self { sum, lost: self.lost + other.lost, not_finite: earlier(self.not_finite, other.not_finite) }
     }
 }
 
-/// Partial sums, always added in the same order: equal vectors give equal bits, on one thread or many.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    const LANES: usize = 16;
-    let mut sums = [0.0; LANES];
-    let (a_whole, b_whole) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f64 = a_whole.remainder().iter().zip(b_whole.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in a_whole.zip(b_whole) {
-        for i in 0..LANES {
-            sums[i] += x[i] * y[i];
-        }
+/// The smaller of two indices that may not be there.
+fn earlier(a: Option<usize>, b: Option<usize>) -> Option<usize> {
+    a.into_iter().chain(b).min()
+}
+
+/// Cosines of unit vectors with the labels' for the leading rows of `texts` that `product` has room for.
+///
+/// The product is always of `ROWS` texts on one thread: its blocking depends on its shape, and a text's scores must not
+/// depend on how many others are in its block.
+fn product_of(product: &mut [f64], texts: &[f64], labels: &Labels) {
+    let (count, dim) = (labels.count(), labels.dim);
+    assert!(texts.len() == ROWS * dim && labels.vectors.len() == count * dim && product.len().is_multiple_of(count));
+    let mut padded = if product.len() < ROWS * count { vec![0.0; ROWS * count] } else { Vec::new() };
+    let out = if padded.is_empty() { &mut *product } else { padded.as_mut_slice() };
+    assert_eq!(out.len(), ROWS * count);
+    let (row, score) = (dim.cast_signed(), count.cast_signed());
+    #[expect(unsafe_code, reason = "the matrix product has no safe interface")]
+    // SAFETY: `out` is `[ROWS, count]`, `texts` is `[ROWS, dim]` and the labels are `[count, dim]`, all row-major and whole,
+    // as asserted; the labels are read transposed by their strides. Nothing else refers to `out`.
+    unsafe {
+        gemm::gemm(
+            ROWS,
+            count,
+            dim,
+            out.as_mut_ptr(),
+            1,
+            score,
+            false,
+            texts.as_ptr(),
+            1,
+            row,
+            labels.vectors.as_ptr(),
+            row,
+            1,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
     }
-    sums.iter().sum::<f64>() + rest
+    if !padded.is_empty() {
+        let length = product.len();
+        product.copy_from_slice(&padded[..length]);
+    }
+    product.iter_mut().for_each(|score| *score = score.clamp(-1.0, 1.0));
 }
 
 /// One prediction per sample from row-major `[n, labels]` scores.
 pub(super) fn predict(scores: &[f64], labels: usize, gold: &[usize]) -> Vec<Prediction> {
-    scores.chunks_exact(labels).zip(gold).map(|(scores, &gold)| prediction(scores, gold)).collect()
+    scores.par_chunks_exact(labels).zip(gold).map(|(scores, &gold)| prediction(scores, gold)).collect()
 }
 
 /// Labels rank by score, highest first; labels with exactly equal scores rank in the slice's order.
@@ -93,7 +218,6 @@ fn best_except(scores: &[f64], except: Option<usize>) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
 mod tests {
     use super::*;
 
@@ -125,27 +249,5 @@ mod tests {
     fn a_single_label_is_always_right_and_has_no_margin() {
         let only = prediction(&[-0.2], 0);
         assert_eq!((only.predicted, only.gold_rank, only.margin, only.gold_margin, only.tied), (0, 1, None, None, false));
-    }
-
-    #[test]
-    fn vectors_longer_than_a_span_are_multiplied_whole() {
-        // 600 equal coordinates of a unit vector, against itself and against one that differs in sign in the last 100.
-        let unit = vec![600_f64.sqrt().recip(); 600];
-        let mut labels = unit.repeat(2);
-        labels[1100..].iter_mut().for_each(|value| *value = -*value);
-        let mut scores = [0.0; 4];
-        multiply(&mut scores, &unit.repeat(2), &labels, 600);
-        for (score, wanted) in scores.iter().zip([1.0, 2.0 / 3.0, 1.0, 2.0 / 3.0]) {
-            assert!((score - wanted).abs() < 1e-12, "{scores:?}");
-        }
-    }
-
-    #[test]
-    fn dot_takes_every_coordinate_once() {
-        for len in 0..40_u32 {
-            let a: Vec<f64> = (1..=len).map(f64::from).collect();
-            let wanted = f64::from(len * (len + 1) * (2 * len + 1) / 6);
-            assert_eq!(dot(&a, &a), wanted, "{len} coordinates");
-        }
     }
 }

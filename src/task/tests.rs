@@ -18,7 +18,33 @@ fn evaluate(
     calibration: Calibration,
 ) -> Evaluation {
     let labels = owner.iter().max().unwrap() + 1;
-    label_similarity(&LabelSimilarity { texts, gold, phrasings, owner, labels, calibration, seed: 42 }).unwrap()
+    one(texts, &LabelSimilarity { gold, phrasings, owner, labels, calibration, seed: 42 }).unwrap()
+}
+
+fn one(texts: &Embeddings, task: &LabelSimilarity<'_>) -> Result<Evaluation, TaskError> {
+    let Ok(mut evaluations) = label_similarity(texts, std::slice::from_ref(task));
+    evaluations.remove(0)
+}
+
+/// Texts in blocks of some rows, last block first.
+struct Blocks<'a>(&'a Embeddings, usize);
+
+impl Texts for Blocks<'_> {
+    type Error = Infallible;
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn width(&self) -> usize {
+        self.0.dim()
+    }
+
+    fn visit(&self, take: &mut dyn FnMut(&[usize], &Embeddings)) -> Result<(), Infallible> {
+        let order: Vec<usize> = (0..self.0.len()).rev().collect();
+        order.chunks(self.1).for_each(|block| take(block, &self.0.select(block)));
+        Ok(())
+    }
 }
 
 fn example(calibration: Calibration) -> Evaluation {
@@ -176,6 +202,83 @@ fn blocks_and_single_rows_score_alike() {
     }
 }
 
+/// Neither how texts are cut into blocks, nor their order, nor what else they are scored for changes a bit.
+#[test]
+fn scores_and_metrics_are_those_of_every_block_size() {
+    let (texts, phrasings, fewer) = (matrix(700, 0), matrix(6, 4), matrix(2, 9));
+    let gold: Vec<usize> = (0..700).map(|i| i % 2).collect();
+    let task = |phrasings, owner, labels, calibration| LabelSimilarity {
+        gold: &gold,
+        phrasings,
+        owner,
+        labels,
+        calibration,
+        seed: 42,
+    };
+    let tasks = [
+        task(&phrasings, &[0, 0, 1, 2, 3, 3], 4, Calibration::Center),
+        task(&fewer, &[0, 1], 2, Calibration::None),
+        task(&fewer, &[0, 0], 2, Calibration::None),
+        task(&phrasings, &[0, 0, 1, 2, 3, 3], 4, Calibration::None),
+    ];
+    let alone = tasks.each_ref().map(|task| one(&texts, task));
+    assert_eq!(alone[2].as_ref().map(|_| ()).unwrap_err(), &TaskError::NoPhrasing { label: 1 });
+    for size in [1, 3, 255, 256, 257, 512, 699, 700] {
+        let Ok(together) = label_similarity(&Blocks(&texts, size), &tasks);
+        for (alone, together) in alone.iter().zip(&together) {
+            let (Ok(alone), Ok(together)) = (alone, together) else {
+                assert_eq!(alone.as_ref().err(), together.as_ref().err());
+                continue;
+            };
+            assert_eq!(alone.scores, together.scores, "blocks of {size}");
+            assert_eq!(alone.metrics, together.metrics, "blocks of {size}");
+        }
+    }
+}
+
+/// Vectors of a model's width, against sums written down plainly.
+#[test]
+fn wide_vectors_score_as_plain_sums_do() {
+    let dim = 1500;
+    let value = |i: usize, j: usize| f32::from(u16::try_from((i * 7919 + j * 104_729 + i * j) % 1009).unwrap()) - 300.0;
+    let vectors = |rows: std::ops::Range<usize>| {
+        Embeddings::from_values(dim, rows.flat_map(|i| (0..dim).map(move |j| value(i, j))).collect())
+    };
+    let (texts, phrasings) = (vectors(0..300), vectors(500..507));
+    let owner = [0, 1, 2, 3, 4, 5, 6];
+    let unit = |row: &[f32]| -> Vec<f64> {
+        let length = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        row.iter().map(|&x| f64::from(x) / length).collect()
+    };
+    let wanted: Vec<f64> = (texts.rows())
+        .flat_map(|text| phrasings.rows().map(move |label| unit(text).iter().zip(unit(label)).map(|(x, y)| x * y).sum::<f64>()))
+        .collect();
+    all_close(&evaluate(&texts, &[0; 300], &phrasings, &owner, Calibration::None).scores, &wanted);
+}
+
+/// A mean that all texts share takes nothing from the precision of what is left: texts a millionth apart are told apart as
+/// they are without it.
+#[test]
+fn centring_very_similar_texts_keeps_their_differences() {
+    let near = |i: i16| [1.0, 1.0 + f32::from(i) * f32::EPSILON, 1.0 - f32::from(i) * f32::EPSILON];
+    let texts = Embeddings::from_values(3, (-8..=8).flat_map(near).collect());
+    let phrasings = Embeddings::from_values(3, vec![0.0, 1.0, -1.0, 0.0, -1.0, 1.0]);
+    let found = evaluate(&texts, &[0; 17], &phrasings, &[0, 1], Calibration::Center);
+    for (i, scores) in found.scores.chunks_exact(2).enumerate().filter(|(i, _)| *i != 8) {
+        let wanted = if i > 8 { 1.0 } else { -1.0 };
+        assert!((scores[0] - wanted).abs() < 1e-6 && (scores[1] + wanted).abs() < 1e-6, "{i}: {scores:?}");
+    }
+}
+
+#[test]
+fn many_short_texts_are_no_burden() {
+    let texts =
+        Embeddings::from_values(2, (0..100_000_u32).flat_map(|i| if i % 3 == 0 { [1.0, 0.5] } else { [0.5, 1.0] }).collect());
+    let gold: Vec<usize> = (0..100_000).map(|i| usize::from(i % 3 != 0)).collect();
+    let found = evaluate(&texts, &gold, &Embeddings::from_values(2, vec![1.0, 0.0, 0.0, 1.0]), &[0, 1], Calibration::Center);
+    assert_eq!((value(&found, "accuracy"), value(&found, "macro_f1")), (1.0, 1.0));
+}
+
 #[test]
 fn one_label_is_always_right_and_has_no_margins() {
     let found = evaluate(&matrix(3, 0), &[0; 3], &matrix(1, 4), &[0], Calibration::None);
@@ -243,7 +346,6 @@ fn one_sample_has_shares_but_no_bootstrap_intervals() {
 fn inputs_that_make_no_sense_are_errors_that_name_the_row() {
     let (texts, phrasings) = (matrix(3, 0), matrix(2, 4));
     let sound = || LabelSimilarity {
-        texts: &texts,
         gold: &[0, 1, 1],
         phrasings: &phrasings,
         owner: &[0, 1],
@@ -251,10 +353,10 @@ fn inputs_that_make_no_sense_are_errors_that_name_the_row() {
         calibration: Calibration::None,
         seed: 1,
     };
-    let refused = |task: LabelSimilarity<'_>| label_similarity(&task).map(|_| ()).unwrap_err();
-    assert!(label_similarity(&sound()).is_ok());
+    let refused = |task: LabelSimilarity<'_>| one(&texts, &task).map(|_| ()).unwrap_err();
+    assert!(one(&texts, &sound()).is_ok());
     let (none, narrow) = (Embeddings::new(5), Embeddings::from_values(1, vec![1.0, 2.0]));
-    assert_eq!(refused(LabelSimilarity { texts: &none, gold: &[], ..sound() }), TaskError::NoSamples);
+    assert_eq!(one(&none, &LabelSimilarity { gold: &[], ..sound() }).unwrap_err(), TaskError::NoSamples);
     assert_eq!(refused(LabelSimilarity { labels: 0, ..sound() }), TaskError::NoLabels);
     assert_eq!(refused(LabelSimilarity { gold: &[0], ..sound() }), TaskError::GoldCount { texts: 3, gold: 1 });
     assert_eq!(refused(LabelSimilarity { owner: &[0], ..sound() }), TaskError::OwnerCount { phrasings: 2, owner: 1 });
@@ -264,6 +366,6 @@ fn inputs_that_make_no_sense_are_errors_that_name_the_row() {
     assert_eq!(refused(LabelSimilarity { owner: &[0, 0], ..sound() }), TaskError::NoPhrasing { label: 1 });
     for bad in [f32::NAN, f32::INFINITY] {
         let broken = Embeddings::from_values(5, [[0.0; 5], [0.0, 0.0, 0.0, 0.0, bad], [1.0; 5]].concat());
-        assert_eq!(refused(LabelSimilarity { texts: &broken, ..sound() }), TaskError::NotFinite { of: Vectors::Texts, row: 1 });
+        assert_eq!(one(&broken, &sound()).unwrap_err(), TaskError::NotFinite { of: Vectors::Texts, row: 1 });
     }
 }

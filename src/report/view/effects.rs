@@ -40,9 +40,9 @@ impl<'a> Worth<'a> {
     pub fn over(&self, other: &Self, seed: u64) -> Estimate {
         let value = self.mean - other.mean;
         let gains: Vec<f64> = self.rates.iter().zip(&other.rates).map(|(a, b)| a - b).collect();
-        let mean = |indices: &[u32]| {
-            let drawn = indices.iter().filter_map(|&i| gains.get(i as usize));
-            Some(drawn.sum::<f64>() / number(indices.len()))
+        let mean = |counts: &[u32]| {
+            let drawn = gains.iter().zip(counts).map(|(gain, &count)| gain * f64::from(count));
+            Some(drawn.sum::<f64>() / number(gains.len()))
         };
         stats::bootstrap(gains.len(), seed, RESAMPLES, mean, value)
     }

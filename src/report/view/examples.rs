@@ -25,11 +25,11 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
     let few = wrong.len() <= SHOWN;
     wrong.sort_by(|a, b| confidence(b.1).total_cmp(&confidence(a.1)).then(a.0.cmp(&b.0)));
     let title = if few { "All mistakes, most confident first" } else { "Most confident mistakes" };
-    let mut blocks = vec![Block::Heading(3, title.to_owned()), examples(contest, &wrong, places)];
+    let mut blocks = vec![Block::Heading(3, title.to_owned()), examples(contest, best, &wrong, places)];
     if !few {
         wrong.sort_by(|a, b| miss(b.1).total_cmp(&miss(a.1)).then(a.0.cmp(&b.0)));
         blocks.push(Block::Heading(3, "Narrowest misses".to_owned()));
-        blocks.push(examples(contest, &wrong, places));
+        blocks.push(examples(contest, best, &wrong, places));
     }
     blocks
 }
@@ -46,19 +46,21 @@ fn miss(sample: &SampleRow) -> f64 {
 
 /// Mean distance from the best to the worst score of a sample.
 fn spread(entry: &Entry) -> f64 {
-    let ranges = entry.scored.samples.iter().map(|sample| {
-        let high = sample.scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let low = sample.scores.iter().copied().fold(f64::INFINITY, f64::min);
+    let ranges = (0..entry.scored.samples.len()).map(|sample| {
+        let scores = || entry.scored.scores_of(sample).iter().copied();
+        let (high, low) = (scores().fold(f64::NEG_INFINITY, f64::max), scores().fold(f64::INFINITY, f64::min));
         if high >= low { high - low } else { 0.0 }
     });
     ranges.sum::<f64>() / number(entry.scored.samples.len().max(1))
 }
 
-fn examples(contest: &Contest, wrong: &[(usize, &SampleRow)], places: usize) -> Block {
-    Block::Examples(wrong.iter().take(SHOWN).map(|(index, sample)| example(contest, *index, sample, places)).collect())
+fn examples(contest: &Contest, best: &Entry, wrong: &[(usize, &SampleRow)], places: usize) -> Block {
+    let shown = wrong.iter().take(SHOWN);
+    let scores = |index: usize, sample: &SampleRow| scores(contest, sample, best.scored.scores_of(index), places);
+    Block::Examples(shown.map(|&(index, sample)| example(contest, index, sample, scores(index, sample), places)).collect())
 }
 
-fn example(contest: &Contest, index: usize, sample: &SampleRow, places: usize) -> Example {
+fn example(contest: &Contest, index: usize, sample: &SampleRow, scores: String, places: usize) -> Example {
     let (id, shown) =
         contest.samples.get(index).map_or(("?", "(text not kept)"), |kept| (kept.id.as_str(), kept.text.as_str()));
     let lead = |margin: f64| decimal(margin, places + 1);
@@ -77,13 +79,13 @@ fn example(contest: &Contest, index: usize, sample: &SampleRow, places: usize) -
             code(&shorten(id, 60)),
         ),
         text: text(&shorten(shown, CHARACTERS)),
-        scores: scores(contest, sample, places),
+        scores,
     }
 }
 
 /// All scores, best first, the right label in bold; with many labels the best ones and the right one.
-fn scores(contest: &Contest, sample: &SampleRow, places: usize) -> String {
-    let mut ranked: Vec<(usize, f64)> = sample.scores.iter().copied().enumerate().collect();
+fn scores(contest: &Contest, sample: &SampleRow, scores: &[f64], places: usize) -> String {
+    let mut ranked: Vec<(usize, f64)> = scores.iter().copied().enumerate().collect();
     if ranked.is_empty() {
         return "No scores kept.".to_owned();
     }

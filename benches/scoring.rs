@@ -1,0 +1,259 @@
+//! Scoring at size: how long label similarity takes from cached vectors, next to reading those bytes and one matrix product.
+//!
+//! `cargo bench --bench scoring -- [texts] [labels] [dim]`, by default 100000 119 4096.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![expect(clippy::cast_precision_loss, reason = "counts of bytes, for people")]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use embed_bench::cache::{Key, Store};
+use embed_bench::dataset::{Origin, Sample, Slice};
+use embed_bench::digest::Digest;
+use embed_bench::embed::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
+use embed_bench::observe::{Silent, Stop};
+use embed_bench::plan::{Cell, ModelWork, Plan, Rows, Texts, Wording};
+use embed_bench::prompt::{Template, Truncation};
+use embed_bench::runner;
+use embed_bench::spec::{Calibration, Pooling, Readout, Spec};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Texts are saved this far apart: files have batches in the order of lengths, not of the slice.
+const STRIDE: usize = 7919;
+
+#[derive(Clone, Copy)]
+struct Size {
+    texts: usize,
+    labels: usize,
+    dim: usize,
+}
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let number = |i: usize, default: usize| words.get(i).map_or(Ok(default), |word| word.parse());
+    let size = Size { texts: number(0, 100_000)?, labels: number(1, 119)?, dim: number(2, 4096)? };
+    if let [_, _, _, calibration, folder] = words.as_slice() {
+        return score(size, calibration == "both", Path::new(folder));
+    }
+    println!("{} texts x {} labels x {} dimensions, {} threads", size.texts, size.labels, size.dim, gemm_threads());
+    let root = tempfile::tempdir()?;
+    fill(size, root.path())?;
+    let read = (0..3).map(|_| read(root.path())).collect::<std::io::Result<Vec<f64>>>()?.into_iter().fold(f64::MAX, f64::min);
+    println!("a   plain reading: {read:.3} s");
+    let [wide, narrow] = [product::<f64>(size), product::<f32>(size)];
+    println!("b   one product: f64 {wide:.3} s, f32 {narrow:.3} s");
+    for calibrations in ["none", "both"] {
+        // A process of its own, so that its peak of memory is that of scoring alone.
+        let sizes = [size.texts, size.labels, size.dim].map(|number| number.to_string());
+        let child = Command::new(std::env::current_exe()?).args(sizes).arg(calibrations).arg(root.path()).output()?;
+        let told = String::from_utf8_lossy(&child.stdout);
+        let [seconds, peak] = told.split_whitespace().collect::<Vec<_>>()[..] else {
+            return Err(String::from_utf8_lossy(&child.stderr).into());
+        };
+        let seconds: f64 = seconds.parse()?;
+        println!("c   scoring, calibration {calibrations}: {seconds:.3} s, peak {peak} MiB");
+        println!("    c / (a + b): f64 {:.2}, f32 {:.2}", seconds / (read + wide), seconds / (read + narrow));
+    }
+    Ok(())
+}
+
+/// Scores in this process, and says how long it took and how much memory it had at most.
+fn score(size: Size, both: bool, root: &Path) -> Result<()> {
+    let plan = plan(size, both)?;
+    let results = tempfile::tempdir_in(root)?;
+    let started = Instant::now();
+    let store = Store::new(root.join("cache"));
+    runner::run(&plan, &store, results.path(), &Silent, &Stop::default())?;
+    println!("{} {}", started.elapsed().as_secs_f64(), peak_mib().unwrap_or(0));
+    Ok(())
+}
+
+/// Peak of resident memory, where the system tells. Unit: MiB.
+fn peak_mib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib / 1024)
+}
+
+/// Saves a random vector for every text and label, in another order than the plan's.
+fn fill(size: Size, root: &Path) -> Result<()> {
+    let plan = plan(size, false)?;
+    let work = &plan.models[0];
+    let rows: Vec<&[u32]> = work.rows.iter().collect();
+    let readout = work.readouts[&0].key();
+    let mut writer = work.shelf(&Store::new(root.join("cache")))?.writer();
+    let mut random = Random(1);
+    for first in 0..STRIDE.min(rows.len()) {
+        for row in rows.iter().skip(first).step_by(STRIDE) {
+            let vector: Vec<f32> = (0..size.dim).map(|_| 0.1 + random.next()).collect();
+            writer.push(Key::new(&readout, row), 2, &vector)?;
+        }
+        writer.end_batch()?;
+    }
+    Ok(writer.flush()?)
+}
+
+/// Reads all files of the cache into a buffer. Unit: seconds.
+fn read(root: &Path) -> std::io::Result<f64> {
+    let mut buffer = vec![0; 1 << 20];
+    let started = Instant::now();
+    for shelf in fs::read_dir(root.join("cache"))? {
+        for file in fs::read_dir(shelf?.path())? {
+            let mut file = File::open(file?.path())?;
+            while file.read(&mut buffer)? > 0 {}
+        }
+    }
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// `[texts, dim]` times `[dim, labels]` on all cores, in ten blocks so that the matrices fit. Unit: seconds.
+#[expect(unsafe_code, reason = "the matrix product has no safe interface")]
+fn product<T: From<f32> + Copy + 'static>(size: Size) -> f64 {
+    let Size { texts, labels, dim } = size;
+    let rows = texts.div_ceil(10);
+    let mut random = Random(2);
+    let mut matrix = |rows: usize| -> Vec<T> { (0..rows * dim).map(|_| random.next().into()).collect() };
+    let (left, right) = (matrix(rows), matrix(labels));
+    let mut out: Vec<T> = vec![0.0.into(); rows * labels];
+    let strides = [dim, labels].map(usize::cast_signed);
+    let mut best = f64::MAX;
+    for _ in 0..3 {
+        let started = Instant::now();
+        for _ in 0..10 {
+            // SAFETY: the three matrices are row-major with these shapes and do not overlap.
+            unsafe {
+                gemm::gemm(
+                    rows,
+                    labels,
+                    dim,
+                    out.as_mut_ptr(),
+                    1,
+                    strides[1],
+                    false,
+                    left.as_ptr(),
+                    1,
+                    strides[0],
+                    right.as_ptr(),
+                    strides[0],
+                    1,
+                    0.0.into(),
+                    1.0.into(),
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::Rayon(0),
+                );
+            }
+        }
+        best = best.min(started.elapsed().as_secs_f64());
+    }
+    best
+}
+
+fn gemm_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// Uniform in -1..1, by an xorshift.
+struct Random(u64);
+
+impl Random {
+    #[expect(clippy::cast_possible_truncation, reason = "half of the bits are plenty")]
+    fn next(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 as i32) as f32 / 2_f32.powi(31)
+    }
+}
+
+/// One model, prompt, readout, slice and label set; the texts are token ids without words.
+fn plan(size: Size, both: bool) -> Result<Plan> {
+    let spec = "name = \"size\"\n[[model]]\nid = \"m\"\nsource = \"path:m\"\n[[prompt]]\nid = \"p\"\ntemplate = \"{text}\"\n\
+        [[readout]]\nid = \"r\"\nlayer = 0\npool = \"mean\"\n[[slice]]\nid = \"s\"\ndataset = \"d\"\nsplit = \"t\"\n[[labels]]\nid = \"l\"\n\
+        [[task]]\nkind = \"label-similarity\"\ncalibration = [\"none\", \"center\"]\n";
+    let spec = Spec::parse(spec, Path::new("size.toml"))?;
+    let prepared = |id: usize, kind: u32| -> Result<Prepared> {
+        Ok(Prepared { ids: vec![kind, u32::try_from(id)?], rendered: String::new(), cut: 0 })
+    };
+    let texts = (0..size.texts).map(|i| prepared(i, 0)).collect::<Result<Vec<_>>>()?;
+    let labels = (0..size.labels).map(|i| prepared(i, 1)).collect::<Result<Vec<_>>>()?;
+    let mut rows = Rows::default();
+    let blocks = BTreeMap::from([
+        (Texts::Samples { prompt: 0, slice: 0 }, vec![rows.block(texts)]),
+        (Texts::Phrasings { prompt: Some(0), labels: 0, slice: 0 }, vec![rows.block(labels)]),
+    ]);
+    let names: Vec<String> = (0..size.labels).map(|i| format!("label {i}")).collect();
+    let sample = |i: usize| Sample { id: format!("t:{i}"), text: format!("text {i}"), gold: i * 31 % size.labels };
+    let origin = Origin { dataset: "d".into(), split: "t".into(), files: Vec::new(), skipped: 0 };
+    let samples = (0..size.texts).map(sample).collect();
+    let slice = Slice { id: "s".into(), digest: Digest::of_bytes(b"s"), labels: names.clone(), samples, origin };
+    let cell =
+        |id: &str, calibration| Cell { id: id.into(), model: 0, prompt: 0, readout: 0, slice: 0, labels: 0, calibration };
+    let mut cells = vec![cell("a", Calibration::None)];
+    if both {
+        cells.push(cell("b", Calibration::Center));
+    }
+    let resolved = Resolved { dim: size.dim, layer: 0, pool: Pooling::Mean, norm: false, normalize: true };
+    let encoder = Box::new(Cached(Card {
+        digest: Digest::of_bytes(b"m"),
+        identity: Digest::of_bytes(b"m"),
+        name: "m".into(),
+        about: serde_json::Value::Null,
+        device: "cpu".into(),
+        max_tokens: 2,
+        weights_bytes: 0,
+        parameters: 0,
+    }));
+    Ok(Plan {
+        spec,
+        slices: vec![slice],
+        wordings: vec![vec![Wording { phrasings: names, owner: (0..size.labels).collect() }]],
+        models: vec![ModelWork { encoder, readouts: BTreeMap::from([(0, resolved)]), rows, blocks }],
+        cells,
+        reference: None,
+        warnings: Vec::new(),
+    })
+}
+
+/// An encoder whose every vector is cached.
+struct Cached(Card);
+
+impl Encoder for Cached {
+    fn card(&self) -> &Card {
+        &self.0
+    }
+
+    fn readout(&self, _: &Readout) -> std::result::Result<Resolved, EmbedError> {
+        Err(EmbedError::EmptyRow { row: 0 })
+    }
+
+    fn prepare(&self, _: &Template, _: &str, _: Truncation) -> std::result::Result<Prepared, EmbedError> {
+        Err(EmbedError::EmptyRow { row: 0 })
+    }
+
+    fn encode(
+        &self,
+        _: &[&[u32]],
+        _: &[Resolved],
+        _: &mut dyn FnMut(Batch) -> ControlFlow<()>,
+    ) -> std::result::Result<(), EmbedError> {
+        Err(EmbedError::EmptyRow { row: 0 })
+    }
+
+    fn positions(&self, _: &[&[u32]]) -> u64 {
+        0
+    }
+
+    fn cost(&self, _: u64) -> Cost {
+        Cost::default()
+    }
+}

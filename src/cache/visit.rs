@@ -1,0 +1,226 @@
+//! Fetching embeddings: block by block, in the order of the files.
+
+use std::ops::Range;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::part::{Part, PartError};
+use super::shelf::{Found, Place, set_aside};
+use super::{CacheError, Key, Shelf};
+use crate::embeddings::Embeddings;
+
+/// Vectors decoded at a time: enough row groups to keep all cores busy, few enough to stay in the last cache. Unit: bytes.
+const BLOCK_BYTES: usize = 16 << 20;
+
+/// One vector that is asked for: where it lies, and its position among the keys.
+type Wanted = (Place, u32);
+
+/// What is done with a block: the positions of its rows among the keys, and the rows.
+type Take<'a> = &'a mut dyn FnMut(&[usize], &Embeddings) -> Result<(), CacheError>;
+
+impl Shelf {
+    /// Fetches embeddings of width `dim`, in the order of `keys`, which may repeat.
+    ///
+    /// # Errors
+    /// Those of [`Shelf::visit`].
+    pub fn read(&self, found: &Found, keys: &[Key], dim: usize) -> Result<Embeddings, CacheError> {
+        let mut values = vec![0.0; keys.len() * dim];
+        self.visit(found, keys, dim, &mut |positions, block| {
+            for (position, row) in positions.iter().zip(block.rows()) {
+                values[position * dim..(position + 1) * dim].copy_from_slice(row);
+            }
+            Ok(())
+        })?;
+        Ok(Embeddings::from_values(dim, values))
+    }
+
+    /// Hands out embeddings of width `dim` in blocks of some MiB, each with the positions of its rows in `keys`, which may
+    /// repeat. Blocks come in the order of the files; each row group that holds a key is read, checked and decoded once.
+    ///
+    /// # Errors
+    /// A key that is not in `found`, a vector of another width, a part that went away or broke after it was found, and
+    /// those of `take`.
+    pub fn visit(&self, found: &Found, keys: &[Key], dim: usize, take: Take<'_>) -> Result<(), CacheError> {
+        let mut values = Vec::new();
+        let wanted = self.wanted(found, keys)?;
+        for wanted in wanted.chunk_by(|a, b| a.0.part == b.0.part) {
+            let part = &found.parts[index(wanted[0].0.part)];
+            if part.dim() != dim {
+                let key = keys[index(wanted[0].1)];
+                return Err(CacheError::Width { key, path: part.path().to_owned(), found: part.dim(), wanted: dim });
+            }
+            for block in part.blocks(wanted) {
+                let rows = block.iter().map(|(_, _, wanted)| wanted.len()).sum::<usize>();
+                values.resize(rows * dim, 0.0);
+                part.decode(&block, &mut values).map_err(|error| lost(part.path(), error))?;
+                let positions: Vec<usize> = block.iter().flat_map(|(_, _, wanted)| *wanted).map(|&(_, at)| index(at)).collect();
+                let vectors = Embeddings::from_values(dim, values);
+                take(&positions, &vectors)?;
+                values = vectors.into_values();
+            }
+        }
+        Ok(())
+    }
+
+    /// Where each key lies, in the order of the files.
+    fn wanted(&self, found: &Found, keys: &[Key]) -> Result<Vec<Wanted>, CacheError> {
+        let place = |(key, position): (&Key, u32)| match found.places.get(key) {
+            Some(place) => Ok((*place, position)),
+            None => Err(CacheError::NotFound { key: *key, shelf: self.dir.clone() }),
+        };
+        let mut wanted: Vec<Wanted> = keys.iter().zip(0..).map(place).collect::<Result<_, _>>()?;
+        wanted.par_sort_unstable();
+        Ok(wanted)
+    }
+}
+
+const fn index(number: u32) -> usize {
+    number as usize
+}
+
+/// A row group, its rows within the part, and what of it is asked for, in its order.
+type Group<'a> = (usize, Range<usize>, &'a [Wanted]);
+
+impl Part {
+    /// The row groups that hold vectors asked for, as many at a time as a block takes.
+    fn blocks<'a>(&self, wanted: &'a [Wanted]) -> Vec<Vec<Group<'a>>> {
+        let (mut blocks, mut block, mut bytes, mut rest) = (Vec::new(), Vec::new(), 0, wanted);
+        for (group, rows) in self.row_groups().into_iter().enumerate() {
+            let (here, later) = rest.split_at(rest.partition_point(|(place, _)| index(place.row) < rows.end));
+            rest = later;
+            if here.is_empty() {
+                continue;
+            }
+            block.push((group, rows, here));
+            bytes += here.len() * self.dim() * size_of::<f32>();
+            if bytes >= BLOCK_BYTES {
+                blocks.push(std::mem::take(&mut block));
+                bytes = 0;
+            }
+        }
+        blocks.push(block);
+        blocks
+    }
+
+    /// Reads the vectors of a block, row groups in parallel.
+    fn decode(&self, block: &[Group<'_>], values: &mut [f32]) -> Result<(), PartError> {
+        let dim = self.dim();
+        let mut rest = values;
+        let mut tasks = Vec::with_capacity(block.len());
+        for group in block {
+            let (here, later) = rest.split_at_mut(group.2.len() * dim);
+            rest = later;
+            tasks.push((group, here));
+        }
+        tasks.into_par_iter().try_for_each(|((group, rows, wanted), values)| {
+            if wanted.iter().map(|(place, _)| index(place.row)).eq(rows.clone()) {
+                return self.vectors(*group, values);
+            }
+            let mut all = vec![0.0; rows.len() * dim];
+            self.vectors(*group, &mut all)?;
+            for (row, (place, _)) in values.chunks_exact_mut(dim).zip(*wanted) {
+                let at = index(place.row) - rows.start;
+                row.copy_from_slice(&all[at * dim..(at + 1) * dim]);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What became of a part that was found whole and cannot be read any more.
+fn lost(path: &Path, error: PartError) -> CacheError {
+    let path = path.to_owned();
+    match error {
+        PartError::Gone => CacheError::Lost { path, reason: "it was deleted".to_owned() },
+        PartError::Io(source) => CacheError::Read { path, source },
+        PartError::Damaged(reason) => {
+            // The error says what happened; where the file went is in the folder.
+            drop(set_aside(&path, &reason));
+            CacheError::Lost { path, reason }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::cache::Store;
+    use crate::digest::Digest;
+
+    fn shelf(root: &Path) -> Shelf {
+        Store::new(root.to_owned()).shelf(&Digest::of_bytes(b"encoder"), &json!({ "weights": "w" })).unwrap()
+    }
+
+    fn key(i: u32) -> Key {
+        Key::new("readout", &[i])
+    }
+
+    /// Files hold rows in the order of batches, keys come in that of texts: blocks follow the files, and name the texts.
+    #[test]
+    #[expect(clippy::float_cmp, reason = "values as they were saved")]
+    fn blocks_follow_the_files_and_hold_every_key_once() {
+        let root = tempfile::tempdir().unwrap();
+        let shelf = shelf(root.path());
+        // 256 KiB per row, so that two parts of 100 rows are several row groups and blocks each.
+        let dim = 1 << 16;
+        let vector = |i: u16| vec![f32::from(i); dim];
+        for part in 0..2_u16 {
+            let mut writer = shelf.writer();
+            (0..100).map(|i| part + 2 * (99 - i)).for_each(|i| writer.push(key(i.into()), 1, &vector(i)).unwrap());
+            writer.flush().unwrap();
+        }
+        let keys: Vec<Key> = (0..200).filter(|i| i % 5 != 3).chain([7, 7]).map(key).collect();
+        let found = shelf.find(&keys).unwrap();
+        let (mut seen, mut blocks, mut first, mut found_ids) = (vec![0; keys.len()], 0, Vec::new(), Vec::new());
+        let visited = shelf.visit(&found, &keys, dim, &mut |positions, block| {
+            blocks += 1;
+            first.push(block.row(0)[0]);
+            for (&position, row) in positions.iter().zip(block.rows()) {
+                seen[position] += 1;
+                assert!(row.iter().all(|value| *value == row[0]), "position {position}");
+                found_ids.push((position, row[0]));
+            }
+            Ok(())
+        });
+        visited.unwrap();
+        assert!(seen.iter().all(|&times| times == 1), "{seen:?}");
+        assert!(blocks >= 4, "{blocks} blocks");
+        let ids: Vec<u16> = (0..200).filter(|i| i % 5 != 3).chain([7, 7]).collect();
+        assert!(found_ids.iter().all(|&(position, value)| value == f32::from(ids[position])));
+        assert!(first.windows(2).filter(|pair| pair[0] > pair[1]).count() >= first.len() - 2, "{first:?}");
+        let all = shelf.read(&found, &keys, dim).unwrap();
+        assert!((0..keys.len()).all(|at| all.row(at)[dim - 1] == f32::from(ids[at])));
+    }
+
+    #[test]
+    fn damage_in_the_middle_ends_the_visit_and_the_part() {
+        let root = tempfile::tempdir().unwrap();
+        let shelf = shelf(root.path());
+        let dim = 1 << 16;
+        for part in 0..2_u32 {
+            let mut writer = shelf.writer();
+            (0..70).for_each(|i| writer.push(key(70 * part + i), 1, &vec![0.5; dim]).unwrap());
+            writer.flush().unwrap();
+        }
+        let keys: Vec<Key> = (0..140).map(key).collect();
+        let found = shelf.find(&keys).unwrap();
+        let damaged = shelf.parts().unwrap().remove(1);
+        let mut bytes = fs::read(&damaged).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&damaged, bytes).unwrap();
+        let mut rows = 0;
+        let error = shelf.visit(&found, &keys, dim, &mut |positions, _| {
+            rows += positions.len();
+            Ok(())
+        });
+        assert!(matches!(&error, Err(CacheError::Lost { path, .. }) if *path == damaged), "{error:?}");
+        assert!((70..140).contains(&rows), "{rows} rows came before");
+        assert_eq!(shelf.find(&keys).unwrap().len(), 70);
+    }
+}
