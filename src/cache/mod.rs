@@ -28,3 +28,24 @@ pub use key::Key;
 pub use shelf::{Found, Shelf};
 pub use store::{Prune, Pruned, ShelfStat, Store};
 pub use writer::Writer;
+
+/// What the tests of this module share.
+#[cfg(test)]
+mod fixture {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::{Key, Shelf, Store};
+    use crate::digest::Digest;
+
+    /// An empty shelf of one encoder.
+    pub fn shelf(root: &Path) -> Shelf {
+        Store::new(root.to_owned()).shelf(&Digest::of_bytes(b"encoder"), &json!({ "weights": "w" })).unwrap()
+    }
+
+    /// The key of a text of one token.
+    pub fn key(i: u32) -> Key {
+        Key::new("readout", &[i])
+    }
+}

@@ -153,14 +153,7 @@ mod tests {
 
     use super::*;
     use crate::cache::Store;
-
-    fn shelf(root: &Path) -> Shelf {
-        Store::new(root.to_owned()).shelf(&Digest::of_bytes(b"encoder"), &json!({ "weights": "w" })).unwrap()
-    }
-
-    fn key(i: u32) -> Key {
-        Key::new("readout", &[i])
-    }
+    use crate::cache::fixture::{key, shelf};
 
     fn save(shelf: &Shelf, rows: &[(Key, &[f32])]) {
         let mut writer = shelf.writer();

@@ -146,19 +146,8 @@ fn lost(path: &Path, error: PartError) -> CacheError {
 mod tests {
     use std::fs;
 
-    use serde_json::json;
-
     use super::*;
-    use crate::cache::Store;
-    use crate::digest::Digest;
-
-    fn shelf(root: &Path) -> Shelf {
-        Store::new(root.to_owned()).shelf(&Digest::of_bytes(b"encoder"), &json!({ "weights": "w" })).unwrap()
-    }
-
-    fn key(i: u32) -> Key {
-        Key::new("readout", &[i])
-    }
+    use crate::cache::fixture::{key, shelf};
 
     /// Files hold rows in the order of batches, keys come in that of texts: blocks follow the files, and name the texts.
     #[test]

@@ -186,16 +186,7 @@ fn remove_leftovers(dir: &Path, age: Duration) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::Store;
-    use crate::digest::Digest;
-
-    fn shelf(root: &Path) -> Shelf {
-        Store::new(root.to_owned()).shelf(&Digest::of_bytes(b"encoder"), &json!({ "weights": "w" })).unwrap()
-    }
-
-    fn key(i: u32) -> Key {
-        Key::new("readout", &[i])
-    }
+    use crate::cache::fixture::{key, shelf};
 
     #[test]
     fn it_saves_by_itself_when_rows_or_bytes_or_time_are_up() {

@@ -99,19 +99,11 @@ fn spans<'a>(runs: &'a [&'a Run], seen: usize) -> impl Iterator<Item = (usize, u
 
 #[cfg(test)]
 mod tests {
+    use super::super::noise;
     use super::*;
 
     const SHAPE: Attention =
         Attention { heads: 4, kv_heads: 2, head_dim: 6, qkv_bias: false, output_bias: false, causal: true };
-
-    fn noise(count: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f32::from(i16::try_from(state >> 17).unwrap_or(0)) / 8192.0 - 2.0
-        };
-        (0..count).map(|_| next()).collect()
-    }
 
     /// Softmax of scaled dot products, value by value in f64.
     fn textbook(queries: &[f32], keys: &[f32], values: &[f32], visible: &[usize]) -> Vec<f64> {

@@ -284,16 +284,8 @@ mod pairs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::noise;
     use super::*;
-
-    fn noise(count: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f32::from(i16::try_from(state >> 17).unwrap_or(0)) / 8192.0 - 2.0
-        };
-        (0..count).map(|_| next()).collect()
-    }
 
     /// Largest difference from the product in f64, in units of the sum of the terms' sizes.
     fn error(weights: &Weights, rows: &[f32], exact: &[f32], inputs: usize) -> f64 {
