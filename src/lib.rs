@@ -13,6 +13,7 @@ pub mod error;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod products;
 pub mod prompt;
 pub mod report;
 pub mod results;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules from the bottom up; those of one row do not see each other.
 const LAYERS: &[&[&str]] = &[
-    &["cause", "digest", "embeddings", "observe"],
+    &["cause", "digest", "embeddings", "observe", "products"],
     &["prompt", "stats", "cache"],
     &["spec"],
     &["dataset", "task"],

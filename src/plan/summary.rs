@@ -1,5 +1,7 @@
 //! What `bench plan` prints: the work ahead in numbers, with what the cache already holds.
 
+use rayon::prelude::*;
+
 use super::{ModelWork, Plan, Texts};
 use crate::cache::{CacheError, Found, Key, Shelf, Store};
 use crate::embed::{Cost, Resolved};
@@ -105,7 +107,8 @@ impl ModelWork {
     /// A cache that cannot be read.
     pub fn stored(&self, shelf: &Shelf) -> Result<Found, CacheError> {
         let keys = self.keys();
-        let wanted: Vec<Key> = self.rows.iter().flat_map(|row| keys.iter().map(|key| Key::new(key, row))).collect();
+        let rows: Vec<&[u32]> = self.rows.iter().collect();
+        let wanted: Vec<Key> = rows.par_iter().flat_map_iter(|row| keys.iter().map(|key| Key::new(key, row))).collect();
         shelf.find(&wanted)
     }
 
@@ -113,7 +116,7 @@ impl ModelWork {
     pub fn missing(&self, found: &Found) -> Vec<usize> {
         let keys = self.keys();
         let lacks = |row: &[u32]| keys.iter().any(|key| !found.contains(&Key::new(key, row)));
-        self.rows.iter().enumerate().filter(|(_, row)| lacks(row)).map(|(i, _)| i).collect()
+        (0..self.rows.len()).into_par_iter().filter(|&row| lacks(&self.rows[row])).collect()
     }
 
     /// The ids of some rows.

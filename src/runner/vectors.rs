@@ -1,5 +1,7 @@
 //! Vectors of a set of texts, read from the cache: all at once where they are few, in blocks where they are scored.
 
+use rayon::prelude::*;
+
 use super::{Desk, Failures};
 use crate::cache::{CacheError, Found, Key, Shelf};
 use crate::embed::Resolved;
@@ -31,7 +33,7 @@ impl Desk<'_> {
         let (rows, readout_key) = (&self.work.rows, readout.key());
         let mut keys = Vec::new();
         for block in views {
-            let of_view: Vec<Key> = block.rows.iter().map(|&row| Key::new(&readout_key, &rows[row])).collect();
+            let of_view: Vec<Key> = block.rows.par_iter().map(|&row| Key::new(&readout_key, &rows[row])).collect();
             if let Some(missing) = of_view.iter().position(|key| !found.contains(key)) {
                 let reason = failures.get(&block.rows[missing]);
                 return Err(reason.cloned().unwrap_or_else(|| LOST.to_owned()));

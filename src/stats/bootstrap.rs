@@ -66,22 +66,21 @@ fn resample(counts: &mut [u32], size: u32, seed: u64, stream: u64) {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(stream);
     counts.fill(0);
-    // The high half of a 32 by 64 bit product: uniform up to a bias below 2^-32.
-    let mut random = [0; 512 * size_of::<u64>()];
+    let mut random = [0; 1024 * size_of::<u32>()];
     let mut left = counts.len();
     while left > 0 {
-        let bytes = &mut random[..left.min(512) * size_of::<u64>()];
+        let bytes = &mut random[..left.min(1024) * size_of::<u32>()];
         generator.fill_bytes(bytes);
         for word in bytes.as_chunks().0 {
-            counts[below(u64::from_le_bytes(*word), size) as usize] += 1;
+            counts[below(u32::from_le_bytes(*word), size) as usize] += 1;
         }
-        left -= bytes.len() / size_of::<u64>();
+        left -= bytes.len() / size_of::<u32>();
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the product shifted by 64 bits is below `size`")]
-fn below(random: u64, size: u32) -> u32 {
-    ((u128::from(random) * u128::from(size)) >> 64) as u32
+/// The high half of a 32 by 32 bit product: uniform up to a bias of `size` in 2^32, far below what resamples resolve.
+const fn below(random: u32, size: u32) -> u32 {
+    ((random as u64 * size as u64) >> 32) as u32
 }
 
 /// The 2.5 % and 97.5 % points.

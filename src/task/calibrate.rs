@@ -3,6 +3,7 @@
 #![expect(clippy::inline_always, reason = "loops over coordinates are compiled for the vectors of the processor they run on")]
 
 use crate::embeddings::Embeddings;
+use crate::products::Panels;
 use crate::spec::Calibration;
 use crate::stats::number;
 
@@ -33,9 +34,10 @@ pub(super) fn direction(row: &[f32], centre: Option<&[f64]>, out: &mut [f64]) ->
 
 /// One direction per label.
 pub(super) struct Labels {
-    /// Calibrated unit vectors, all zeros where there is no direction. Shape: `[labels, dim]`.
-    pub vectors: Vec<f64>,
-    pub dim: usize,
+    /// Calibrated unit vectors, all zeros where there is no direction, laid out for products. Shape: `[dim, labels]`.
+    pub vectors: Panels<f64>,
+    /// Labels that score 0 with every text.
+    pub without_direction: usize,
     /// Mean cosine over distinct pairs of label vectors, before calibration; None with fewer than two directions.
     pub anisotropy: Option<f64>,
 }
@@ -61,17 +63,16 @@ impl Labels {
                 recentre(vector, &centre);
             });
         }
-        Self { vectors, dim, anisotropy: sum.mean_cosine() }
+        Self {
+            without_direction: vectors.chunks_exact(dim).filter(|vector| !is_directed(vector)).count(),
+            vectors: Panels::new(dim, labels, |i, label| vectors[label * dim + i]),
+            anisotropy: sum.mean_cosine(),
+        }
     }
 
     /// Number of labels.
-    pub(super) fn count(&self) -> usize {
-        self.vectors.len() / self.dim
-    }
-
-    /// Labels that score 0 with every text.
-    pub(super) fn without_direction(&self) -> usize {
-        self.vectors.chunks_exact(self.dim).filter(|vector| !is_directed(vector)).count()
+    pub(super) const fn count(&self) -> usize {
+        self.vectors.outputs
     }
 }
 
@@ -264,14 +265,20 @@ mod tests {
         assert!((common.anisotropy.unwrap() - 1.0).abs() < 1e-12);
     }
 
+    /// One coordinate of a label's vector; all labels of these tests are in one panel.
+    fn value(labels: &Labels, label: usize, i: usize) -> f64 {
+        let (_, panel) = labels.vectors.panels(labels.count()).next().unwrap();
+        panel[i * panel.len() / labels.vectors.inputs + label]
+    }
+
     #[test]
     fn phrasings_count_alike_whatever_their_length() {
         // Label 0 is worded by (10, 0) and (0, 1): their directions average to (1, 1) / sqrt 2.
         let phrasings = Embeddings::from_values(2, vec![10.0, 0.0, 0.0, 1.0, -3.0, 0.0]);
         let labels = Labels::new(&phrasings, &[0, 0, 1], 2, Calibration::None);
         let half = 0.5_f64.sqrt();
-        assert!((labels.vectors[0] - half).abs() < 1e-15 && (labels.vectors[1] - half).abs() < 1e-15);
-        assert_eq!(labels.vectors[2..], [-1.0, 0.0]);
+        assert!((value(&labels, 0, 0) - half).abs() < 1e-15 && (value(&labels, 0, 1) - half).abs() < 1e-15);
+        assert_eq!([value(&labels, 1, 0), value(&labels, 1, 1)], [-1.0, 0.0]);
         assert!((labels.anisotropy.unwrap() + half).abs() < 1e-15);
     }
 
@@ -279,7 +286,7 @@ mod tests {
     fn opposite_phrasings_cancel() {
         let phrasings = Embeddings::from_values(2, vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0]);
         let labels = Labels::new(&phrasings, &[0, 0, 1], 2, Calibration::None);
-        assert_eq!(labels.without_direction(), 1);
-        assert_eq!(labels.vectors[..2], [0.0, 0.0]);
+        assert_eq!(labels.without_direction, 1);
+        assert_eq!([value(&labels, 0, 0), value(&labels, 0, 1)], [0.0, 0.0]);
     }
 }

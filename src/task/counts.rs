@@ -49,11 +49,10 @@ impl Counts {
     }
 }
 
-/// Counts every label over gold and predicted labels that count so often each.
-pub(super) fn tally<'a>(pairs: impl Iterator<Item = (&'a (u32, u32), &'a u32)>, labels: usize) -> Vec<Tally> {
+/// Counts every label over gold and predicted labels that occur together so often.
+pub(super) fn tally(pairs: impl Iterator<Item = (usize, usize, usize)>, labels: usize) -> Vec<Tally> {
     let mut tallies = vec![Tally::default(); labels];
-    for (&(gold, predicted), &count) in pairs {
-        let (gold, predicted, count) = (gold as usize, predicted as usize, count as usize);
+    for (gold, predicted, count) in pairs {
         tallies[gold].support += count;
         tallies[predicted].predicted += count;
         tallies[gold].right += if gold == predicted { count } else { 0 };

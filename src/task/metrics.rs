@@ -1,5 +1,6 @@
 //! The named numbers of one cell.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::counts::{Counts, Tally, macro_f1, tally, weighted_f1};
@@ -115,11 +116,8 @@ impl Inputs<'_> {
         let of = |margin: fn(&Prediction) -> Option<f64>| -> Option<Vec<f64>> { self.predictions.iter().map(margin).collect() };
         let margins = [of(|prediction| prediction.margin), of(|prediction| prediction.gold_margin)];
         // With a single label there are none; the rest of the statistics goes on without.
-        let drawn = Drawn {
-            pairs: self.predictions.iter().map(|prediction| (narrow(prediction.gold), narrow(prediction.predicted))).collect(),
-            margins: margins.each_ref().map(|margins| margins.as_deref().unwrap_or_default()),
-            labels: self.labels(),
-        };
+        let margins_or_none = margins.each_ref().map(|margins| margins.as_deref().unwrap_or_default());
+        let drawn = Drawn::new(self.predictions, margins_or_none, self.labels());
         let once = vec![1; self.predictions.len()];
         let values = drawn.statistics(&once).map(|value| value.unwrap_or(0.0));
         let estimates = bootstrap_all(once.len(), self.seed, RESAMPLES, |counts| drawn.statistics(counts), values);
@@ -182,20 +180,39 @@ impl Inputs<'_> {
     }
 }
 
-/// What the statistics of a resample are computed from: a compact copy, since it is read thousands of times.
-struct Drawn<'a> {
-    /// Gold and predicted label of each sample.
-    pairs: Vec<(u32, u32)>,
+/// What the statistics of a resample are computed from: a compact copy, since it is read thousands of times. Samples of the
+/// same gold and predicted label stand together.
+struct Drawn {
+    /// Gold label, predicted label, and how many samples have both.
+    pairs: Vec<(usize, usize, usize)>,
     /// Margins and gold margins by sample; empty where there are none.
-    margins: [&'a [f64]; 2],
+    margins: [Vec<f64>; 2],
     labels: usize,
 }
 
-impl Drawn<'_> {
+impl Drawn {
+    fn new(predictions: &[Prediction], margins: [&[f64]; 2], labels: usize) -> Self {
+        let pair = |sample: usize| (predictions[sample].gold, predictions[sample].predicted);
+        let mut order: Vec<usize> = (0..predictions.len()).collect();
+        order.sort_by_key(|&sample| pair(sample));
+        let alike = order.chunk_by(|&a, &b| pair(a) == pair(b));
+        Self {
+            pairs: alike.map(|samples| (pair(samples[0]).0, pair(samples[0]).1, samples.len())).collect(),
+            margins: margins.map(|margins| order.iter().filter_map(|&sample| margins.get(sample)).copied().collect()),
+            labels,
+        }
+    }
+
     /// Macro F1, weighted F1, mean margin and mean gold margin of samples that count so often each.
     fn statistics(&self, counts: &[u32]) -> [Option<f64>; 4] {
-        let tallies = tally(self.pairs.iter().zip(counts), self.labels);
-        let [margin, gold_margin] = self.margins.map(|margins| {
+        let mut rest = counts;
+        let drawn = self.pairs.iter().map(|&(gold, predicted, samples)| {
+            let (here, later) = rest.split_at(samples);
+            rest = later;
+            (gold, predicted, here.iter().sum::<u32>() as usize)
+        });
+        let tallies = tally(drawn, self.labels);
+        let [margin, gold_margin] = self.margins.each_ref().map(|margins| {
             let mean = || weighted_sum(margins, counts) / number(counts.len());
             (!margins.is_empty()).then(mean)
         });
@@ -204,21 +221,17 @@ impl Drawn<'_> {
 }
 
 /// The sum of values that count so often each, by partial sums that are always added in the same order.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
 fn weighted_sum(values: &[f64], counts: &[u32]) -> f64 {
-    let ((values, rest), (counts, rest_counts)) = (values.as_chunks::<8>(), counts.as_chunks::<8>());
-    let mut sums = [0.0; 8];
+    let ((values, rest), (counts, rest_counts)) = (values.as_chunks::<32>(), counts.as_chunks::<32>());
+    let mut sums = [0.0; 32];
     for (values, counts) in values.iter().zip(counts) {
-        for i in 0..8 {
+        for i in 0..32 {
             sums[i] += values[i] * f64::from(counts[i]);
         }
     }
     let rest: f64 = rest.iter().zip(rest_counts).map(|(value, &count)| value * f64::from(count)).sum();
     sums.iter().sum::<f64>() + rest
-}
-
-/// A label's index in four bytes.
-fn narrow(label: usize) -> u32 {
-    u32::try_from(label).unwrap_or(u32::MAX)
 }
 
 fn known(name: &'static str, estimate: Estimate) -> Metric {

@@ -10,10 +10,11 @@ use rayon::prelude::*;
 use super::calibrate::{self, Common, ExactSum, Labels};
 use super::{LabelSimilarity, Prediction, TIE, Texts};
 use crate::embeddings::Embeddings;
+use crate::products::{self, Left, Out};
 use crate::spec::Calibration;
 
-/// Texts that one thread multiplies at a time: many, so that preparing the labels for each product costs little.
-const ROWS: usize = 256;
+/// Texts that one thread multiplies at a time: few, so that they stay in the second-level cache as f64.
+const ROWS: usize = 48;
 
 /// The scores of one task.
 pub(super) struct Scored {
@@ -32,7 +33,7 @@ pub(super) fn score<T: Texts>(texts: &T, tasks: &[LabelSimilarity<'_>]) -> Resul
     let mut scored: Vec<Scored> = (labels.iter())
         .map(|labels| Scored {
             scores: Vec::new(),
-            without_direction: labels.without_direction(),
+            without_direction: labels.without_direction,
             label_anisotropy: labels.anisotropy,
         })
         .collect();
@@ -149,46 +150,10 @@ fn earlier(a: Option<usize>, b: Option<usize>) -> Option<usize> {
 }
 
 /// Cosines of unit vectors with the labels' for the leading rows of `texts` that `product` has room for.
-///
-/// The product is always of `ROWS` texts on one thread: its blocking depends on its shape, and a text's scores must not
-/// depend on how many others are in its block.
 fn product_of(product: &mut [f64], texts: &[f64], labels: &Labels) {
-    let (count, dim) = (labels.count(), labels.dim);
-    assert!(texts.len() == ROWS * dim && labels.vectors.len() == count * dim && product.len().is_multiple_of(count));
-    let mut padded = if product.len() < ROWS * count { vec![0.0; ROWS * count] } else { Vec::new() };
-    let out = if padded.is_empty() { &mut *product } else { padded.as_mut_slice() };
-    assert_eq!(out.len(), ROWS * count);
-    let (row, score) = (dim.cast_signed(), count.cast_signed());
-    #[expect(unsafe_code, reason = "the matrix product has no safe interface")]
-    // SAFETY: `out` is `[ROWS, count]`, `texts` is `[ROWS, dim]` and the labels are `[count, dim]`, all row-major and whole,
-    // as asserted; the labels are read transposed by their strides. Nothing else refers to `out`.
-    unsafe {
-        gemm::gemm(
-            ROWS,
-            count,
-            dim,
-            out.as_mut_ptr(),
-            1,
-            score,
-            false,
-            texts.as_ptr(),
-            1,
-            row,
-            labels.vectors.as_ptr(),
-            row,
-            1,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-    if !padded.is_empty() {
-        let length = product.len();
-        product.copy_from_slice(&padded[..length]);
-    }
+    let (outputs, inputs) = (labels.count(), labels.vectors.inputs);
+    let left = Left { values: texts, rows: product.len() / outputs, stride: inputs, inputs };
+    products::multiply(left, &labels.vectors, &mut Out { values: product, stride: outputs, outputs, continued: false });
     product.iter_mut().for_each(|score| *score = score.clamp(-1.0, 1.0));
 }
 

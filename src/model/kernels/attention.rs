@@ -5,9 +5,8 @@
 //! vector's bits do not depend on where its text is divided into runs.
 
 use super::elementwise::softmax;
-use super::panels::Panels;
-use super::product::{Left, Out, multiply};
 use crate::model::description::Attention;
+use crate::products::{Left, Out, Panels, multiply};
 
 /// Queries that are scored at once: their scores stay in the second-level cache.
 const QUERIES: usize = 48;

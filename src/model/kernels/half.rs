@@ -8,8 +8,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use super::elementwise::round_to_bf16;
-use super::panels::Panels;
-use super::product::{Left, Out, multiply_panel};
+use crate::products::{Left, Out, Panels, multiply, multiply_panel};
 
 /// Weights of a linear layer as the kernels want them. Shape: `[inputs, outputs]`.
 pub enum Weights {
@@ -71,7 +70,7 @@ impl Weights {
         let mut out = Out { values: &mut values, stride: outputs, outputs, continued: false };
         let left = |values| Left { values, rows: count, stride: inputs, inputs };
         match self {
-            Self::F32(panels) => super::product::multiply(left(rows), panels, &mut out),
+            Self::F32(panels) => multiply(left(rows), panels, &mut out),
             Self::F16(panels) => widened(left(rows), panels, &mut out, HalfFloatSliceExt::convert_to_f32_slice),
             Self::Bf16(panels) => {
                 let rounded = rounded(rows);
@@ -84,7 +83,12 @@ impl Weights {
 }
 
 /// Multiplies by weights that are widened to f32, a panel at a time.
-fn widened<T: Copy + Default>(left: Left<'_, f32>, right: &Panels<T>, out: &mut Out<'_>, widen: impl Fn(&[T], &mut [f32])) {
+fn widened<T: Copy + Default>(
+    left: Left<'_, f32>,
+    right: &Panels<T>,
+    out: &mut Out<'_, f32>,
+    widen: impl Fn(&[T], &mut [f32]),
+) {
     let mut wide = Vec::new();
     for (first, panel) in right.panels(right.outputs) {
         wide.resize(panel.len(), 0.0);
@@ -121,8 +125,7 @@ mod pairs {
         _mm512_maskz_loadu_ps, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
-    use super::super::panels::{Panels, Shape};
-    use super::super::product::Out;
+    use crate::products::{Out, Panels, Shape};
 
     const LANES: usize = 16;
     const ROWS: usize = 6;
@@ -135,7 +138,7 @@ mod pairs {
     }
 
     /// Multiplies `rows` rows of pairs. Shape: `[rows, pairs]` times `[pairs, outputs]`.
-    pub fn multiply(left: &[u32], rows: usize, right: &Panels<u32>, out: &mut Out<'_>) {
+    pub fn multiply(left: &[u32], rows: usize, right: &Panels<u32>, out: &mut Out<'_, f32>) {
         assert!(supported() && left.len() == rows * right.inputs && out.values.len() >= rows * out.stride);
         for (first, panel) in right.panels(out.outputs) {
             let width = panel.len() / right.inputs;
@@ -173,7 +176,7 @@ mod pairs {
 
     impl Block<'_> {
         #[target_feature(enable = "avx512f,avx512bf16")]
-        fn rows<const V: usize>(&self, rows: usize, out: &mut Out<'_>) {
+        fn rows<const V: usize>(&self, rows: usize, out: &mut Out<'_, f32>) {
             let mut row = 0;
             while row < rows {
                 let many = ROWS.min(rows - row);
@@ -191,7 +194,7 @@ mod pairs {
 
         #[inline]
         #[target_feature(enable = "avx512f,avx512bf16")]
-        fn tile<const R: usize, const V: usize>(&self, row: usize, out: &mut Out<'_>) {
+        fn tile<const R: usize, const V: usize>(&self, row: usize, out: &mut Out<'_, f32>) {
             let outputs = (out.outputs - self.first).min(V * LANES);
             let left: [&[u32]; R] = std::array::from_fn(|r| &self.left[(row + r) * self.stride..][..self.pairs]);
             let panel = &self.panel.as_chunks::<LANES>().0.as_chunks::<V>().0[..self.pairs];
@@ -270,8 +273,7 @@ mod pairs {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod pairs {
-    use super::super::panels::Panels;
-    use super::super::product::Out;
+    use crate::products::{Out, Panels};
 
     pub const fn supported() -> bool {
         false

@@ -7,8 +7,6 @@
 mod attention;
 mod elementwise;
 mod half;
-mod panels;
-mod product;
 
 pub use attention::{Heads, Run, attend};
 pub use elementwise::{activate, add, add_to_rows, layer_norm, rms_norm, rotate};

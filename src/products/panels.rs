@@ -26,14 +26,14 @@ pub struct Panels<T> {
 /// What a tile of registers looks like on this processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Values in a vector of f32.
+    /// Values in a vector.
     pub lanes: usize,
     /// Outputs of a whole panel.
     pub width: usize,
 }
 
 impl Shape {
-    /// That of this processor.
+    /// That of f32 on this processor. Values of fewer bytes are widened to it before they are multiplied.
     pub fn here() -> Self {
         struct Ask;
         impl WithSimd for Ask {
@@ -46,6 +46,14 @@ impl Shape {
         static HERE: LazyLock<Shape> = LazyLock::new(|| ARCH.dispatch(Ask));
         *HERE
     }
+
+    /// That of another kind of values: those of twice the bytes have half as many in a vector.
+    fn of<T>() -> Self {
+        let Self { lanes, width } = Self::here();
+        let bytes = (size_of::<T>() / size_of::<f32>()).max(1);
+        let lanes = (lanes / bytes).max(1);
+        Self { lanes, width: width / Self::here().lanes * lanes }
+    }
 }
 
 /// Vectors side by side in a tile: with six rows of them, the sums fill most of the registers and leave room for the factors.
@@ -56,7 +64,7 @@ pub(super) const fn vectors<S: Simd>() -> usize {
 impl<T: Copy + Default> Panels<T> {
     /// Lays out `at(input, output)`.
     pub fn new(inputs: usize, outputs: usize, at: impl Fn(usize, usize) -> T) -> Self {
-        let shape = Shape::here();
+        let shape = Shape::of::<T>();
         let total = inputs * outputs.next_multiple_of(shape.lanes);
         let mut values = vec![T::default(); total + LINE / size_of::<T>()];
         let start = values.as_ptr().align_offset(LINE).min(LINE / size_of::<T>());
@@ -94,7 +102,7 @@ mod tests {
 
     #[test]
     fn every_value_has_its_place() {
-        let shape = Shape::here();
+        let shape = Shape::of::<usize>();
         for outputs in [1, shape.width - 1, shape.width, shape.width + 1, 3 * shape.width + shape.lanes] {
             let panels = Panels::new(3, outputs, |input, output| 1 + input * 1000 + output);
             let mut seen = 0;
