@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use super::atomic::{Staged, publish_durably};
 use super::schema::{CELLS, CONFUSION, Layout, PREDICTIONS, SAMPLES};
 use super::{
@@ -107,22 +105,22 @@ pub(super) fn check_samples(provenance: &Provenance, samples: &BTreeMap<String, 
 
 fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
     let staging = partial::folder(dir);
+    let mut staged = Vec::new();
+    let mut digests: BTreeMap<&'static str, Digest> = BTreeMap::new();
     let frames: [(&Layout, tables::Frames<'_>); 4] = [
         (&SAMPLES, tables::samples(record)),
         (&CELLS, tables::cells(record)),
         (&CONFUSION, tables::confusion(record)),
         (&PREDICTIONS, tables::predictions(record)),
     ];
-    let write = |(layout, frames): (&Layout, tables::Frames<'_>)| {
+    for (layout, frames) in frames {
         let path = dir.join(layout.file);
         let file = Staged::new(&staging, path.clone(), |file| {
             tables::write(file, layout, frames).map_err(ResultsError::table("write", path))
         })?;
-        Ok((layout.file, file.digest()?, file))
-    };
-    let written = frames.into_par_iter().map(write).collect::<Result<Vec<_>, ResultsError>>()?;
-    let digests: BTreeMap<&'static str, Digest> = written.iter().map(|(name, digest, _)| (*name, *digest)).collect();
-    let mut staged: Vec<Staged> = written.into_iter().map(|(_, _, file)| file).collect();
+        digests.insert(layout.file, file.digest()?);
+        staged.push(file);
+    }
     for (name, json) in [(summary::FILE, summary::json(record)), (run_file::FILE, run_file::json(&record.provenance, &digests))]
     {
         let path = dir.join(name);

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::ops::Range;
 
 use polars::prelude::*;
-use rayon::prelude::*;
 
 use super::schema::Layout;
 use super::{CellRecord, MetricRow, Outcome, RunRecord, SampleRow, SampleText, Scored};
@@ -12,28 +11,17 @@ use super::{CellRecord, MetricRow, Outcome, RunRecord, SampleRow, SampleText, Sc
 /// Samples that one row group of the predictions holds at least, unless there are no more.
 const GROUP: usize = 50_000;
 
-/// Frames of a table that are made and encoded at the same time, on so many cores at most.
-const AT_ONCE: usize = 4;
-
 /// The frames of a table, made as they are written: a table may be larger than what it is made of.
-pub(super) type Frames<'a> = Box<dyn Iterator<Item = Frame<'a>> + Send + 'a>;
-
-/// Makes one frame.
-type Frame<'a> = Box<dyn FnOnce() -> PolarsResult<DataFrame> + Send + 'a>;
+pub(super) type Frames<'a> = Box<dyn Iterator<Item = PolarsResult<DataFrame>> + 'a>;
 
 /// Writes frames one after the other, each as a row group. Frames without rows are skipped.
-pub(super) fn write(file: &mut File, layout: &Layout, mut frames: Frames<'_>) -> PolarsResult<()> {
+pub(super) fn write(file: &mut File, layout: &Layout, frames: Frames<'_>) -> PolarsResult<()> {
     let schema = layout.columns.iter().map(|column| Field::new(column.name.into(), column.kind.dtype())).collect();
-    let writer = ParquetWriter::new(file).with_compression(compression(layout)).batched(&schema)?;
-    let encode = |frame: Frame<'_>| writer.encode_and_compress(&frame()?).collect::<PolarsResult<Vec<_>>>();
-    loop {
-        let some: Vec<Frame<'_>> = frames.by_ref().take(AT_ONCE).collect();
-        if some.is_empty() {
-            return writer.finish().map(|_| ());
-        }
-        let groups = some.into_par_iter().map(encode).collect::<PolarsResult<Vec<_>>>()?;
-        groups.into_iter().try_for_each(|groups| writer.write_row_groups(groups))?;
+    let mut writer = ParquetWriter::new(file).with_compression(compression(layout)).batched(&schema)?;
+    for frame in frames {
+        writer.write_batch(&frame?)?;
     }
+    writer.finish().map(|_| ())
 }
 
 /// Scores hardly compress, and there may be a hundred million: trying hard would take longer than scoring.
@@ -101,12 +89,10 @@ pub(super) fn predictions(record: &RunRecord) -> Frames<'_> {
         }
     }
     groups.push(group);
-    Box::new(groups.into_iter().map(|group| -> Frame<'_> {
-        Box::new(move || {
-            let rows: Vec<Row<'_>> =
-                group.into_iter().flat_map(|(view, samples)| samples.map(move |index| view.row(index))).collect();
-            prediction_frame(&rows)
-        })
+    Box::new(groups.into_iter().map(|group| {
+        let rows: Vec<Row<'_>> =
+            group.into_iter().flat_map(|(view, samples)| samples.map(move |index| view.row(index))).collect();
+        prediction_frame(&rows)
     }))
 }
 
@@ -214,7 +200,6 @@ pub(super) fn samples(record: &RunRecord) -> Frames<'_> {
     ])
 }
 
-fn frame<'a>(columns: Vec<Column>) -> Frames<'a> {
-    let frame: Frame<'a> = Box::new(|| DataFrame::new_infer_height(columns));
-    Box::new(std::iter::once(frame))
+fn frame(columns: Vec<Column>) -> Frames<'static> {
+    Box::new(std::iter::once(DataFrame::new_infer_height(columns)))
 }
