@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod cache;
 pub mod cause;
+pub mod compare;
 pub mod dataset;
 pub mod digest;
 pub mod embed;

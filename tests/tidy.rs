@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["results"],
     &["plan"],
     &["runner"],
-    &["apply", "report"],
+    &["apply", "compare", "report"],
     &["error"],
 ];
 
@@ -64,6 +64,16 @@ fn reports_see_result_files_only() {
     for (path, text) in sources().into_iter().filter(|(path, _)| module(path) == "report") {
         for used in imported(&text) {
             assert!(REPORT_MAY_SEE.contains(&used.as_str()), "{}: a report must not see {used}", path.display());
+        }
+    }
+}
+
+#[test]
+fn comparisons_see_outcomes_only() {
+    for (path, text) in sources().into_iter().filter(|(path, _)| module(path) == "compare") {
+        for used in imported(&text) {
+            let may = ["results", "stats", "spec", "compare"].contains(&used.as_str());
+            assert!(may, "{}: a comparison must not see {used}", path.display());
         }
     }
 }

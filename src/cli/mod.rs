@@ -2,8 +2,10 @@
 
 mod cache;
 mod check;
+mod compare;
 mod data;
 mod embed;
+mod gate;
 mod out;
 mod plan;
 mod progress;
@@ -29,8 +31,7 @@ struct Arguments {
     places: Places,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done and good · 1 done, and the answer is no (failed cells) · 2 could not do it · 130 interrupted";
+const EXIT_CODES: &str = "Exit codes: 0 done and good · 1 done, and the answer is no (failed cells, a regression) · 2 could not do it · 130 interrupted";
 
 /// Where things are.
 #[derive(clap::Args)]
@@ -79,6 +80,12 @@ enum Command {
     Check(check::Arguments),
     /// Rebuild the report of a result folder from its files alone
     Report(report::Arguments),
+    /// Compare runs, or cells of runs, on the same samples: paired differences, intervals, flipped samples
+    Compare(compare::Arguments),
+    /// Judge a run against a baseline by the spec's [gate]: 0 pass, 1 fail, 2 incomparable
+    Gate(gate::Arguments),
+    /// Keep the outcomes of a run as a baseline, small enough for git
+    Bless(gate::Bless),
     /// Embed a file of texts with a cell of a run, or with a recipe named by flags
     Embed(embed::Arguments),
     /// Look at the built-in prompts
@@ -114,6 +121,9 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments, &places),
         Command::Check(arguments) => check::run(&arguments, &places),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Gate(arguments) => gate::run(&arguments),
+        Command::Bless(arguments) => gate::bless(&arguments),
         Command::Embed(arguments) => embed::run(&arguments, &places),
         Command::Prompt(command) => Ok(prompt::run(&command)),
         Command::Data(command) => data::run(&command, &places),

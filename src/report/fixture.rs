@@ -40,6 +40,7 @@ pub fn run(name: &str) -> RunRecord {
         slices: Vec::new(),
         labels: Vec::new(),
         reference: None,
+        gate: None,
         times,
     };
     RunRecord { provenance, samples: BTreeMap::new(), cells: Vec::new() }

@@ -47,6 +47,8 @@ pub enum ResultsError {
     NotRecorded { cell: String },
     #[error("cell {cell} appears twice in the plan; two cells of one grid cannot have the same content")]
     Twice { cell: String },
+    #[error("{path}: the labels of {what} are not one for each sample of slice `{slice}`; bless the run again", path = path.display())]
+    Baseline { path: PathBuf, what: String, slice: String },
     #[error("could not summarise the cells by axis")]
     Summary { source: PolarsError },
 }

@@ -52,6 +52,7 @@ pub(super) fn provenance() -> Provenance {
         }],
         labels: vec![LabelsRecord { id: "names".to_owned(), phrases: Vec::new(), prompt: None }],
         reference: Some("aaaaaaaaaaaa".to_owned()),
+        gate: None,
         times: Times::default(),
     }
 }

@@ -3,6 +3,7 @@
 //! `Recorder` writes a run cell by cell, `RunRecord::open` reads it back; `results/README.md` documents the files.
 
 mod atomic;
+mod baseline;
 mod check;
 mod error;
 mod open;
@@ -30,8 +31,9 @@ use crate::digest::Digest;
 use crate::stats::Estimate;
 
 pub use crate::spec::Axis;
-use crate::spec::FitSet;
+use crate::spec::{FitSet, Gate};
 pub(crate) use atomic::replace;
+pub use baseline::{CellOutcomes, Outcomes, bless};
 pub use check::Inconsistency;
 pub use error::ResultsError;
 pub use rank::{AxisMean, axis_means};
@@ -69,6 +71,9 @@ pub struct Provenance {
     pub labels: Vec<LabelsRecord>,
     /// Id of the cell that the others are compared with.
     pub reference: Option<String>,
+    /// How much worse than its baseline the run may be; the default policy when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// Whatever differs between two runs of the same spec.
     pub times: Times,
 }

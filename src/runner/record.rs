@@ -59,6 +59,7 @@ pub fn provenance(plan: &Plan) -> Provenance {
             })
             .collect(),
         reference: plan.reference.clone(),
+        gate: spec.gate.clone(),
         times: Times::default(),
     }
 }

@@ -70,6 +70,8 @@ impl<'a> Lowering<'a> {
         let labels = self.label_sets(file.labels, &slices, &prompts);
         let skips = select::skips(file.grid, &mut self);
         let reference = select::reference(file.compare, &skips, &mut self);
+        let wrong_gate = file.gate.as_ref().and_then(|gate| gate.get_ref().problem(gate.span()));
+        self.problems.extend(wrong_gate);
         let spec = Spec {
             name: file.name.map(Spanned::into_inner).unwrap_or_default(),
             about: file.about,
@@ -82,6 +84,7 @@ impl<'a> Lowering<'a> {
             tasks: self.tasks(file.task),
             skips: skips.into_iter().map(Spanned::into_inner).collect(),
             reference,
+            gate: file.gate.map(Spanned::into_inner),
             path: self.path.to_owned(),
             text: self.text.to_owned(),
         };

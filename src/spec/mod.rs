@@ -12,6 +12,7 @@ use crate::prompt::Prompt;
 
 mod check;
 mod either;
+mod gate;
 mod ids;
 mod lower;
 mod names;
@@ -25,6 +26,7 @@ mod suggest;
 mod tests;
 mod wire;
 
+pub use gate::{Gate, OnDoubt};
 pub use names::UnknownName;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
@@ -50,6 +52,8 @@ pub struct Spec {
     pub skips: Vec<Selector>,
     /// The cell every other one is compared with; the first of the grid when absent.
     pub reference: Option<Selector>,
+    /// How much worse than its baseline a run may be; the default policy when absent.
+    pub gate: Option<Gate>,
     /// Where the spec was read from.
     pub path: PathBuf,
     /// The file's text, kept for the run record.

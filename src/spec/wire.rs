@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::either::{Ids, Views};
 use super::schema;
-use super::{Calibration, DType, FitSet, Pooling};
+use super::{Calibration, DType, FitSet, Gate, Pooling};
 use crate::prompt::{Clean, Truncation};
 
 /// One experiment of `bench`: the axes of a grid, and what to do with its cells.
@@ -48,6 +48,9 @@ pub struct File {
     pub grid: Option<Grid>,
     /// What cells are compared with.
     pub compare: Option<Compare>,
+    /// How much worse than its baseline a run may be.
+    #[schemars(with = "Option<Gate>")]
+    pub gate: Option<Spanned<Gate>>,
 }
 
 /// A model to embed with.

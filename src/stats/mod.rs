@@ -1,11 +1,13 @@
 //! Estimates with intervals and paired tests: pure functions of numbers.
 
 mod bootstrap;
+mod detect;
 mod paired;
 
 use serde::{Deserialize, Serialize};
 
 pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all};
+pub use detect::detectable;
 pub use paired::{PairedDifference, holm, mcnemar_exact, paired_accuracy};
 
 /// The 0.975 quantile of the standard normal distribution: half-width of a two-sided 95 % interval.

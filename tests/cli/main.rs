@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod embed;
+mod gate;
 mod kill;
 mod lab;
 mod mistakes;

@@ -1,0 +1,106 @@
+//! `bench compare`: paired differences between runs.
+
+use std::path::Path;
+
+use embed_bench::compare::{self, ALPHA, Comparison, percent, points};
+use embed_bench::results::Outcomes;
+
+use super::{Answer, Failure, out};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Baselines: result folders or blessed ones; `results/NAME#CELL` is one cell, CELL the beginning of its id
+    #[arg(required = true, value_name = "BASELINE")]
+    baselines: Vec<String>,
+    /// What is held against them
+    candidate: String,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Table,
+    Markdown,
+    Json,
+}
+
+pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
+    let candidate = open(&arguments.candidate)?;
+    let comparisons: Vec<Comparison> = (arguments.baselines.iter())
+        .map(|baseline| {
+            let compared = compare::compare(&open(baseline)?, &candidate);
+            Ok(Comparison { baseline: baseline.clone(), candidate: arguments.candidate.clone(), ..compared })
+        })
+        .collect::<Result<_, Failure>>()?;
+    match arguments.format {
+        Format::Table => comparisons.iter().for_each(print),
+        Format::Markdown => comparisons.iter().for_each(|comparison| out::line(compare::markdown(comparison).trim_end())),
+        Format::Json => match compare::json(&comparisons) {
+            Ok(json) => out::line(json),
+            Err(error) => return Err(Failure::Usage(format!("cannot write the comparison as JSON: {error}"))),
+        },
+    }
+    if comparisons.iter().any(|comparison| comparison.pairs.is_empty()) {
+        out::note("error: there is nothing to compare: no cell of a baseline has a partner on the same samples");
+        return Err(Failure::Said);
+    }
+    Ok(Answer::Good)
+}
+
+/// The outcomes that an argument names: all of a folder's, or those of one cell.
+fn open(argument: &str) -> Result<Outcomes, Failure> {
+    let (folder, cell) = argument.split_once('#').map_or((argument, None), |(folder, cell)| (folder, Some(cell)));
+    let mut outcomes = Outcomes::open(Path::new(folder))?;
+    if let Some(cell) = cell {
+        outcomes.cells.retain(|known| known.id.starts_with(cell));
+        if outcomes.cells.len() != 1 {
+            let found = outcomes.cells.len();
+            return Err(Failure::Usage(format!("`{cell}` begins the id of {found} cells in {folder}, and should be of one")));
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Flipped samples that a significant difference is shown with.
+const FLIPS: usize = 5;
+
+fn print(comparison: &Comparison) {
+    out::line(format!("{} against {}", comparison.candidate, comparison.baseline));
+    let header = ["model", "prompt", "readout", "slice", "labels", "calibration"];
+    let mut table =
+        out::table(&[&header[..], &["baseline", "candidate", "points [95 %]", "p (Holm)", "could detect"]].concat());
+    for pair in &comparison.pairs {
+        let choices = &pair.choices;
+        let axes = [&choices.model, &choices.prompt, &choices.readout, &choices.slice, &choices.labels, &choices.calibration];
+        let mut row: Vec<String> = axes.map(Clone::clone).to_vec();
+        let ends = pair.paired.difference.interval.map(|ends| format!(" [{}, {}]", points(ends.low), points(ends.high)));
+        row.extend([
+            percent(pair.baseline_accuracy),
+            percent(pair.candidate_accuracy),
+            points(pair.paired.difference.value) + &ends.unwrap_or_default(),
+            format!("{:.3}", pair.p_adjusted),
+            pair.detectable.map_or("–".to_owned(), points),
+        ]);
+        table.add_row(row);
+    }
+    out::line(table);
+    for refused in &comparison.refused {
+        let choices = &refused.choices;
+        let cell = [&choices.model, &choices.prompt, &choices.slice, &choices.labels, &choices.calibration].map(String::as_str);
+        out::line(format!("not compared: {}: {}", cell.join(" / "), refused.why));
+    }
+    comparison.notes.iter().for_each(|note| out::line(format!("note: {note}")));
+    let alone = comparison.pairs.len() == 1;
+    for pair in comparison.pairs.iter().filter(|pair| alone || pair.p_adjusted < ALPHA) {
+        let (wins, losses) = (pair.paired.wins, pair.paired.losses);
+        out::line(format!("\n{}: {wins} only the candidate gets right, {losses} only the baseline", pair.candidate_cell));
+        for flip in pair.flips.iter().take(FLIPS) {
+            let sample = flip.sample.clone().unwrap_or_else(|| flip.index.to_string());
+            let margin = |margin: Option<f64>| margin.map_or("–".to_owned(), |margin| format!("{margin:+.4}"));
+            let margins = format!("margin {} → {}", margin(flip.margin_before), margin(flip.margin_after));
+            let text = out::shortened(flip.text.as_deref().unwrap_or_default(), 40);
+            out::line(format!("  {sample}: {} → {} (right: {}), {margins}  {text}", flip.before, flip.after, flip.gold));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `bench gate` and `bench bless`: a candidate judged against a baseline, and the baseline itself.
+
+use std::path::PathBuf;
+
+use embed_bench::compare::{self, Judgements, Verdict};
+use embed_bench::results::{self, Outcomes};
+
+use super::{Answer, Failure, out};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The result folder to judge
+    results: PathBuf,
+    /// A blessed folder, or the results of another run
+    #[arg(long, value_name = "DIR")]
+    baseline: PathBuf,
+    /// Write the verdicts as `JUnit` XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the comparison as Markdown, for a pull request
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Print annotations for GitHub Actions
+    #[arg(long)]
+    github: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Bless {
+    /// A result folder, as `results/NAME`
+    results: PathBuf,
+    /// Folder to write the baseline to, as `results/baselines/NAME`
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+const VERDICTS: [Verdict; 5] =
+    [Verdict::Pass, Verdict::Regressed, Verdict::Inconclusive, Verdict::Incomparable, Verdict::Missing];
+
+pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
+    let baseline = Outcomes::open(&arguments.baseline)?;
+    let candidate = Outcomes::open(&arguments.results)?;
+    let comparison = compare::compare(&baseline, &candidate);
+    let judgements = Judgements::of(&comparison, &candidate.gate.clone().unwrap_or_default());
+    for judged in judgements.cells.iter().filter(|judged| judged.verdict != Verdict::Pass) {
+        let choices = &judged.choices;
+        let cell = [&choices.model, &choices.prompt, &choices.readout, &choices.slice, &choices.labels, &choices.calibration];
+        out::line(format!("{}: {}: {}", judged.verdict.name(), cell.map(String::as_str).join(" / "), judged.sentence));
+    }
+    if arguments.github {
+        compare::annotations(&judgements).iter().for_each(out::line);
+    }
+    let told = |verdict: &Verdict| format!("{} {}", judgements.count(*verdict), verdict.name());
+    out::line(VERDICTS.iter().map(told).collect::<Vec<_>>().join(", "));
+    let junit = (&arguments.junit, compare::junit(&candidate.name, &judgements));
+    let markdown = (&arguments.markdown, compare::markdown(&comparison));
+    for (path, text) in [junit, markdown] {
+        let Some(path) = path else { continue };
+        std::fs::write(path, text).map_err(|source| Failure::File { what: "write", path: path.clone(), source })?;
+    }
+    if judgements.failed() {
+        return Ok(Answer::No);
+    }
+    if !judgements.answered() {
+        out::note("error: not all cells of the baseline can be compared; bless a run on the same data");
+        return Err(Failure::Said);
+    }
+    Ok(Answer::Good)
+}
+
+pub fn bless(arguments: &Bless) -> Result<Answer, Failure> {
+    results::bless(&arguments.results, &arguments.output)?;
+    out::line(arguments.output.display());
+    Ok(Answer::Good)
+}

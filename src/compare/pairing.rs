@@ -1,0 +1,96 @@
+//! Which cell may be held against which, and why others may not.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Refused;
+use crate::results::{CellOutcomes, Outcomes, SliceRecord};
+
+/// Two cells with outcomes on the same samples.
+pub struct Partners<'a> {
+    pub baseline: &'a CellOutcomes,
+    pub candidate: &'a CellOutcomes,
+    pub gold: &'a [usize],
+    pub before: &'a [usize],
+    pub after: &'a [usize],
+}
+
+/// Why a cell of the baseline is compared with nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    #[error("the candidate has no such cell")]
+    Missing,
+    #[error("it failed in the candidate: {reason}")]
+    Failed { reason: String },
+    #[error("it failed in the baseline: {reason}")]
+    BaselineFailed { reason: String },
+    #[error("slice `{slice}` is other data: {difference}")]
+    Slice { slice: String, difference: String },
+}
+
+pub fn partners<'a>(baseline: &'a Outcomes, candidate: &'a Outcomes) -> (Vec<Partners<'a>>, Vec<Refused>) {
+    let cells = |cells: &'a [CellOutcomes]| cells.iter().enumerate();
+    let by_id: BTreeMap<_, _> = cells(&candidate.cells).map(|(i, cell)| (cell.id.as_str(), i)).collect();
+    let by_choices: BTreeMap<_, _> = cells(&candidate.cells).map(|(i, cell)| (&cell.choices, i)).collect();
+    let same_content = |cell: &CellOutcomes| by_id.get(cell.id.as_str()).copied();
+    // A cell whose content the baseline has is that cell's partner, whatever the two are called.
+    let taken: Vec<usize> = baseline.cells.iter().filter_map(same_content).collect();
+    let same_name = |cell: &CellOutcomes| by_choices.get(&cell.choices).copied().filter(|place| !taken.contains(place));
+    let alone = baseline.cells.len() == 1 && candidate.cells.len() == 1;
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
+    for cell in &baseline.cells {
+        let place = same_content(cell).or_else(|| same_name(cell)).or_else(|| alone.then_some(0));
+        let partners = match place.and_then(|place| Some((place, candidate.cells.get(place)?))) {
+            Some((place, other)) => joined(baseline, candidate, cell, other).map(|partners| (place, partners)),
+            None => Err(Refusal::Missing),
+        };
+        match partners {
+            Ok(partners) => found.push(partners),
+            Err(why) => refused.push(Refused { choices: cell.choices.clone(), why }),
+        }
+    }
+    found.sort_by_key(|(place, _)| *place);
+    (found.into_iter().map(|(_, partners)| partners).collect(), refused)
+}
+
+fn joined<'a>(
+    baseline: &'a Outcomes,
+    candidate: &'a Outcomes,
+    cell: &'a CellOutcomes,
+    other: &'a CellOutcomes,
+) -> Result<Partners<'a>, Refusal> {
+    let slice = &cell.choices.slice;
+    let refused = |difference: String| Refusal::Slice { slice: slice.clone(), difference };
+    let (Some(before), Some(after)) = (baseline.slice(slice), candidate.slice(&other.choices.slice)) else {
+        return Err(refused("one side has no record of it".to_owned()));
+    };
+    if let Some(difference) = difference(before, after) {
+        return Err(refused(difference));
+    }
+    let labels = cell.predicted.as_deref().map_err(|reason| Refusal::BaselineFailed { reason: reason.clone() })?;
+    let others = other.predicted.as_deref().map_err(|reason| Refusal::Failed { reason: reason.clone() })?;
+    let gold = baseline.gold.get(slice).map_or(&[][..], Vec::as_slice);
+    Ok(Partners { baseline: cell, candidate: other, gold, before: labels, after: others })
+}
+
+/// How two slices differ, by the first of their properties that does; None for the same samples in the same order.
+fn difference(before: &SliceRecord, after: &SliceRecord) -> Option<String> {
+    if before.digest == after.digest {
+        return None;
+    }
+    let (from, to) = (&before.origin, &after.origin);
+    let both = |what: &str, a: &str, b: &str| format!("{what} `{a}` in the baseline, `{b}` in the candidate");
+    Some(if from.dataset != to.dataset {
+        both("dataset", &from.dataset, &to.dataset)
+    } else if from.split != to.split {
+        both("split", &from.split, &to.split)
+    } else if before.labels != after.labels {
+        both("labels", &before.labels.join(", "), &after.labels.join(", "))
+    } else if before.samples != after.samples {
+        format!("{} samples in the baseline, {} in the candidate", before.samples, after.samples)
+    } else {
+        format!("other texts or gold labels (digest {} and {})", before.digest.short(), after.digest.short())
+    })
+}

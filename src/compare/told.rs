@@ -1,0 +1,142 @@
+//! Comparisons and verdicts for others: Markdown, JSON, `JUnit` XML, annotations of GitHub.
+
+use std::fmt::Write as _;
+
+use super::{Comparison, Judgements, Pair, Verdict};
+use crate::results::Choices;
+
+/// Flipped samples that Markdown lists for each pair.
+const FLIPS: usize = 5;
+
+/// The comparison as JSON, with every flipped sample.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn json(comparisons: &[Comparison]) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(comparisons)
+}
+
+/// The comparison as GitHub-flavoured Markdown.
+pub fn markdown(comparison: &Comparison) -> String {
+    let mut text = format!("## {} against {}\n\n", cell(&comparison.candidate), cell(&comparison.baseline));
+    text.push_str(
+        "| cell | baseline | candidate | points [95 %] | p (Holm) | could detect |\n| :-- | --: | --: | --: | --: | --: |\n",
+    );
+    for pair in &comparison.pairs {
+        let columns = [
+            cell(&name(&pair.choices)),
+            percent(pair.baseline_accuracy),
+            percent(pair.candidate_accuracy),
+            difference(pair),
+            format!("{:.3}", pair.p_adjusted),
+            pair.detectable.map_or("–".to_owned(), points),
+        ];
+        line(&mut text, &format!("| {} |", columns.join(" | ")));
+    }
+    for refused in &comparison.refused {
+        line(&mut text, &format!("\nNot compared: {}: {}.", cell(&name(&refused.choices)), cell(&refused.why.to_string())));
+    }
+    for note in &comparison.notes {
+        line(&mut text, &format!("\nNote: {}.", cell(note)));
+    }
+    for pair in comparison.pairs.iter().filter(|pair| !pair.flips.is_empty()) {
+        line(
+            &mut text,
+            &format!(
+                "\n{}: {} only the candidate gets right, {} only the baseline\n",
+                cell(&name(&pair.choices)),
+                pair.paired.wins,
+                pair.paired.losses
+            ),
+        );
+        for flip in pair.flips.iter().take(FLIPS) {
+            let sample = flip.sample.clone().unwrap_or_else(|| flip.index.to_string());
+            let labels = format!("{} → {} (right: {})", flip.before, flip.after, flip.gold);
+            let margin = |margin: Option<f64>| margin.map_or("–".to_owned(), |margin| format!("{margin:+.4}"));
+            let margins = format!("margin {} → {}", margin(flip.margin_before), margin(flip.margin_after));
+            line(&mut text, &format!("- {}: {}, {margins}", cell(&sample), cell(&labels)));
+        }
+    }
+    text
+}
+
+/// Verdicts as `JUnit` XML: a regression is a failure, an incomparable cell an error, an inconclusive one skipped unless the
+/// policy lets it fail.
+pub fn junit(name_of_run: &str, judgements: &Judgements) -> String {
+    let failures = judgements.cells.iter().filter(|cell| judgements.fails(cell.verdict)).count();
+    let errors = judgements.count(Verdict::Incomparable);
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let all = judgements.cells.len();
+    line(
+        &mut text,
+        &format!("<testsuite name=\"{}\" tests=\"{all}\" failures=\"{failures}\" errors=\"{errors}\">", xml(name_of_run)),
+    );
+    for judged in &judgements.cells {
+        let message = format!("message=\"{}\"", xml(&judged.sentence));
+        let inner = match judged.verdict {
+            verdict if judgements.fails(verdict) => format!("<failure type=\"{}\" {message}/>", verdict.name()),
+            Verdict::Incomparable => format!("<error type=\"incomparable\" {message}/>"),
+            Verdict::Pass | Verdict::Regressed => String::new(),
+            Verdict::Inconclusive | Verdict::Missing => format!("<skipped {message}/>"),
+        };
+        line(&mut text, &format!("  <testcase name=\"{}\">{inner}</testcase>", xml(&name(&judged.choices))));
+    }
+    text.push_str("</testsuite>\n");
+    text
+}
+
+/// Commands of GitHub Actions, one for each cell that does not simply pass.
+pub fn annotations(judgements: &Judgements) -> Vec<String> {
+    let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let title = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
+    let told = judgements.cells.iter().filter(|judged| judged.verdict != Verdict::Pass);
+    told.map(|judged| {
+        let stops = judgements.fails(judged.verdict) || judged.verdict == Verdict::Incomparable;
+        let level = if stops { "error" } else { "warning" };
+        let head = format!("{}: {}", judged.verdict.name(), name(&judged.choices));
+        format!("::{level} title={}::{}", title(&head), escaped(&judged.sentence))
+    })
+    .collect()
+}
+
+/// The choices of a cell, joined.
+pub(super) fn name(choices: &Choices) -> String {
+    let Choices { model, prompt, readout, slice, labels, calibration } = choices;
+    [model, prompt, readout, slice, labels, calibration].map(String::as_str).join(" / ")
+}
+
+/// A share: `72.5 %`.
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+/// A difference of shares in percentage points, with its sign.
+pub fn points(difference: f64) -> String {
+    format!("{:+.1}", 100.0 * difference).replace("-0.0", "+0.0").replace('-', "\u{2212}")
+}
+
+/// A p-value with its relation.
+pub(super) fn p_value(p: f64) -> String {
+    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
+}
+
+fn difference(pair: &Pair) -> String {
+    let estimate = pair.paired.difference;
+    let ends = estimate.interval.map(|ends| format!(" [{}, {}]", points(ends.low), points(ends.high)));
+    format!("{}{}", points(estimate.value), ends.unwrap_or_default())
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{line}");
+}
+
+/// Text for a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;").replace(['\n', '\r'], " ")
+}
+
+fn xml(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
