@@ -79,12 +79,14 @@ fn print(comparison: &Comparison) {
             percent(pair.baseline_accuracy),
             percent(pair.candidate_accuracy),
             points(pair.paired.difference.value) + &ends.unwrap_or_default(),
-            format!("{:.3}", pair.p_adjusted),
+            compare::bare_p(pair.p_adjusted),
             pair.detectable.map_or("–".to_owned(), points),
         ]);
         table.add_row(row);
     }
-    out::line(table);
+    if !comparison.pairs.is_empty() {
+        out::line(table);
+    }
     for refused in &comparison.refused {
         let choices = &refused.choices;
         let cell = [&choices.model, &choices.prompt, &choices.slice, &choices.labels, &choices.calibration].map(String::as_str);

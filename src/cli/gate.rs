@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let told = |verdict: &Verdict| format!("{} {}", judgements.count(*verdict), verdict.name());
     out::line(VERDICTS.iter().map(told).collect::<Vec<_>>().join(", "));
     let junit = (&arguments.junit, compare::junit(&candidate.name, &judgements));
-    let markdown = (&arguments.markdown, compare::markdown(&comparison));
+    let markdown = (&arguments.markdown, compare::verdicts(&judgements) + "\n" + &compare::markdown(&comparison));
     for (path, text) in [junit, markdown] {
         let Some(path) = path else { continue };
         std::fs::write(path, text).map_err(|source| Failure::File { what: "write", path: path.clone(), source })?;

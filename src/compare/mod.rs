@@ -16,7 +16,7 @@ use crate::stats::{self, PairedDifference, number};
 
 pub use gate::{Judgement, Judgements, Verdict};
 pub use pairing::Refusal;
-pub use told::{annotations, json, junit, markdown, percent, points};
+pub use told::{annotations, bare_p, json, junit, markdown, percent, points, verdicts};
 
 /// Differences less likely than this under chance alone are called significant.
 pub const ALPHA: f64 = 0.05;

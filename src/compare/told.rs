@@ -28,7 +28,7 @@ pub fn markdown(comparison: &Comparison) -> String {
             percent(pair.baseline_accuracy),
             percent(pair.candidate_accuracy),
             difference(pair),
-            format!("{:.3}", pair.p_adjusted),
+            bare_p(pair.p_adjusted),
             pair.detectable.map_or("–".to_owned(), points),
         ];
         line(&mut text, &format!("| {} |", columns.join(" | ")));
@@ -56,6 +56,19 @@ pub fn markdown(comparison: &Comparison) -> String {
             let margins = format!("margin {} → {}", margin(flip.margin_before), margin(flip.margin_after));
             line(&mut text, &format!("- {}: {}, {margins}", cell(&sample), cell(&labels)));
         }
+    }
+    text
+}
+
+/// Verdicts as a Markdown list, one line for each cell that does not simply pass.
+pub fn verdicts(judgements: &Judgements) -> String {
+    let told = judgements.cells.iter().filter(|judged| judged.verdict != Verdict::Pass);
+    let mut text = format!("**{} of {} cells pass.**\n\n", judgements.count(Verdict::Pass), judgements.cells.len());
+    for judged in told {
+        line(
+            &mut text,
+            &format!("- **{}**: {}: {}", judged.verdict.name(), cell(&name(&judged.choices)), cell(&judged.sentence)),
+        );
     }
     text
 }
@@ -115,9 +128,14 @@ pub fn points(difference: f64) -> String {
     format!("{:+.1}", 100.0 * difference).replace("-0.0", "+0.0").replace('-', "\u{2212}")
 }
 
+/// A p-value for a column that is headed `p`.
+pub fn bare_p(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
+}
+
 /// A p-value with its relation.
 pub(super) fn p_value(p: f64) -> String {
-    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
+    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {}", bare_p(p)) }
 }
 
 fn difference(pair: &Pair) -> String {
