@@ -176,7 +176,8 @@ fn the_schema_has_every_key() {
         properties.map(|properties| properties.keys().cloned().collect::<Vec<_>>().join(" ")).unwrap_or_default()
     };
     let of = |name: &str| keys(&format!("/$defs/{name}/properties"));
-    assert_eq!(keys("/properties"), "name about seed model prompt readout slice labels task grid compare");
+    assert_eq!(keys("/properties"), "name about seed model prompt readout slice labels task grid compare gate");
+    assert_eq!(of("Gate"), "max_drop alpha noise_floor fail_drop missing inconclusive");
     assert_eq!(of("Model"), "id source dtype device max_tokens fit");
     assert_eq!(of("Prompt"), "id use template views fuse truncate clean");
     assert_eq!(of("Readout"), "id layer pool norm normalize");
