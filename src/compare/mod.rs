@@ -54,7 +54,7 @@ pub struct Pair {
     pub paired: PairedDifference,
     /// Exact `McNemar` after Holm over all pairs of the comparison.
     pub p_adjusted: f64,
-    /// The smallest difference that would be significant at 5 %, uncorrected; null where none could be.
+    /// The smallest difference that would be significant at 5 % as the first of Holm's steps, the strictest; null where none could be.
     pub detectable: Option<f64>,
     /// Samples that one of the two alone gets right, the clearest first.
     pub flips: Vec<Flip>,
@@ -80,7 +80,7 @@ pub struct Flip {
 /// choices have the same names, else, where each side has one cell, those two; and always on the same samples alone.
 pub fn compare(baseline: &Outcomes, candidate: &Outcomes) -> Comparison {
     let (partners, refused) = pairing::partners(baseline, candidate);
-    let mut pairs: Vec<Pair> = partners.iter().map(|partners| pair(baseline, candidate, partners)).collect();
+    let mut pairs: Vec<Pair> = partners.iter().map(|pairing| pair(baseline, candidate, pairing, partners.len())).collect();
     let raw: Vec<f64> = pairs.iter().map(|pair| pair.paired.p_value).collect();
     pairs.iter_mut().zip(stats::holm(&raw)).for_each(|(pair, p)| pair.p_adjusted = p);
     let mut notes = Vec::new();
@@ -91,7 +91,7 @@ pub fn compare(baseline: &Outcomes, candidate: &Outcomes) -> Comparison {
     Comparison { baseline: baseline.name.clone(), candidate: candidate.name.clone(), pairs, refused, notes }
 }
 
-fn pair(baseline: &Outcomes, candidate: &Outcomes, partners: &pairing::Partners<'_>) -> Pair {
+fn pair(baseline: &Outcomes, candidate: &Outcomes, partners: &pairing::Partners<'_>, family: usize) -> Pair {
     let right =
         |labels: &[usize]| -> Vec<bool> { labels.iter().zip(partners.gold).map(|(label, gold)| label == gold).collect() };
     let (before, after) = (right(partners.before), right(partners.after));
@@ -106,7 +106,7 @@ fn pair(baseline: &Outcomes, candidate: &Outcomes, partners: &pairing::Partners<
         candidate_accuracy: accuracy(&after),
         paired,
         p_adjusted: paired.p_value,
-        detectable: stats::detectable(paired.wins + paired.losses, n, ALPHA),
+        detectable: stats::detectable(paired.wins + paired.losses, n, ALPHA / number(family)),
         flips: flips(baseline, candidate, partners),
     }
 }
