@@ -30,7 +30,7 @@ use crate::digest::Digest;
 use crate::stats::Estimate;
 
 pub use crate::spec::Axis;
-use crate::spec::FitSet;
+use crate::spec::{Endpoint, FitSet};
 pub(crate) use atomic::replace;
 pub use check::Inconsistency;
 pub use error::ResultsError;
@@ -87,6 +87,12 @@ pub struct ModelRecord {
     /// What a model that is fitted was fitted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit: Option<FitSet>,
+    /// What a server was asked for; its address is the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+    /// The commit that the hub's repository was at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     pub dtype: String,
     pub device: String,
     pub max_tokens: usize,

@@ -12,6 +12,7 @@ use crate::prompt::Prompt;
 
 mod check;
 mod either;
+mod endpoint;
 mod ids;
 mod lower;
 mod names;
@@ -25,6 +26,7 @@ mod suggest;
 mod tests;
 mod wire;
 
+pub use endpoint::Endpoint;
 pub use names::UnknownName;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
@@ -113,6 +115,8 @@ pub enum Source {
     Path(PathBuf),
     /// `hf:REPO[@REV]`: a repository of the Hugging Face hub.
     Hub { repo: String, revision: Option<String> },
+    /// `http://HOST:PORT/v1`: a server with OpenAI-style embeddings; `url` holds no secret.
+    Server { url: String, endpoint: Endpoint },
     /// `builtin:char-ngram`: hashed character n-grams; IDF fitted on the named split's texts.
     CharNgram { fit: FitSet },
 }

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod embed;
+mod endpoints;
+mod hub;
 mod kill;
 mod lab;
 mod mistakes;
 mod runs;
+mod server;
