@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use embed_bench::dataset::Catalog;
-use embed_bench::embed::{self, Encoder, Resolved};
+use embed_bench::embed::{self, Encoder, Resolved, Sources};
+use embed_bench::http::Network;
+use embed_bench::observe::Silent;
 use embed_bench::prompt::{Template, Truncation};
 use embed_bench::spec::{Device, Model, Pooling, Readout, Source};
 use rayon::prelude::*;
@@ -52,7 +54,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         max_tokens: workload.max_tokens,
     };
     let home = tempfile::tempdir()?;
-    let encoder = embed::open(&model, &Catalog::new(PathBuf::new(), None), home.path())?;
+    let catalog = Catalog::new(PathBuf::new(), None);
+    let sources = Sources { catalog: &catalog, home: home.path(), observer: &Silent, network: Network::Offline };
+    let encoder = embed::open(&model, &sources)?;
     let readouts = resolved(&*encoder, workload.pool, readouts)?;
 
     // The peers time tokens and vectors, not the weights.

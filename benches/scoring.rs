@@ -212,6 +212,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         max_tokens: 2,
         weights_bytes: 0,
         parameters: 0,
+        commit: None,
     }));
     Ok(Plan {
         spec,

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::observe::{Observer, Stop};
 use crate::plan::{self, Block, ModelWork, Rows};
 use crate::prompt::{Prompt, Template};
-use crate::results::{CellRecord, Choices, Provenance, RunRecord, Times};
+use crate::results::{CellRecord, Choices, ModelRecord, Provenance, RunRecord, Times};
 use crate::runner::{Desk, repairing};
 use crate::spec::{Device, Model, Readout, Source};
 
@@ -58,7 +58,7 @@ impl Recipe {
         Some(Self {
             model: Model {
                 id: model.id.clone(),
-                source: Source::parse(&model.source, model.fit.clone()).ok()?,
+                source: source_of(model)?,
                 dtype: model.dtype.parse().ok()?,
                 device: Device::Auto,
                 max_tokens: Some(model.max_tokens).filter(|_| model.fit.is_none()),
@@ -74,6 +74,15 @@ impl Recipe {
             identity: Some(model.identity),
         })
     }
+}
+
+/// Where a recorded model came from, at the commit that it had then.
+fn source_of(model: &ModelRecord) -> Option<Source> {
+    let source = Source::parse(&model.source, model.fit.as_ref(), model.endpoint.as_ref()).ok()?;
+    Some(match (source, &model.commit) {
+        (Source::Hub { repo, .. }, Some(commit)) => Source::Hub { repo, revision: Some(commit.clone()) },
+        (source, _) => source,
+    })
 }
 
 /// Where a recipe is applied.

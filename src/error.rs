@@ -4,6 +4,7 @@ use crate::apply::ApplyError;
 use crate::cache::CacheError;
 use crate::dataset::DatasetError;
 use crate::embed::EmbedError;
+use crate::model::ModelError;
 use crate::plan::PlanError;
 use crate::report::ReportError;
 use crate::results::ResultsError;
@@ -18,6 +19,8 @@ pub enum Error {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
     #[error(transparent)]
     Embed(#[from] EmbedError),
     #[error(transparent)]

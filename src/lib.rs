@@ -11,6 +11,7 @@ pub mod digest;
 pub mod embed;
 pub mod embeddings;
 pub mod error;
+pub mod http;
 pub mod model;
 pub mod observe;
 pub mod plan;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// The modules from the bottom up; those of one row do not see each other.
 const LAYERS: &[&[&str]] = &[
     &["cause", "digest", "embeddings", "observe", "products"],
+    &["http"],
     &["prompt", "stats", "cache"],
     &["spec"],
     &["dataset", "task"],
@@ -85,6 +86,7 @@ fn crates_live_where_they_belong() {
         ("candle_nn", &["model"]),
         ("tokenizers::", &["model"]),
         ("hf_hub", &["model"]),
+        ("ureq", &["dataset", "embed", "http", "model", "spec"]),
         ("plotters", &["report"]),
         ("polars", &["apply", "cache", "dataset", "report", "results", "task"]),
         ("clap", &["cli", "main"]),

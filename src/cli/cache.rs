@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use embed_bench::Error;
 use embed_bench::cache::{CacheError, Prune, Store};
-use embed_bench::plan::{Plan, Sources};
+use embed_bench::plan::Plan;
 use embed_bench::runner;
 use embed_bench::spec::{DType, Spec};
 
@@ -75,7 +75,7 @@ fn stat(store: &Store, places: &Places) -> Result<Answer, Failure> {
 fn verify(spec: &Path, sample: u32, store: &Store, places: &Places) -> Result<Answer, Failure> {
     let catalog = places.catalog()?;
     let progress = Progress::new();
-    let plan = Plan::build(Spec::load(spec)?, &Sources { catalog: &catalog, home: &places.home, observer: &progress })?;
+    let plan = Plan::build(Spec::load(spec)?, &places.sources(&catalog, &progress))?;
     let mut table = out::table(&["model", "vectors", "largest relative distance", "verdict"]);
     let mut answer = Answer::Good;
     let sample = usize::try_from(sample).unwrap_or(usize::MAX);

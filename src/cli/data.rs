@@ -33,6 +33,9 @@ pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
     let catalog = places.catalog()?;
     match command {
         Command::List => list(&catalog)?,
+        Command::Get { .. } if places.offline => {
+            return Err(Failure::Usage("`bench data get` downloads, which --offline forbids; leave it out".to_owned()));
+        }
         Command::Get { name } => get(&catalog, name)?,
         Command::Show { name, split, rows } => show(&catalog, name, split.as_deref(), *rows)?,
     }

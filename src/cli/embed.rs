@@ -8,7 +8,7 @@ use embed_bench::embed;
 use embed_bench::prompt::{Clean, Prompt, Template, Truncation};
 use embed_bench::report::Ranking;
 use embed_bench::results::RunRecord;
-use embed_bench::spec::{DType, Device, Model, Pooling, Readout, Source};
+use embed_bench::spec::{DType, Device, Endpoint, Model, Pooling, Readout, Source, SourceError};
 
 use super::progress::Progress;
 use super::run::stop_on_signal;
@@ -36,9 +36,16 @@ pub struct Arguments {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Recipe")]
 struct Flags {
-    /// Model: `path:DIR` or `hf:REPO@REVISION`
-    #[arg(long, value_parser = |text: &str| Source::parse(text, None))]
-    model: Option<Source>,
+    /// Model: `path:DIR`, `hf:REPO@REVISION`, or `http://HOST:PORT/v1` with --served-name
+    // Not parsed by clap, which would repeat a wrong address, password and all.
+    #[arg(long, value_name = "SOURCE")]
+    model: Option<String>,
+    /// Name of a server's model, as the server knows it
+    #[arg(long, value_name = "NAME", requires = "model")]
+    served_name: Option<String>,
+    /// Environment variable that holds the server's key
+    #[arg(long, value_name = "VARIABLE", requires = "served_name")]
+    api_key_env: Option<String>,
     /// Template with a slot {text}
     #[arg(long, default_value = "{text}", value_parser = |text: &str| Template::parse(text), conflicts_with = "results")]
     template: Template,
@@ -72,14 +79,22 @@ struct Flags {
 }
 
 impl Flags {
-    fn recipe(&self, source: &Source) -> Recipe {
-        let model = Model {
-            id: source.to_string(),
-            source: source.clone(),
-            dtype: self.dtype,
-            device: self.device,
-            max_tokens: self.max_tokens,
-        };
+    fn recipe(&self, address: &str) -> Result<Recipe, Failure> {
+        let named = self.served_name.as_deref().map(Endpoint::named);
+        let endpoint = named.map(|endpoint| Endpoint { api_key_env: self.api_key_env.clone(), ..endpoint });
+        let source = Source::parse(address, None, endpoint.as_ref()).map_err(|error| {
+            let help = match error {
+                SourceError::EndpointMissing => "name the served model with --served-name".to_owned(),
+                SourceError::EndpointRefused => "leave out --served-name: this model is read from files".to_owned(),
+                SourceError::Credentials | SourceError::NoVariable => {
+                    "put the key into an environment variable and name it with --api-key-env".to_owned()
+                }
+                _ => error.help(),
+            };
+            Failure::Usage(format!("--model: {}: {help}", error.what()))
+        })?;
+        let model =
+            Model { id: source.to_string(), source, dtype: self.dtype, device: self.device, max_tokens: self.max_tokens };
         let prompt = Prompt::new("flags", vec![self.template.clone()], self.truncate, self.clean);
         let readout = Readout {
             id: "flags".to_owned(),
@@ -88,7 +103,7 @@ impl Flags {
             norm: self.norm,
             normalize: !self.no_normalize,
         };
-        Recipe { model, prompt, readout, identity: None }
+        Ok(Recipe { model, prompt, readout, identity: None })
     }
 }
 
@@ -126,7 +141,7 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
             let cell = if arguments.cell == "best" { best(&record)? } else { arguments.cell.clone() };
             Recipe::of_cell(&record, &cell)?
         }
-        (None, Some(source)) => arguments.recipe.recipe(source),
+        (None, Some(address)) => arguments.recipe.recipe(address)?,
         (None, None) => return Err(Failure::Usage("name a result folder, or a model with --model".to_owned())),
     };
     check_output(&arguments.input, &arguments.output)?;
@@ -137,7 +152,7 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
     let progress = Progress::new();
     let stop = stop_on_signal()?;
     let store = places.store();
-    let encoder = embed::open(&recipe.model, &places.catalog()?, &places.home)?;
+    let encoder = embed::open(&recipe.model, &places.sources(&places.catalog()?, &progress))?;
     let bench = Bench { encoder, store: &store, observer: &progress, stop: &stop };
     match apply::apply(&recipe, bench, &texts, &arguments.output)? {
         Applied::Interrupted => {

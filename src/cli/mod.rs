@@ -6,6 +6,7 @@ mod compare;
 mod data;
 mod embed;
 mod gate;
+mod model;
 mod out;
 mod plan;
 mod progress;
@@ -20,6 +21,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use embed_bench::cache::Store;
 use embed_bench::dataset::Catalog;
+use embed_bench::embed::Sources;
+use embed_bench::http::Network;
+use embed_bench::observe::Observer;
 
 /// Does this language model work as a sentence embedder, and with which prompt?
 #[derive(Parser)]
@@ -52,6 +56,9 @@ struct Places {
     /// Folder for embeddings, downloads and what else is kept between runs
     #[arg(long, global = true, value_name = "DIR", default_value = ".bench", env = "BENCH_HOME", help_heading = "Places")]
     home: PathBuf,
+    /// Download nothing: models and datasets come from what is here (also `HF_HUB_OFFLINE=1`)
+    #[arg(long, global = true, help_heading = "Places")]
+    offline: bool,
 }
 
 impl Places {
@@ -63,6 +70,15 @@ impl Places {
             return Err(Failure::Usage(format!("there is no folder `{path}` for --data-dir (or BENCH_DATA_DIR) to name")));
         }
         Ok(Catalog::new(self.datasets.clone(), self.data_dir.clone()).with_downloads(self.home.join("datasets")))
+    }
+
+    fn network(&self) -> Network {
+        if self.offline { Network::Offline } else { Network::Open }
+    }
+
+    /// What models are made from.
+    fn sources<'a>(&'a self, catalog: &'a Catalog, observer: &'a dyn Observer) -> Sources<'a> {
+        Sources { catalog, home: &self.home, observer, network: self.network() }
     }
 
     fn store(&self) -> Store {
@@ -94,6 +110,9 @@ enum Command {
     /// List, download or look at datasets
     #[command(subcommand)]
     Data(data::Command),
+    /// Download models, or look at them
+    #[command(subcommand)]
+    Model(model::Command),
     /// Look at the cache of embeddings, or shrink it
     #[command(subcommand)]
     Cache(cache::Command),
@@ -127,6 +146,7 @@ pub fn main() -> ExitCode {
         Command::Embed(arguments) => embed::run(&arguments, &places),
         Command::Prompt(command) => Ok(prompt::run(&command)),
         Command::Data(command) => data::run(&command, &places),
+        Command::Model(command) => model::run(&command, &places),
         Command::Cache(command) => cache::run(&command, &places),
         Command::Init(arguments) => starter::run(&arguments),
         Command::Schema => Ok(starter::schema()),
@@ -178,6 +198,7 @@ failure_from!(
     embed_bench::plan::PlanError,
     embed_bench::dataset::DatasetError,
     embed_bench::embed::EmbedError,
+    embed_bench::model::ModelError,
     embed_bench::cache::CacheError,
     embed_bench::results::ResultsError,
     embed_bench::report::ReportError,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use embed_bench::embed::{available_memory, measured_rate};
-use embed_bench::plan::{ModelSummary, Plan, Sources};
-use embed_bench::spec::{Model, Spec};
+use embed_bench::plan::{ModelSummary, Plan};
+use embed_bench::spec::{Model, Source, Spec};
 use indicatif::HumanDuration;
 
 use super::progress::Progress;
@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
     let spec = Spec::load(&arguments.spec)?;
     let progress = Progress::new();
     let catalog = places.catalog()?;
-    let plan = Plan::build(spec, &Sources { catalog: &catalog, home: &places.home, observer: &progress })?;
+    let plan = Plan::build(spec, &places.sources(&catalog, &progress))?;
     let summary = plan.summary(&places.store())?;
     for slice in &plan.slices {
         out::line(format!(
@@ -63,8 +63,18 @@ fn work(plan: &Plan, models: &[ModelSummary]) {
     out::line(table);
     out::line("texts: over all prompts and label sets · unique: after deduplication over the grid · to compute: token");
     out::line("positions, shared prefixes once · time: from a short measurement of this machine, within a factor of 2");
+    for model in
+        plan.spec.models.iter().filter(|model| matches!(model.source, Source::CharNgram { .. } | Source::Server { .. }))
+    {
+        let why = if matches!(model.source, Source::Server { .. }) {
+            "its tokens are known to its server alone"
+        } else {
+            "it has no tokenizer"
+        };
+        out::line(format!("tokens of {}: characters; {why}", model.id));
+    }
     let free = available_memory();
-    for model in models.iter().filter(|model| model.positions > 0 && model.cost.peak_bytes > free) {
+    for model in models.iter().filter(|model| model.positions > 0 && free > 0 && model.cost.peak_bytes > free) {
         out::line(format!(
             "warning: {} needs about {} and {} are free",
             model.id,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use embed_bench::observe::Stop;
-use embed_bench::plan::{Plan, Sources};
+use embed_bench::plan::Plan;
 use embed_bench::report::{self, Ranking, Standing};
 use embed_bench::results::{Outcome, RunRecord};
 use embed_bench::runner::{self, Finish};
@@ -29,7 +29,7 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
     let progress = Progress::new();
     let stop = stop_on_signal()?;
     let catalog = places.catalog()?;
-    let plan = Plan::build(spec, &Sources { catalog: &catalog, home: &places.home, observer: &progress })?;
+    let plan = Plan::build(spec, &places.sources(&catalog, &progress))?;
     let results = arguments.results.join(&plan.spec.name);
     let reports = arguments.reports.join(&plan.spec.name);
     std::fs::create_dir_all(&reports).map_err(|source| Failure::File { what: "create", path: reports.clone(), source })?;

@@ -3,24 +3,19 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use ureq::Agent;
-use ureq::config::ConfigBuilder;
-use ureq::typestate::AgentScope;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::error::DatasetError;
 use super::manifest::{Contents, Download, Manifest};
 use crate::digest::Digest;
+use crate::http::{PATIENCE, settings};
 use crate::observe::{Event, Observer, Unit};
 use crate::spec::suggest;
-
-/// How long a server may stay silent before the download counts as broken.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What became of each download of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,18 +41,9 @@ pub enum Fetched {
     },
 }
 
-/// A client that honours the proxy variables of the environment and gives up on a server that stays silent.
+/// A client that follows redirects.
 pub(super) fn agent() -> Agent {
-    settings().build().into()
-}
-
-fn settings() -> ConfigBuilder<AgentScope> {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(PATIENCE))
-        .timeout_recv_response(Some(PATIENCE))
-        .timeout_per_read(Some(PATIENCE))
-        .user_agent(concat!("embed-bench/", env!("CARGO_PKG_VERSION")))
+    settings(PATIENCE).build().into()
 }
 
 /// Downloads into `folder` what `find` does not find.
@@ -295,7 +281,7 @@ mod tests {
             path: "d/dataset.toml".into(),
         };
         let notes = Notes(Mutex::new(Vec::new()));
-        let direct = settings().proxy(None).build().into();
+        let direct = settings(PATIENCE).proxy(None).build().into();
         let report = fetch(&direct, &manifest, folder.path(), &notes, |_| None);
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder.path()).unwrap() {

@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use rayon::prelude::*;
 use serde_json::json;
 
+use super::characters::{self, MAX_CHARS, scalars};
 use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
 use crate::digest::{Digest, Hasher};
 use crate::embeddings::Embeddings;
-use crate::model::Room;
 use crate::prompt::{Template, Truncation};
 use crate::spec::{FitSet, Pooling, Readout};
 
@@ -20,8 +20,6 @@ const ENGINE: u32 = 1;
 const DIM: usize = 1 << 14;
 /// Pairs seen in fewer fitted texts are left out: they are most of the pairs, and bring collisions more than meaning.
 const PAIR_MIN_TEXTS: u32 = 5;
-/// No text is cut in practice; the limit keeps one text's memory bounded.
-const MAX_CHARS: usize = 1_000_000;
 /// Rows computed before they are handed out.
 const BATCH: usize = 64;
 /// A scalar value takes 21 bits.
@@ -72,6 +70,7 @@ impl CharNgram {
             max_tokens: MAX_CHARS,
             weights_bytes: 0,
             parameters: 0,
+            commit: None,
         };
         let weighed = counts.iter().map(|(code, count)| (*code, idf(texts.len(), *count))).collect();
         Self { card, idf: weighed, unseen: idf(texts.len(), 0) }
@@ -94,18 +93,6 @@ impl CharNgram {
         }
         vector
     }
-
-    fn check(rows: &[&[u32]]) -> Result<(), EmbedError> {
-        for (row, ids) in rows.iter().enumerate() {
-            if ids.is_empty() {
-                return Err(EmbedError::EmptyRow { row });
-            }
-            if let Some(&id) = ids.iter().find(|id| char::from_u32(**id).is_none()) {
-                return Err(EmbedError::UnknownToken { row, id, last: char::MAX as usize, model: NAME.to_owned() });
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Encoder for CharNgram {
@@ -126,24 +113,7 @@ impl Encoder for CharNgram {
     }
 
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {
-        let room = Room { template, text, limit: self.card.max_tokens };
-        let rendered = template.render(text).text;
-        let mut ids = scalars(&rendered);
-        let whole = ids.len();
-        if whole <= room.limit {
-            return Ok(Prepared { ids, rendered, cut: 0 });
-        }
-        match truncate {
-            Truncation::Error => Err(room.too_long(whole).into()),
-            Truncation::WholePrompt => {
-                ids.truncate(room.limit);
-                Ok(Prepared { ids, rendered, cut: whole - room.limit })
-            }
-            Truncation::Head | Truncation::Tail | Truncation::Middle => {
-                let chars: Vec<char> = text.chars().collect();
-                Ok(room.fill(whole, chars.len(), |keep| cut(&chars, truncate, keep), |text| Ok(scalars(text)))?)
-            }
-        }
+        characters::prepare(template, text, truncate, self.card.max_tokens)
     }
 
     fn encode(
@@ -152,7 +122,7 @@ impl Encoder for CharNgram {
         readouts: &[Resolved],
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError> {
-        Self::check(rows)?;
+        characters::check(rows, NAME)?;
         for (start, batch) in (0..).step_by(BATCH).zip(rows.chunks(BATCH)) {
             let values: Vec<f32> = batch.par_iter().flat_map_iter(|ids| self.vector(ids)).collect();
             let embeddings = vec![Embeddings::from_values(DIM, values); readouts.len()];
@@ -173,20 +143,6 @@ impl Encoder for CharNgram {
         let held = size_of_val(self.idf.as_slice()) + BATCH * DIM * size_of::<f32>();
         Cost { flops: 2 * tokens, peak_bytes: held as u64 }
     }
-}
-
-fn scalars(text: &str) -> Vec<u32> {
-    text.chars().map(u32::from).collect()
-}
-
-/// A text with `keep` of its characters, at most all of them.
-fn cut(chars: &[char], truncate: Truncation, keep: usize) -> String {
-    let (head, tail) = match truncate {
-        Truncation::Tail => (0, keep),
-        Truncation::Middle => (keep.div_ceil(2), keep / 2),
-        Truncation::Head | Truncation::Error | Truncation::WholePrompt => (keep, 0),
-    };
-    chars[..head].iter().chain(&chars[chars.len() - tail..]).collect()
 }
 
 /// Codes of all characters and pairs of neighbours, with repetitions.

@@ -1,7 +1,9 @@
 //! Texts to vectors: the small [`Encoder`] contract in front of everything expensive, and how to open one.
 
 mod char_ngram;
+mod characters;
 mod passes;
+mod remote;
 mod schedule;
 mod transformer;
 
@@ -15,11 +17,14 @@ use serde_json::Value;
 use crate::dataset::{Catalog, DatasetError};
 use crate::digest::Digest;
 use crate::embeddings::Embeddings;
-use crate::model::{self, ModelError};
+use crate::http::Network;
+use crate::model::{Hub, ModelError};
+use crate::observe::Observer;
 use crate::prompt::{Template, Truncation};
 use crate::spec::{Model, Pooling, Readout, Source};
 
 pub use crate::model::{Prepared, available_memory, measured_rate};
+pub use remote::{EndpointError, WrongAnswer};
 
 /// Turns rendered texts into vectors. Everything but [`Encoder::encode`] is cheap and loads no weights.
 pub trait Encoder: Send + Sync {
@@ -86,6 +91,8 @@ pub struct Card {
     pub weights_bytes: u64,
     /// Number of weights that a forward pass uses; 0 for an encoder that has none.
     pub parameters: u64,
+    /// The commit of the hub's repository that it is from.
+    pub commit: Option<String>,
 }
 
 /// A readout as one encoder understands it.
@@ -95,7 +102,7 @@ pub struct Resolved {
     pub dim: usize,
     /// Hidden state counted from 0, the embeddings.
     pub layer: usize,
-    /// [`Pooling::Own`] only for an encoder that knows no other, char-ngram.
+    /// [`Pooling::Own`] only for an encoder that knows no other: char-ngram, and servers.
     pub pool: Pooling,
     /// The final norm is applied to an inner layer's state. False for the last state, which has it anyway.
     pub norm: bool,
@@ -150,6 +157,12 @@ pub enum EmbedError {
         "readout `{readout}`: `{key}` is {found}, but {model} has no layers; give it a readout with `pool = \"own\"` and nothing else"
     )]
     NoLayers { readout: String, key: &'static str, found: String, model: String },
+    #[error(
+        "readout `{readout}`: `{key}` is {found}, but {model} gives finished vectors alone; give it a readout with `pool = \"own\"` and nothing else"
+    )]
+    FinishedVectors { readout: String, key: &'static str, found: String, model: String },
+    #[error(transparent)]
+    Endpoint(Arc<EndpointError>),
     #[error("readout `{readout}`: {model} has no final norm to apply; leave out `norm = true`")]
     NoFinalNorm { readout: String, model: String },
     #[error("row {row} has no tokens to embed; give the template some fixed text, or leave empty texts out")]
@@ -170,6 +183,12 @@ impl From<ModelError> for EmbedError {
     }
 }
 
+impl From<EndpointError> for EmbedError {
+    fn from(error: EndpointError) -> Self {
+        Self::Endpoint(Arc::new(error))
+    }
+}
+
 /// Why a vector is not finite, by the arithmetic it was computed in.
 fn way_out(dtype: &str) -> &'static str {
     match dtype {
@@ -179,21 +198,36 @@ fn way_out(dtype: &str) -> &'static str {
     }
 }
 
-/// Opens a model: reads its configuration and tokenizer and digests its weights, but does not load them.
+/// What models are made from, beside what a spec says of them.
+pub struct Sources<'a> {
+    /// Texts that something is fitted on.
+    pub catalog: &'a Catalog,
+    /// Folder for digests of weights already computed.
+    pub home: &'a Path,
+    pub observer: &'a dyn Observer,
+    pub network: Network,
+}
+
+/// Opens a model: reads its configuration and tokenizer and digests its weights, but does not load them. What is not here of
+/// a repository of the hub is downloaded; a server whose width is unknown is asked for one vector.
 ///
 /// # Errors
-/// A folder, repository or fit set that cannot be used; the error says what is missing and what to do.
-pub fn open(model: &Model, catalog: &Catalog, home: &Path) -> Result<Box<dyn Encoder>, EmbedError> {
-    let folder = match &model.source {
-        Source::Path(path) => path.clone(),
-        Source::Hub { repo, revision } => model::resolve(repo, revision.as_deref())?,
-        Source::CharNgram { fit } => {
-            let texts =
-                catalog.texts(&fit.dataset, &fit.split).map_err(|source| EmbedError::Fit { source: Arc::new(source) })?;
-            return Ok(Box::new(char_ngram::CharNgram::fit(&texts, fit)));
+/// A folder, repository, server or fit set that cannot be used; the error says what is missing and what to do.
+pub fn open(model: &Model, sources: &Sources<'_>) -> Result<Box<dyn Encoder>, EmbedError> {
+    let transformer = |folder: &Path, commit| transformer::Transformer::open(model, folder, sources.home, commit);
+    Ok(match &model.source {
+        Source::Path(path) => Box::new(transformer(path, None)?),
+        Source::Hub { repo, revision } => {
+            let snapshot = Hub::from_env(sources.network)?.fetch(repo, revision.as_deref(), sources.observer)?;
+            Box::new(transformer(&snapshot.folder, Some(snapshot.commit))?)
         }
-    };
-    Ok(Box::new(transformer::Transformer::open(model, &folder, home)?))
+        Source::Server { url, endpoint } => Box::new(remote::Remote::open(url, endpoint)?),
+        Source::CharNgram { fit } => {
+            let texts = sources.catalog.texts(&fit.dataset, &fit.split);
+            let texts = texts.map_err(|source| EmbedError::Fit { source: Arc::new(source) })?;
+            Box::new(char_ngram::CharNgram::fit(&texts, fit))
+        }
+    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use super::passes::Passes;
 use super::schedule::Schedule;
 use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
 use crate::digest::Hasher;
-use crate::model::{self, Backend, Folder, ModelError, Pooled, Tap, Tokenizer, Weights, peak_bytes, tokens_per_batch};
+use crate::model::{
+    self, Backend, Folder, ModelError, Pooled, Tap, Tokenizer, Weights, available_memory, fits, peak_bytes, tokens_per_batch,
+};
 use crate::prompt::{Template, Truncation};
 use crate::spec::{DType, Model, Readout};
 
@@ -36,7 +38,7 @@ type Loaded = Result<Arc<model::Transformer>, Arc<ModelError>>;
 
 impl Transformer {
     /// Reads everything but the weights, and checks that the weights are there in their shapes.
-    pub fn open(model: &Model, folder: &Path, home: &Path) -> Result<Self, ModelError> {
+    pub fn open(model: &Model, folder: &Path, home: &Path, commit: Option<String>) -> Result<Self, ModelError> {
         let folder = Folder::open(folder)?;
         let limit = match model.max_tokens {
             None => folder.max_tokens,
@@ -67,13 +69,20 @@ impl Transformer {
             max_tokens: limit,
             weights_bytes: weights.bytes(),
             parameters: folder.description.parameters(),
+            commit,
         };
         Ok(Self { card, folder, tokenizer, weights, backend, dtype: model.dtype, loaded: Mutex::new(None) })
     }
 
     fn model(&self) -> Result<Arc<model::Transformer>, EmbedError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let load = || model::Transformer::load(&self.weights, &self.folder.description, self.dtype, &self.backend);
+        let load = || {
+            // What a GPU has left is known to its driver alone, which says so itself.
+            if self.backend.kind().starts_with("cpu") {
+                fits(self.cost(u64::MAX).peak_bytes, available_memory())?;
+            }
+            model::Transformer::load(&self.weights, &self.folder.description, self.dtype, &self.backend)
+        };
         loaded.get_or_insert_with(|| load().map(Arc::new).map_err(Arc::new)).clone().map_err(EmbedError::Model)
     }
 
@@ -194,7 +203,7 @@ mod tests {
         let source = Source::Path(folder.clone());
         let model = Model { id: "m".to_owned(), source, dtype: DType::F32, device: Device::Cpu, max_tokens: None };
         let home = tempfile::tempdir().expect("temporary folder");
-        let encoder = Transformer::open(&model, &folder, home.path()).expect("the fixture");
+        let encoder = Transformer::open(&model, &folder, home.path(), None).expect("the fixture");
         let failure = Arc::new(ModelError::NoWeights { folder });
         *encoder.loaded.lock().expect("free") = Some(Err(Arc::clone(&failure)));
         let readout = Readout { id: "r".to_owned(), layer: -1, pool: Pooling::Last, norm: false, normalize: false };

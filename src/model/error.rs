@@ -62,26 +62,18 @@ pub enum ModelError {
     TensorType { path: PathBuf, tensor: String, found: String, wanted: &'static str },
     #[error("{path}: {what} is not supported; supported are {supported}", path = .path.display())]
     Pooling { path: PathBuf, what: String, supported: &'static str },
-    #[error("the hub has no {repo}@{revision}, or it is private; check the name, or log in (`hf auth login`) or set HF_TOKEN")]
-    NoRepository { repo: String, revision: String },
-    #[error(
-        "{repo} is gated; accept its licence at https://huggingface.co/{repo}, then log in (`hf auth login`) or set HF_TOKEN"
-    )]
-    Gated { repo: String },
-    #[error(
-        "{file} of {repo}@{revision} could not be downloaded; try again when the hub can be reached, or give a local folder (`source = \"path:DIR\"`)"
-    )]
-    Download { repo: String, revision: String, file: String, source: Box<hf_hub::api::sync::ApiError> },
-    #[error(
-        "the hub cannot be reached, and another program left {repo}@{revision} in the cache, perhaps without all of its files \
-         (not there: {missing}); try again when the hub can be reached, or give the folder as it is: `source = \"path:{folder}\"`",
-        folder = .folder.display()
-    )]
-    PerhapsPart { repo: String, revision: String, missing: String, folder: PathBuf, source: Box<hf_hub::api::sync::ApiError> },
+    #[error(transparent)]
+    Hub(#[from] super::hub::HubError),
     #[error("device `{device}` cannot be used; {help}")]
     Device { device: String, help: &'static str, source: candle_core::Error },
     #[error("this build has no support for `{device}`; build with `--features {feature}`, or use `device = \"cpu\"`")]
     DeviceNotBuilt { device: String, feature: &'static str },
+    #[error(
+        "the model needs about {} GiB of memory and {} GiB are free; it was not loaded. Close other programs, take a smaller \
+         dtype (`bf16` halves f32), a smaller model or a larger machine",
+        gib(*needed), gib(*free)
+    )]
+    DoesNotFit { needed: u64, free: u64 },
     #[error("the forward pass failed ({what})")]
     Forward { what: String, source: candle_core::Error },
     #[error("the forward pass ran out of memory even for a single row of {tokens} tokens; lower `max_tokens`")]
@@ -113,6 +105,12 @@ impl ModelError {
 fn says_out_of_memory(error: &candle_core::Error) -> bool {
     let text = error.to_string().to_lowercase();
     text.contains("out of memory") || text.contains("out_of_memory")
+}
+
+/// A size with one decimal.
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn gib(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / f64::from(1 << 30))
 }
 
 /// The beginning of a text, for an error message.

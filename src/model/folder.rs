@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::config::describe;
 use super::description::Description;
 use super::error::ModelError;
-use super::hub;
 use super::pooling::{Pool, Pooled};
 use crate::spec::Pooling;
 
@@ -56,14 +55,6 @@ impl Folder {
         };
         Ok(Pooled { pool, normalize: false })
     }
-}
-
-/// The local folder of a repository of the hub, downloaded where it is not there yet.
-///
-/// # Errors
-/// What the hub or the network says, with what to do about it.
-pub fn resolve(repo: &str, revision: Option<&str>) -> Result<PathBuf, ModelError> {
-    hub::fetch(repo, revision.unwrap_or("main"))
 }
 
 /// A file's bytes.

@@ -3,12 +3,25 @@
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use super::description::Description;
+use super::error::ModelError;
 use crate::spec::DType;
 
-/// Memory of this machine that programs can still take. Units: bytes.
+/// Memory that programs can still take, and no more than the limit of the container this is in; 0 where it cannot be told.
+/// Units: bytes.
 pub fn available_memory() -> u64 {
     let what = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
-    System::new_with_specifics(what).map_or(0, |system| system.available_memory())
+    let Ok(system) = System::new_with_specifics(what) else { return 0 };
+    // What is free below the limit does not count files that were read and can be forgotten.
+    let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
+    system.available_memory().min(limit)
+}
+
+/// Refuses what needs more bytes than are free, unless it cannot be told how many are.
+///
+/// # Errors
+/// [`ModelError::DoesNotFit`], with the sizes.
+pub fn fits(needed: u64, free: u64) -> Result<(), ModelError> {
+    if free > 0 && needed > free { Err(ModelError::DoesNotFit { needed, free }) } else { Ok(()) }
 }
 
 /// Weights in `dtype` and the widest moment of one batch of `tokens` positions. Units: bytes.
@@ -37,5 +50,23 @@ const fn width(dtype: DType) -> u64 {
     match dtype {
         DType::F32 => 4,
         DType::F16 | DType::Bf16 => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_says_the_sizes() {
+        assert!(fits(8, 8).is_ok());
+        assert!(fits(8, 0).is_ok(), "an unknown amount refuses nothing");
+        let error = fits(25 << 29, 3 << 30).expect_err("too large").to_string();
+        assert!(error.starts_with("the model needs about 12.5 GiB of memory and 3.0 GiB are free"), "{error}");
+    }
+
+    #[test]
+    fn some_memory_is_free() {
+        assert!(available_memory() > 1 << 20);
     }
 }

@@ -112,7 +112,7 @@ impl Weights {
 }
 
 /// One file, or the shards that the index names, in order and without repeats.
-fn find(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
+pub(super) fn find(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
     let single = folder.join("model.safetensors");
     if single.is_file() {
         return Ok(vec![single]);

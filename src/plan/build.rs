@@ -1,24 +1,15 @@
 //! Makes a plan: slices, encoders, the product of the axes, and the token ids of every text.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use super::texts::{self, Block, Rows};
 use super::{Cell, ModelWork, Plan, PlanError, Texts, Unready, Wording};
-use crate::dataset::{Catalog, Sample, Slice};
+use crate::dataset::{Sample, Slice};
 use crate::digest::Hasher;
-use crate::embed::{self, Encoder, Resolved};
+use crate::embed::{self, Encoder, Resolved, Sources};
 use crate::observe::{Event, Observer, Unit};
 use crate::prompt::{Prompt, Template};
 use crate::spec::{Axis, Calibration, LabelSet, Spec, Task};
-
-/// Where a plan finds data and what it may remember between runs.
-pub struct Sources<'a> {
-    pub catalog: &'a Catalog,
-    /// Folder for digests of weights already computed.
-    pub home: &'a Path,
-    pub observer: &'a dyn Observer,
-}
 
 impl Plan {
     /// Plans a grid: reads data, tokenizers and configurations, no weights.
@@ -122,7 +113,7 @@ fn load_slices(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) 
 fn open_encoders(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) -> Vec<Box<dyn Encoder>> {
     let mut encoders = Vec::new();
     for model in &spec.models {
-        match embed::open(model, sources.catalog, sources.home) {
+        match embed::open(model, sources) {
             Ok(encoder) => encoders.push(encoder),
             Err(source) => problems.push(Unready::Model { model: model.id.clone(), source }),
         }

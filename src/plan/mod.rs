@@ -13,7 +13,6 @@ use crate::prompt::Prompt;
 use crate::results::Choices;
 use crate::spec::{Calibration, Spec};
 
-pub use build::Sources;
 pub use summary::{ModelSummary, PromptCuts, Summary};
 pub use texts::{Block, Rows, prepare};
 

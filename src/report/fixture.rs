@@ -52,6 +52,8 @@ pub fn model(run: &mut RunRecord, id: &str, source: &str) {
         id: id.into(),
         source: source.into(),
         fit: None,
+        endpoint: None,
+        commit: None,
         dtype: "f32".into(),
         device: "cpu".into(),
         max_tokens: 256,

@@ -12,6 +12,8 @@ pub(super) fn provenance() -> Provenance {
         id: id.to_owned(),
         source: format!("path:{id}"),
         fit: None,
+        endpoint: None,
+        commit: None,
         dtype: "f32".to_owned(),
         device: "cpu".to_owned(),
         max_tokens: 512,

@@ -31,7 +31,7 @@ use crate::digest::Digest;
 use crate::stats::Estimate;
 
 pub use crate::spec::Axis;
-use crate::spec::{FitSet, Gate};
+use crate::spec::{Endpoint, FitSet, Gate};
 pub(crate) use atomic::replace;
 pub use baseline::{CellOutcomes, Outcomes, bless};
 pub use check::Inconsistency;
@@ -92,6 +92,12 @@ pub struct ModelRecord {
     /// What a model that is fitted was fitted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit: Option<FitSet>,
+    /// What a server was asked for; its address is the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
+    /// The commit that the hub's repository was at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     pub dtype: String,
     pub device: String,
     pub max_tokens: usize,

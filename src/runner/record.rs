@@ -71,8 +71,13 @@ fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
         source: model.source.to_string(),
         fit: match &model.source {
             Source::CharNgram { fit } => Some(fit.clone()),
-            Source::Path(_) | Source::Hub { .. } => None,
+            Source::Path(_) | Source::Hub { .. } | Source::Server { .. } => None,
         },
+        endpoint: match &model.source {
+            Source::Server { endpoint, .. } => Some(endpoint.clone()),
+            Source::Path(_) | Source::Hub { .. } | Source::CharNgram { .. } => None,
+        },
+        commit: card.commit.clone(),
         dtype: model.dtype.to_string(),
         device: card.device.clone(),
         max_tokens: card.max_tokens,

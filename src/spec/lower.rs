@@ -94,24 +94,34 @@ impl<'a> Lowering<'a> {
     fn model(&mut self, entry: Spanned<wire::Model>) -> Option<Model> {
         let span = entry.span();
         let model = entry.into_inner();
-        let fit_span = model.fit.as_ref().map(Spanned::span);
-        let source = match Source::parse(model.source.get_ref(), model.fit.map(Spanned::into_inner)) {
+        let (fit_span, endpoint_span) = (model.fit.as_ref().map(Spanned::span), model.endpoint.as_ref().map(Spanned::span));
+        let (fit, endpoint) = (model.fit.as_ref().map(Spanned::get_ref), model.endpoint.as_ref().map(Spanned::get_ref));
+        let source = match Source::parse(model.source.get_ref(), fit, endpoint) {
             Ok(source) => source,
-            Err(SourceError::FitMissing) if self.is_pruned(&span) => return None,
+            Err(SourceError::FitMissing | SourceError::EndpointMissing) if self.is_pruned(&span) => return None,
             Err(error) => {
-                let refused = fit_span.filter(|_| error == SourceError::FitRefused);
-                let place = refused.unwrap_or_else(|| model.source.span());
+                let elsewhere = match error {
+                    SourceError::FitRefused => fit_span,
+                    SourceError::EndpointRefused | SourceError::NoVariable => endpoint_span,
+                    _ => None,
+                };
+                let place = elsewhere.unwrap_or_else(|| model.source.span());
                 self.report(Problem::new(place, error.what()).help(error.help()));
                 return None;
             }
         };
-        if matches!(source, Source::CharNgram { .. }) {
+        let deaf = match source {
+            Source::CharNgram { .. } => Some(("`builtin:char-ngram`", "this model has no forward pass")),
+            Source::Server { .. } => Some(("an embedding server", "it runs as it was started; `endpoint` has `max_chars`")),
+            Source::Path(_) | Source::Hub { .. } => None,
+        };
+        if let Some((what, why)) = deaf {
             let dtype = model.dtype.as_ref().map(|dtype| ("dtype", dtype.span()));
             let device = model.device.as_ref().map(|device| ("device", device.span()));
             let max_tokens = model.max_tokens.as_ref().map(|limit| ("max_tokens", limit.span()));
             for (key, place) in [dtype, device, max_tokens].into_iter().flatten() {
-                let message = format!("`{key}` means nothing to `builtin:char-ngram`");
-                self.report(Problem::new(place, message).help(format!("remove `{key}`: this model has no forward pass")));
+                let message = format!("`{key}` means nothing to {what}");
+                self.report(Problem::new(place, message).help(format!("remove `{key}`: {why}")));
             }
         }
         let device = model.device.and_then(|device| self.device(&device)).unwrap_or_default();

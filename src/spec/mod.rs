@@ -12,6 +12,7 @@ use crate::prompt::Prompt;
 
 mod check;
 mod either;
+mod endpoint;
 mod gate;
 mod ids;
 mod lower;
@@ -26,6 +27,7 @@ mod suggest;
 mod tests;
 mod wire;
 
+pub use endpoint::Endpoint;
 pub use gate::{Gate, OnDoubt};
 pub use names::UnknownName;
 pub use problem::{Problem, Problems};
@@ -117,6 +119,8 @@ pub enum Source {
     Path(PathBuf),
     /// `hf:REPO[@REV]`: a repository of the Hugging Face hub.
     Hub { repo: String, revision: Option<String> },
+    /// `http://HOST:PORT/v1`: a server with OpenAI-style embeddings; `url` holds no secret.
+    Server { url: String, endpoint: Endpoint },
     /// `builtin:char-ngram`: hashed character n-grams; IDF fitted on the named split's texts.
     CharNgram { fit: FitSet },
 }

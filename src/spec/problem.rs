@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
+use super::source::is_variable;
+
 /// All problems of one file, in the order of the file. Never empty.
 ///
 /// `{:#}` lists them, one line a problem: `path:line:column: message (help)`; `{}` only counts them, as the headline of a
@@ -85,9 +87,37 @@ pub(super) fn position(text: &str, byte: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
+/// The text with stars for what may be a secret: lines are shown with mistakes. That is what stands before the `@` of an
+/// address, and what `api_key_env` is set to where it is no variable's name.
+fn without_secrets(text: &str) -> String {
+    let in_address = |after: &str| {
+        let end = after.find(|c: char| c.is_whitespace() || "/\"'?#".contains(c)).unwrap_or(after.len());
+        0..after[..end].rfind('@').unwrap_or(0)
+    };
+    let in_key = |after: &str| {
+        let start = after.find(['"', '\'', '\n']).map_or(after.len(), |quote| quote + 1);
+        let length = after[start..].find(['"', '\'', '\n']).unwrap_or(after.len() - start);
+        let name = is_variable(&after[start..start + length]);
+        start..if name { start } else { start + length }
+    };
+    masked(&masked(text, "://", in_address), "api_key_env", in_key)
+}
+
+/// The text with stars for the bytes that `secret` finds behind each `mark`.
+fn masked(text: &str, mark: &str, secret: impl Fn(&str) -> Range<usize>) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(mark) {
+        let secret = secret(after);
+        shown.extend([before, mark, &after[..secret.start], &"*".repeat(secret.len())]);
+        rest = &after[secret.end..];
+    }
+    shown + rest
+}
+
 impl Problems {
     pub(crate) fn new(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
-        let file = Arc::new(File { name: path.to_string_lossy().into_owned(), text: text.to_owned() });
+        let file = Arc::new(File { name: path.to_string_lossy().into_owned(), text: without_secrets(text) });
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
         for problem in &mut problems {
             // Whole characters within the text: what a caret can be drawn under.
@@ -212,6 +242,17 @@ mod tests {
     fn two() -> Problems {
         let problems = vec![Problem::new(9..10, "second").help("do this"), Problem::new(1..2, "first")];
         Problems::new(Path::new("a.toml"), "ab\n词 = 1\n", problems)
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let text = "a = \"http://me:词2@host/v1@2\" # see https://host/a";
+        assert_eq!(without_secrets(text), "a = \"http://*******@host/v1@2\" # see https://host/a");
+        assert_eq!(without_secrets(text).len(), text.len());
+        assert_eq!(without_secrets("http://@"), "http://@");
+        assert_eq!(without_secrets("e = { api_key_env = \"sk-1\", n = \"m\" }"), "e = { api_key_env = \"****\", n = \"m\" }");
+        let good = "api_key_env = 'KEY_1'\napi_key_env";
+        assert_eq!(without_secrets(good), good);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::either::{Ids, Views};
 use super::schema;
-use super::{Calibration, DType, FitSet, Gate, Pooling};
+use super::{Calibration, DType, Endpoint, FitSet, Gate, Pooling};
 use crate::prompt::{Clean, Truncation};
 
 /// One experiment of `bench`: the axes of a grid, and what to do with its cells.
@@ -60,7 +60,8 @@ pub struct Model {
     /// What reports call this model.
     #[schemars(schema_with = "schema::id")]
     pub id: Spanned<String>,
-    /// The model's address: `path:DIR` (a folder), `hf:REPO[@REV]` (the Hugging Face hub) or `builtin:char-ngram`.
+    /// The model's address: `path:DIR` (a folder), `hf:REPO[@REV]` (the Hugging Face hub), `http://HOST:PORT/v1` (an
+    /// embedding server) or `builtin:char-ngram`.
     #[schemars(schema_with = "schema::address")]
     pub source: Spanned<String>,
     /// Arithmetic of the forward pass; `f32` when absent.
@@ -76,6 +77,9 @@ pub struct Model {
     /// Unlabelled texts that `builtin:char-ngram` takes its IDF from; for no other model.
     #[schemars(with = "Option<FitSet>")]
     pub fit: Option<Spanned<FitSet>>,
+    /// What a server (`http://HOST:PORT/v1`) is asked for; for no other model.
+    #[schemars(with = "Option<Endpoint>")]
+    pub endpoint: Option<Spanned<Endpoint>>,
 }
 
 /// A prompt: exactly one of `use`, `template` and `views`.

@@ -60,7 +60,7 @@ impl Lab {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
         command.args(arguments).current_dir(self.folder.path());
-        for variable in ["BENCH_DATA_DIR", "BENCH_HOME", "BENCH_DATASETS", "RUST_BACKTRACE"] {
+        for variable in ["BENCH_DATA_DIR", "BENCH_HOME", "BENCH_DATASETS", "RUST_BACKTRACE", "HF_HUB_CACHE", "HF_HUB_OFFLINE"] {
             command.env_remove(variable);
         }
         command

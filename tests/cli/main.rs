@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod embed;
+mod endpoints;
 mod gate;
+mod hub;
 mod kill;
 mod lab;
 mod mistakes;
 mod runs;
+mod server;

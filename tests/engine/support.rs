@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use embed_bench::dataset::Catalog;
-use embed_bench::embed::{self, EmbedError, Encoder, Resolved};
+use embed_bench::embed::{self, EmbedError, Encoder, Resolved, Sources};
 use embed_bench::embeddings::Embeddings;
+use embed_bench::http::Network;
+use embed_bench::observe::Silent;
 use embed_bench::spec::{DType, Device, Model, Pooling, Readout, Source};
 use serde_json::Value;
 
@@ -21,7 +23,8 @@ pub fn open(folder: &Path, dtype: DType) -> Box<dyn Encoder> {
 
 pub fn try_open(model: &Model) -> Result<Box<dyn Encoder>, EmbedError> {
     let home = tempfile::tempdir().expect("temporary folder");
-    embed::open(model, &Catalog::new(PathBuf::new(), None), home.path())
+    let catalog = Catalog::new(PathBuf::new(), None);
+    embed::open(model, &Sources { catalog: &catalog, home: home.path(), observer: &Silent, network: Network::Offline })
 }
 
 pub fn fixture(name: &str) -> PathBuf {

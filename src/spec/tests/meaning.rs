@@ -50,6 +50,22 @@ fn models() {
         "6:9: `dtype` means nothing to `builtin:char-ngram` (remove `dtype`: this model has no forward pass)"
     );
     assert_eq!(
+        with("source = \"http://a/v1\"\nendpoint = { name = \"m\" }\nmax_tokens = 9"),
+        "6:14: `max_tokens` means nothing to an embedding server (remove `max_tokens`: it runs as it was started; `endpoint` has `max_chars`)"
+    );
+    assert_eq!(
+        with("source = \"http://a/v1\"\nendpoint = { nmae = \"m\" }"),
+        "5:14: unknown key `nmae` in `endpoint` (did you mean `name`?)"
+    );
+    assert_eq!(
+        with("source = \"http://a/v1\"\nendpoint = { name = \"m\", batch = 0 }"),
+        "5:34: `batch` is 0, and should be at least 1"
+    );
+    assert_eq!(
+        with("source = \"http://me:hunter2@a/v1\"\nendpoint = { name = \"m\" }"),
+        "4:10: a server's address holds no user, password or query (put the key into an environment variable and name it: endpoint = { api_key_env = \"NAME\", ... })"
+    );
+    assert_eq!(
         with("source = \"path:x\"\ndevice = \"gpu\""),
         "5:10: `device` cannot be `gpu` (write `auto`, `cpu`, `cuda:N` or `metal`)"
     );

@@ -1,0 +1,121 @@
+//! `bench model`: models by address.
+
+use std::path::Path;
+
+use embed_bench::embed;
+use embed_bench::http::Network;
+use embed_bench::model::{Hub, Outline, Snapshot};
+use embed_bench::spec::{DType, Device, Model, Source, Spec};
+
+use super::progress::Progress;
+use super::{Answer, Failure, Places, out};
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Download a model of the hub, or bring it up to date, without the other files of its repository
+    Get {
+        /// `hf:REPO` or `hf:REPO@REVISION`
+        source: String,
+    },
+    /// Show a model: architecture, tokenizer, weights, memory; loads no weights
+    Show {
+        /// `path:DIR`, `hf:REPO@REVISION`, or a spec, for all of its models
+        #[arg(value_name = "SOURCE|SPEC")]
+        source: String,
+    },
+}
+
+pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
+    match command {
+        Command::Get { source } => get(source, places)?,
+        Command::Show { source } if is_spec(source) => {
+            for model in Spec::load(Path::new(source))?.models {
+                out::line(format!("{}: {}", model.id, model.source));
+                show(&model, places)?;
+            }
+        }
+        Command::Show { source } => {
+            let source = parse(source)?;
+            let (id, dtype, device) = (source.to_string(), DType::default(), Device::default());
+            show(&Model { id, source, dtype, device, max_tokens: None }, places)?;
+        }
+    }
+    Ok(Answer::Good)
+}
+
+fn is_spec(source: &str) -> bool {
+    Path::new(source).extension().is_some_and(|extension| extension == "toml")
+}
+
+fn parse(source: &str) -> Result<Source, Failure> {
+    source.parse().map_err(|error| Failure::Usage(format!("{error}")))
+}
+
+fn get(source: &str, places: &Places) -> Result<(), Failure> {
+    let source = parse(source)?;
+    let Source::Hub { repo, revision } = &source else {
+        return Err(Failure::Usage(format!("{source} is not on the hub: there is nothing to download")));
+    };
+    let snapshot = Hub::from_env(places.network())?.update(repo, revision.as_deref(), &Progress::new())?;
+    out::line(format!("{source} at commit {}", snapshot.commit));
+    out::line(format!("folder {}", snapshot.folder.display()));
+    let mut total = 0;
+    for (name, bytes) in snapshot.files()? {
+        total += bytes;
+        out::line(format!("  {:>10}  {name}", out::bytes(bytes)));
+    }
+    out::line(format!("  {:>10}  together", out::bytes(total)));
+    out::line(format!("to pin it: source = \"hf:{repo}@{}\"", snapshot.commit));
+    Ok(())
+}
+
+fn show(model: &Model, places: &Places) -> Result<(), Failure> {
+    match &model.source {
+        Source::Path(folder) => outline(folder),
+        Source::Hub { repo, revision } => {
+            // Showing downloads nothing: what is not here is told with the way to get it.
+            let Snapshot { folder, commit } =
+                Hub::from_env(Network::Offline)?.fetch(repo, revision.as_deref(), &Progress::new())?;
+            out::line(format!("commit          {commit}"));
+            outline(&folder)
+        }
+        Source::Server { .. } | Source::CharNgram { .. } => {
+            let encoder = embed::open(model, &places.sources(&places.catalog()?, &Progress::new()))?;
+            let card = encoder.card();
+            out::line(format!("what it is      {}", card.name));
+            out::line(format!("depends on      {}", card.about));
+            out::line("tokens          characters: it shows no tokenizer");
+            Ok(())
+        }
+    }
+}
+
+fn outline(folder: &Path) -> Result<(), Failure> {
+    let Outline { description, max_tokens, pooling, special, chat_template, files, values, memory } = Outline::read(folder)?;
+    out::line(format!("folder          {}", folder.display()));
+    out::line(format!("architecture    {}", description.architecture));
+    let states = format!("hidden states 0 to {}", description.layers);
+    out::line(format!("layers          {} ({states}), {} wide", description.layers, description.hidden));
+    out::line(format!("vocabulary      {} tokens", out::count(description.vocabulary as u64)));
+    out::line(format!("max tokens      {}", out::count(max_tokens as u64)));
+    let reads = if description.attention.causal { "left to right" } else { "both ways" };
+    out::line(format!("attention       {reads}, {} heads", description.attention.heads));
+    let scaled = if pooling.normalize { ", scaled to unit length" } else { "" };
+    out::line(format!("pool = \"own\"    {}{scaled}", embed_bench::spec::Pooling::from(pooling.pool)));
+    out::line(format!("special tokens  {}", around(&special.before, &special.after)));
+    out::line(format!("chat template   {}", if chat_template { "yes" } else { "no" }));
+    let bytes = files.iter().map(|(_, bytes)| bytes).sum();
+    let types: Vec<String> = values.iter().map(|(name, count)| format!("{} {name}", out::count(*count))).collect();
+    let count = if let [_] = files[..] { "1 file".to_owned() } else { format!("{} files", files.len()) };
+    out::line(format!("weights         {} in {count}: {}", out::bytes(bytes), types.join(", ")));
+    out::line(format!("parameters      {} used", out::count(description.parameters())));
+    let memory: Vec<String> = memory.iter().map(|(dtype, bytes)| format!("{dtype} {}", out::bytes(*bytes))).collect();
+    out::line(format!("memory          {} (weights and batches, on the CPU)", memory.join(", ")));
+    Ok(())
+}
+
+fn around(before: &[String], after: &[String]) -> String {
+    let side = |tokens: &[String], which: &str| (!tokens.is_empty()).then(|| format!("{} {which}", tokens.join(" ")));
+    let sides: Vec<String> = [side(before, "before"), side(after, "after")].into_iter().flatten().collect();
+    if sides.is_empty() { "none".to_owned() } else { format!("{} every text", sides.join(", ")) }
+}

@@ -1,0 +1,138 @@
+//! A model folder at a glance: what its small files and the heads of its weights say. Reads no weights.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::Metadata;
+
+use super::description::Description;
+use super::device::Backend;
+use super::error::ModelError;
+use super::folder::{Folder, read_json_if_there};
+use super::memory::{peak_bytes, tokens_per_batch};
+use super::pooling::Pooled;
+use super::tokenizer::Tokenizer;
+use super::weights::{Weights, find};
+use crate::spec::{DType, Device, Pooling};
+
+/// Bytes of a safetensors file's head that are read; the format allows no more.
+const LONGEST_HEAD: u64 = 100_000_000;
+
+/// What can be said of a model folder without loading it.
+#[derive(Debug)]
+pub struct Outline {
+    pub description: Description,
+    /// Most tokens of one text.
+    pub max_tokens: usize,
+    /// What `pool = "own"` means.
+    pub pooling: Pooled,
+    /// The special tokens around every text.
+    pub special: Special,
+    pub chat_template: bool,
+    /// Weight files and their sizes. Units: bytes.
+    pub files: Vec<(PathBuf, u64)>,
+    /// Number of values by the name of their type on disk, of all tensors, used or not.
+    pub values: BTreeMap<String, u64>,
+    /// Memory at the peak on the CPU, weights and batches. Units: bytes.
+    pub memory: Vec<(DType, u64)>,
+}
+
+/// Special tokens that the tokenizer adds to a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Special {
+    pub before: Vec<String>,
+    pub after: Vec<String>,
+}
+
+impl Outline {
+    /// Reads a folder that a model can be made from.
+    ///
+    /// # Errors
+    /// What opening the model as an encoder would meet, short of loading its weights.
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let folder = Folder::open(path)?;
+        let tokenizer = Tokenizer::open(path, folder.max_tokens)?;
+        Weights::open(path, &folder.description)?;
+        let pooling = folder.pooling(Pooling::Own)?;
+        let paths = find(path)?;
+        let config = read_json_if_there(&path.join("tokenizer_config.json"))?;
+        let written = config.is_some_and(|config| config.get("chat_template").is_some_and(|template| !template.is_null()));
+        let mut values = BTreeMap::new();
+        let mut files = Vec::new();
+        for path in paths {
+            files.push((path.clone(), head(&path, &mut values)?));
+        }
+        let Folder { description, max_tokens, .. } = folder;
+        let workers = Backend::open(Device::Cpu)?.workers();
+        let tokens = (workers * tokens_per_batch(&description, workers)) as u64;
+        Ok(Self {
+            max_tokens,
+            pooling,
+            special: special(&tokenizer)?,
+            chat_template: written || path.join("chat_template.jinja").is_file(),
+            files,
+            values,
+            memory: DType::ALL.iter().map(|&dtype| (dtype, peak_bytes(&description, dtype, tokens))).collect(),
+            description,
+        })
+    }
+}
+
+/// The special tokens around a text, whatever it is.
+fn special(tokenizer: &Tokenizer) -> Result<Special, ModelError> {
+    let encoding = tokenizer.encode("a")?;
+    let mask = encoding.get_special_tokens_mask();
+    let is_text = |mask: &u32| *mask == 0;
+    let (first, last) = (mask.iter().position(is_text), mask.iter().rposition(is_text));
+    let tokens = encoding.get_tokens();
+    Ok(match (first, last) {
+        (Some(first), Some(last)) => Special { before: tokens[..first].to_vec(), after: tokens[last + 1..].to_vec() },
+        _ => Special { before: tokens.to_vec(), after: Vec::new() },
+    })
+}
+
+/// Counts the values of a safetensors file by type; gives its size.
+fn head(path: &Path, values: &mut BTreeMap<String, u64>) -> Result<u64, ModelError> {
+    let failed = |source| ModelError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    let mut length = Vec::new();
+    let mut reader = file.take(8);
+    reader.read_to_end(&mut length).map_err(failed)?;
+    let length = length.as_slice().try_into().map_or(0, u64::from_le_bytes);
+    reader.set_limit(length.min(LONGEST_HEAD));
+    let mut head = Vec::new();
+    reader.read_to_end(&mut head).map_err(failed)?;
+    let metadata: Metadata =
+        serde_json::from_slice(&head).map_err(|source| ModelError::Json { path: path.to_owned(), source })?;
+    for tensor in metadata.offset_keys().iter().filter_map(|name| metadata.info(name)) {
+        let count = tensor.shape.iter().fold(1_u64, |count, side| count.saturating_mul(*side as u64));
+        let total = values.entry(format!("{:?}", tensor.dtype)).or_default();
+        *total = total.saturating_add(count);
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    }
+
+    #[test]
+    fn fixtures_are_as_their_files_say() {
+        let bert = Outline::read(&fixture("bert")).expect("a model");
+        assert_eq!(bert.description.architecture, "bert");
+        assert_eq!(bert.special, Special { before: vec!["[CLS]".to_owned()], after: vec!["[SEP]".to_owned()] });
+        let llama = Outline::read(&fixture("llama")).expect("a model");
+        assert_eq!(llama.values.keys().collect::<Vec<_>>(), ["F32"]);
+        let (bytes, values) = (llama.files[0].1, llama.values["F32"]);
+        assert!(bytes > 4 * values && bytes < 4 * values + 16384, "{bytes} bytes for {values} values");
+        let [(_, f32), (_, f16), (_, bf16)] = llama.memory[..] else { panic!("three dtypes") };
+        assert!(f32 > f16 && f16 == bf16);
+    }
+}
