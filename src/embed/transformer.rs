@@ -143,7 +143,7 @@ impl Encoder for Transformer {
         }
         let Pooled { pool, normalize } = self.folder.pooling(readout.pool)?;
         Ok(Resolved {
-            dim: description.hidden,
+            dim: description.width(layer),
             layer,
             pool: pool.into(),
             norm: readout.norm && layer < last,

@@ -1,5 +1,7 @@
 //! Attention over packed segments: each one's queries against its own keys and all that stand before it.
 
+use std::ops::Range;
+
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::description::Attention;
@@ -35,27 +37,42 @@ impl Past {
     }
 }
 
+/// Which positions of which segments attend, and how far they see.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    pub shape: &'a Attention,
+    /// Most tokens that one sees, where that is limited.
+    pub window: Option<usize>,
+    pub packed: &'a Packed,
+    pub asked: Queries,
+}
+
+impl Scene<'_> {
+    /// Which of its text's tokens the one at `place` sees, of `total` up to the end of its segment.
+    fn sees(&self, place: usize, total: usize) -> Range<usize> {
+        let end = if self.shape.causal { place + 1 } else { total };
+        // A window counts the token itself.
+        let start = self.window.map_or(0, |window| (place + 1).saturating_sub(window));
+        start..end
+    }
+}
+
 /// Mixes the values each query sees. Shape of the result: `[positions asked for, heads * head_dim]`.
-pub(super) fn attend(
-    shape: &Attention,
-    packed: &Packed,
-    asked: Queries,
-    projected: &Projected,
-    past: Option<&Past>,
-) -> Result<Tensor> {
+pub(super) fn attend(scene: &Scene<'_>, projected: &Projected, past: Option<&Past>) -> Result<Tensor> {
     let past = match past {
         None => None,
-        Some(Past::Run(run)) => return attend_cpu(shape, packed, asked, projected, Some(run)),
+        Some(Past::Run(run)) => return attend_cpu(scene, projected, Some(run)),
         Some(Past::Tensors { keys, values }) => Some((keys, values)),
     };
     if projected.queries.device().is_cpu() {
-        return attend_cpu(shape, packed, asked, projected, None);
+        return attend_cpu(scene, projected, None);
     }
-    attend_tensors(shape, packed, asked, projected, past)
+    attend_tensors(scene, projected, past)
 }
 
 /// On the CPU, segment by segment with the kernels of this program.
-fn attend_cpu(shape: &Attention, packed: &Packed, asked: Queries, projected: &Projected, past: Option<&Run>) -> Result<Tensor> {
+fn attend_cpu(scene: &Scene<'_>, projected: &Projected, past: Option<&Run>) -> Result<Tensor> {
+    let Scene { shape, packed, asked, .. } = *scene;
     let (key_width, width) = (shape.key_width(), shape.query_width());
     let Projected { queries, keys, values } = projected;
     let runs: Vec<Run> = slice_of(keys, |keys: &[f32]| {
@@ -78,8 +95,8 @@ fn attend_cpu(shape: &Attention, packed: &Packed, asked: Queries, projected: &Pr
             texts.extend(packed.chain(segment).into_iter().map(|segment| &runs[segment]));
             let total: usize = texts.iter().map(|run| run.tokens()).sum();
             let length = packed.range(segment).len();
-            let sees = |place: usize| if shape.causal { total - length + place + 1 } else { total };
-            let visible: Vec<usize> = asked.within(length).into_iter().map(sees).collect();
+            let sees = |place: usize| scene.sees(total - length + place, total);
+            let visible: Vec<Range<usize>> = asked.within(length).into_iter().map(sees).collect();
             let (here, later) = rest.0.split_at(visible.len() * width);
             let (out, out_later) = std::mem::take(&mut rest.1).split_at_mut(visible.len() * width);
             rest = (later, out_later);
@@ -90,27 +107,15 @@ fn attend_cpu(shape: &Attention, packed: &Packed, asked: Queries, projected: &Pr
 }
 
 /// On other devices, segments of one length in one kernel.
-fn attend_tensors(
-    shape: &Attention,
-    packed: &Packed,
-    asked: Queries,
-    projected: &Projected,
-    past: Option<(&Tensor, &Tensor)>,
-) -> Result<Tensor> {
-    let groups = packed.groups();
-    let one = |group: &Group| attend_group(shape, packed, asked, projected, past, *group);
+fn attend_tensors(scene: &Scene<'_>, projected: &Projected, past: Option<(&Tensor, &Tensor)>) -> Result<Tensor> {
+    let groups = scene.packed.groups();
+    let one = |group: &Group| attend_group(scene, projected, past, *group);
     Tensor::cat(&groups.iter().map(one).collect::<Result<Vec<_>>>()?, 0)
 }
 
-fn attend_group(
-    shape: &Attention,
-    packed: &Packed,
-    asked: Queries,
-    projected: &Projected,
-    past: Option<(&Tensor, &Tensor)>,
-    group: Group,
-) -> Result<Tensor> {
-    let Attention { heads, kv_heads, head_dim, causal, .. } = *shape;
+fn attend_group(scene: &Scene<'_>, projected: &Projected, past: Option<(&Tensor, &Tensor)>, group: Group) -> Result<Tensor> {
+    let Scene { shape, packed, asked, .. } = *scene;
+    let Attention { heads, kv_heads, head_dim, .. } = *shape;
     let keys = gather(shape, &projected.keys, past.map(|(keys, _)| keys), packed, group)?;
     let values = gather(shape, &projected.values, past.map(|(_, values)| values), packed, group)?;
     let total = keys.dim(1)?;
@@ -124,10 +129,13 @@ fn attend_group(
     let mut done = 0;
     let mut mixed = Vec::new();
     for chunk in places.chunks(CHUNK) {
-        let visible: Vec<usize> = chunk.iter().map(|place| if causal { before + place + 1 } else { total }).collect();
-        let seen = visible.last().copied().unwrap_or(total);
+        let visible: Vec<Range<usize>> = chunk.iter().map(|place| scene.sees(before + place, total)).collect();
+        // The first query sees farthest back, the last one farthest ahead.
+        let start = visible.first().map_or(0, |sees| sees.start);
+        let count = visible.last().map_or(total, |sees| sees.end) - start;
+        let visible: Vec<Range<usize>> = visible.into_iter().map(|sees| sees.start - start..sees.end - start).collect();
         let queries = queries.narrow(3, done, chunk.len())?;
-        mixed.push(mix(shape, &queries, &keys.narrow(1, 0, seen)?, &values.narrow(1, 0, seen)?, &visible)?);
+        mixed.push(mix(shape, &queries, &keys.narrow(1, start, count)?, &values.narrow(1, start, count)?, &visible)?);
         done += chunk.len();
     }
     Tensor::cat(&mixed, 1)?.reshape((group.count * places.len(), heads * head_dim))
@@ -159,13 +167,11 @@ fn gather(shape: &Attention, own: &Tensor, past: Option<&Tensor>, packed: &Packe
 /// Softmax of queries times keys, times values, for one chunk of places.
 ///
 /// Shape: queries `[segments, kv_heads, repeats, places, head_dim]`; result `[segments, places, heads * head_dim]`.
-fn mix(shape: &Attention, queries: &Tensor, keys: &Tensor, values: &Tensor, visible: &[usize]) -> Result<Tensor> {
+fn mix(shape: &Attention, queries: &Tensor, keys: &Tensor, values: &Tensor, visible: &[Range<usize>]) -> Result<Tensor> {
     let (count, kv_heads, repeats, places, head_dim) = queries.dims5()?;
     let queries = queries.reshape((count * kv_heads, repeats * places, head_dim))?;
     let scores = queries.contiguous()?.matmul(&keys.transpose(1, 2)?.contiguous()?)?;
-    #[expect(clippy::cast_precision_loss, reason = "heads are far narrower than 2^24")]
-    let scale = (head_dim as f32).sqrt().recip();
-    let mixed = weights(&scores, scale, visible)?.matmul(&values.contiguous()?)?;
+    let mixed = weights(shape, &scores, visible)?.matmul(&values.contiguous()?)?;
     mixed.reshape((count, kv_heads, repeats, places, head_dim))?.permute((0, 3, 1, 2, 4))?.reshape((
         count,
         places,
@@ -173,13 +179,16 @@ fn mix(shape: &Attention, queries: &Tensor, keys: &Tensor, values: &Tensor, visi
     ))
 }
 
-/// Scores scaled and turned, in f32, into weights that add up to 1 over the first `visible[i]` keys of query `i`.
+/// Scores scaled, capped and turned, in f32, into weights that add up to 1 over the keys that query `i` sees.
 ///
 /// Shape: `[batch, repeats * queries, keys]` with `visible.len()` queries.
-fn weights(scores: &Tensor, scale: f32, visible: &[usize]) -> Result<Tensor> {
+fn weights(shape: &Attention, scores: &Tensor, visible: &[Range<usize>]) -> Result<Tensor> {
     let (batch, rows, keys) = scores.dims3()?;
-    let mut scaled = (scores.to_dtype(DType::F32)? * f64::from(scale))?;
-    if visible.iter().any(|&seen| seen < keys) {
+    let mut scaled = (scores.to_dtype(DType::F32)? * f64::from(shape.score_scale()))?;
+    if let Some(cap) = shape.soft_cap {
+        scaled = ((scaled / cap)?.tanh()? * cap)?;
+    }
+    if visible.iter().any(|sees| *sees != (0..keys)) {
         let mask = mask(visible, keys, scaled.device())?;
         scaled = scaled.reshape(((), visible.len(), keys))?.broadcast_add(&mask)?.reshape((batch, rows, keys))?;
     }
@@ -187,9 +196,12 @@ fn weights(scores: &Tensor, scale: f32, visible: &[usize]) -> Result<Tensor> {
 }
 
 /// 0 where a query sees a key, minus infinity elsewhere. Shape: `[queries, keys]`.
-fn mask(visible: &[usize], keys: usize, device: &Device) -> Result<Tensor> {
-    let hidden = |seen: usize| (0..keys).map(move |key| if key < seen { 0.0_f32 } else { f32::NEG_INFINITY });
-    let values: Vec<f32> = visible.iter().flat_map(|&seen| hidden(seen)).collect();
+fn mask(visible: &[Range<usize>], keys: usize, device: &Device) -> Result<Tensor> {
+    let hidden = |sees: &Range<usize>| {
+        let sees = sees.clone();
+        (0..keys).map(move |key| if sees.contains(&key) { 0.0_f32 } else { f32::NEG_INFINITY })
+    };
+    let values: Vec<f32> = visible.iter().flat_map(hidden).collect();
     Tensor::from_vec(values, (visible.len(), keys), device)
 }
 
@@ -205,21 +217,28 @@ mod tests {
         let behind = |length: usize, parent| Segment { ids: &ids[..length], parent: Some(parent), end: true };
         let packed = Packed::new(&[whole(4), whole(4), whole(5), behind(3, 0), behind(3, 2), behind(3, 2), whole(1)]);
         let random = |rows: usize, width: usize| Tensor::randn(0.0_f32, 1.0, (rows, width), &Device::Cpu).expect("random");
-        for causal in [true, false] {
-            let shape = Attention { heads: 4, kv_heads: 2, head_dim: 6, qkv_bias: false, output_bias: false, causal };
+        for (causal, window, soft_cap) in [
+            (true, None, None),
+            (false, None, None),
+            (true, Some(3), None),
+            (true, Some(1), Some(0.5)),
+            (true, Some(9), Some(2.0)),
+        ] {
+            let shape = Attention { kv_heads: 2, causal, soft_cap, scale: soft_cap, ..Attention::causal(4, 6) };
             let (keys, values) = (random(7, 12), random(7, 12));
             let split = |x: &Tensor| x.reshape(((), 2, 6)).expect("shape");
             let past = Past::new(&shape, &keys, &values).expect("past");
             let tensors = (split(&keys), split(&values));
             for asked in [Queries::All, Queries::Ends { first: false, last: true }, Queries::Ends { first: true, last: true }] {
+                let scene = Scene { shape: &shape, window, packed: &packed, asked };
                 let places = packed.select(asked).map_or(23, |at| at.len());
                 let projected = Projected { queries: random(places, 24), keys: random(23, 12), values: random(23, 12) };
                 for shared in [true, false] {
-                    let kernels = attend(&shape, &packed, asked, &projected, shared.then_some(&past)).expect("kernels");
+                    let kernels = attend(&scene, &projected, shared.then_some(&past)).expect("kernels");
                     let tensors = shared.then_some((&tensors.0, &tensors.1));
-                    let tensors = attend_tensors(&shape, &packed, asked, &projected, tensors).expect("tensors");
+                    let tensors = attend_tensors(&scene, &projected, tensors).expect("tensors");
                     let difference = (kernels - tensors).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("both");
-                    assert!(difference < 1e-6, "{asked:?}, shared {shared}: {difference}");
+                    assert!(difference < 1e-6, "{asked:?}, shared {shared}, window {window:?}: {difference}");
                 }
             }
         }

@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::layers::NormLayer;
+use super::description::Description;
+use super::layers::{Linear, NormLayer};
 use super::packed::{Packed, Queries};
 use super::pooling::{Pool, Tap};
 use crate::embeddings::Embeddings;
@@ -12,9 +13,31 @@ pub(super) struct Reader<'a> {
     taps: &'a [Tap],
     /// Whether this pass answers a tap; the others are answered by the shared beginning alone, or not at all.
     read_here: &'a [bool],
-    final_norm: Option<&'a NormLayer>,
-    layers: usize,
+    ending: Ending<'a>,
     found: Vec<Option<Found>>,
+}
+
+/// What makes the last state of the last block's output.
+#[derive(Clone, Copy)]
+pub(super) struct Ending<'a> {
+    pub description: &'a Description,
+    pub norm: Option<&'a NormLayer>,
+    pub project: Option<&'a Linear>,
+}
+
+impl Ending<'_> {
+    /// What a tap reads of states of its layer.
+    fn apply(&self, tap: Tap, states: Tensor) -> Result<Tensor> {
+        let last = tap.layer == self.description.layers;
+        let normed = match self.norm.filter(|_| tap.norm || last) {
+            Some(norm) => norm.forward(&states)?,
+            None => states,
+        };
+        match self.project.filter(|_| last) {
+            Some(project) => project.forward(&normed),
+            None => Ok(normed),
+        }
+    }
 }
 
 /// What was read for one tap.
@@ -36,8 +59,8 @@ pub(super) enum Beginning {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(taps: &'a [Tap], read_here: &'a [bool], final_norm: Option<&'a NormLayer>, layers: usize) -> Self {
-        Self { taps, read_here, final_norm, layers, found: taps.iter().map(|_| None).collect() }
+    pub fn new(taps: &'a [Tap], read_here: &'a [bool], ending: Ending<'a>) -> Self {
+        Self { taps, read_here, ending, found: taps.iter().map(|_| None).collect() }
     }
 
     /// The highest layer that this pass has to reach, if any.
@@ -59,48 +82,51 @@ impl<'a> Reader<'a> {
     pub fn read(&mut self, layer: usize, hidden: &Tensor, at: Queries, rows: &Packed) -> Result<()> {
         let taps: Vec<(usize, Tap)> = self.here().filter(|(_, tap)| tap.layer == layer).collect();
         for (i, tap) in taps {
-            let norm = self.final_norm.filter(|_| tap.norm || layer == self.layers);
-            let normed = |x: Tensor| norm.map_or(Ok(x.clone()), |norm| norm.forward(&x));
             let index = |end: usize| match tap.pool {
                 Pool::Cls => at.first(rows, rows.chain(end)[0]),
                 Pool::Last | Pool::Mean => at.last(rows, end),
             };
             if tap.pool == Pool::Mean {
-                self.found[i] = Some(Found::All(values(&normed(hidden.clone())?)?));
+                self.found[i] = Some(Found::All(values(&self.ending.apply(tap, hidden.clone())?)?));
                 continue;
             }
             let picked: Vec<u32> = rows.ends().iter().map(|&end| u32::try_from(index(end)).unwrap_or(u32::MAX)).collect();
             let picked = Tensor::from_vec(picked, rows.ends().len(), hidden.device())?;
-            self.found[i] = Some(Found::Picked(values(&normed(hidden.index_select(&picked, 0)?)?)?));
+            self.found[i] = Some(Found::Picked(values(&self.ending.apply(tap, hidden.index_select(&picked, 0)?)?)?));
         }
         Ok(())
     }
 
     /// What was read, where the pass was over one row that is the beginning of others.
-    pub fn beginnings(self, hidden: usize) -> Vec<Beginning> {
-        self.found
-            .into_iter()
-            .map(|found| match found {
+    pub fn beginnings(self) -> Vec<Beginning> {
+        let widths = self.widths();
+        (self.found.into_iter().zip(widths))
+            .map(|(found, width)| match found {
                 None => Beginning::None,
                 Some(Found::Picked(state)) => Beginning::First(state),
-                Some(Found::All(states)) => Beginning::Sum(sum(&states, hidden, vec![0.0; hidden])),
+                Some(Found::All(states)) => Beginning::Sum(sum(&states, width, vec![0.0; width])),
             })
             .collect()
     }
 
-    /// One matrix per tap, `[texts, hidden]`; `shared` is the length of a shared beginning and what was read there.
-    pub fn embeddings(self, rows: &Packed, hidden: usize, shared: Option<(usize, &[Beginning])>) -> Vec<Embeddings> {
-        let found = self.found.into_iter().enumerate();
-        found
-            .map(|(tap, found)| {
+    /// Width of what each tap reads.
+    fn widths(&self) -> Vec<usize> {
+        self.taps.iter().map(|tap| self.ending.description.width(tap.layer)).collect()
+    }
+
+    /// One matrix per tap, `[texts, width]`; `shared` is the length of a shared beginning and what was read there.
+    pub fn embeddings(self, rows: &Packed, shared: Option<(usize, &[Beginning])>) -> Vec<Embeddings> {
+        let widths = self.widths();
+        (self.found.into_iter().zip(widths).enumerate())
+            .map(|(tap, (found, width))| {
                 let beginning = shared.map(|(length, taps)| (length, &taps[tap]));
                 let values = match (found, beginning) {
                     (Some(Found::Picked(states)), _) => states,
-                    (Some(Found::All(states)), beginning) => means(&states, rows, hidden, beginning),
+                    (Some(Found::All(states)), beginning) => means(&states, rows, width, beginning),
                     (None, Some((_, Beginning::First(state)))) => state.repeat(rows.ends().len()),
                     (None, _) => Vec::new(),
                 };
-                Embeddings::from_values(hidden, values)
+                Embeddings::from_values(width, values)
             })
             .collect()
     }

@@ -1,7 +1,10 @@
 //! Rotary positions: queries and keys are turned by angles in proportion to their place.
 
+use std::f64::consts::TAU;
+
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::description::Scaling;
 use super::kernels;
 use super::slices::{in_place, slice_of};
 
@@ -9,23 +12,37 @@ use super::slices::{in_place, slice_of};
 ///
 /// Source: Su et al., `RoFormer` (arXiv 2104.09864), with the halves of a head as pairs, as Llama does.
 pub(super) struct Rotary {
-    /// Radians per position. Shape: `[1, head_dim / 2]`, f32 on the CPU.
+    /// Radians per position. Shape: `[1, pairs]`, f32 on the CPU.
     frequencies: Tensor,
+    /// What cosine and sine are multiplied by.
+    amplitude: f64,
     /// Dtype of what is turned.
     dtype: DType,
 }
 
-/// The angles of the tokens of one pass. Shape: `[tokens, head_dim / 2]`.
+/// The angles of the tokens of one pass. Shape: `[tokens, pairs]`.
 pub(super) struct Angles {
     cos: Tensor,
     sin: Tensor,
 }
 
 impl Rotary {
-    pub fn new(theta: f64, head_dim: usize, dtype: DType) -> Result<Self> {
-        let half = head_dim / 2;
-        let frequencies: Vec<f32> = (0..half).map(|pair| frequency(theta, pair, head_dim)).collect();
-        Ok(Self { frequencies: Tensor::from_vec(frequencies, (1, half), &Device::Cpu)?, dtype })
+    /// Turns the first `dims` values of every head.
+    pub fn new(theta: f64, scaling: Option<&Scaling>, dims: usize, dtype: DType) -> Result<Self> {
+        let pairs = dims / 2;
+        let plain: Vec<f64> = (0..pairs).map(|pair| frequency(theta, pair, dims)).collect();
+        let frequencies: Vec<f64> = match scaling {
+            None => plain,
+            Some(scaling) => {
+                plain.into_iter().enumerate().map(|(pair, plain)| scaling.apply(plain, pair, theta, dims)).collect()
+            }
+        };
+        let amplitude = match scaling {
+            Some(Scaling::Yarn { attention, .. } | Scaling::Each { attention, .. }) => *attention,
+            Some(Scaling::Linear { .. } | Scaling::Llama3 { .. }) | None => 1.0,
+        };
+        let frequencies = Tensor::from_vec(frequencies, (1, pairs), &Device::Cpu)?.to_dtype(DType::F32)?;
+        Ok(Self { frequencies, amplitude, dtype })
     }
 
     /// The angles at these positions, computed once for each of them: in f32, rounded at the end, as transformers does.
@@ -36,7 +53,10 @@ impl Rotary {
         let index = Tensor::new(index, device)?;
         let places = Tensor::arange(narrow(first), narrow(past), &Device::Cpu)?;
         let angles = places.to_dtype(DType::F32)?.reshape(((), 1))?.matmul(&self.frequencies)?;
-        let pick = |values: Tensor| values.to_dtype(self.dtype)?.to_device(device)?.index_select(&index, 0);
+        let pick = |values: Tensor| {
+            let values = if self.amplitude.to_bits() == 1.0_f64.to_bits() { values } else { (values * self.amplitude)? };
+            values.to_dtype(self.dtype)?.to_device(device)?.index_select(&index, 0)
+        };
         Ok(Angles { cos: pick(angles.cos()?)?, sin: pick(angles.sin()?)? })
     }
 }
@@ -45,14 +65,16 @@ impl Angles {
     /// Turns every head of every token. Shape: `[tokens, heads * head_dim]`.
     pub fn turn(&self, x: Tensor, heads: usize) -> Result<Tensor> {
         let (tokens, width) = x.dims2()?;
-        let pairs = width / heads / 2;
+        let (head_dim, dims) = (width / heads, 2 * self.cos.dim(1)?);
         if x.device().is_cpu() {
             return in_place(x, |x| {
-                slice_of(&self.cos, |cos| slice_of(&self.sin, |sin| kernels::rotate(x, cos, sin, heads, pairs)))?
+                slice_of(&self.cos, |cos| slice_of(&self.sin, |sin| kernels::rotate(x, cos, sin, head_dim, dims / 2)))?
             });
         }
-        let x = x.reshape((1, tokens, heads, width / heads))?;
-        candle_nn::rotary_emb::rope_thd(&x, &self.cos, &self.sin)?.reshape((tokens, width))
+        let x = x.reshape((1, tokens, heads, head_dim))?;
+        let turned = candle_nn::rotary_emb::rope_thd(&x.narrow(3, 0, dims)?.contiguous()?, &self.cos, &self.sin)?;
+        let all = if dims == head_dim { turned } else { Tensor::cat(&[&turned, &x.narrow(3, dims, head_dim - dims)?], 3)? };
+        all.reshape((tokens, width))
     }
 
     /// The angles of some of the tokens.
@@ -66,14 +88,37 @@ fn narrow(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "head sizes are small; f32 is what angles are made of"
-)]
-fn frequency(theta: f64, pair: usize, head_dim: usize) -> f32 {
-    let exponent = 2.0 * pair as f64 / head_dim as f64;
-    (1.0 / theta.powf(exponent)) as f32
+impl Scaling {
+    /// Radians per position of one pair that turns by `plain` without scaling.
+    #[expect(clippy::cast_precision_loss, reason = "head sizes are small")]
+    fn apply(&self, plain: f64, pair: usize, theta: f64, dims: usize) -> f64 {
+        match self {
+            Self::Linear { factor } => plain / factor,
+            Self::Llama3 { factor, low, high, original } => {
+                let turns = original * plain / TAU;
+                let kept = ((turns - low) / (high - low)).clamp(0.0, 1.0);
+                kept * plain + (1.0 - kept) * plain / factor
+            }
+            Self::Yarn { factor, fast, slow, original, truncate, .. } => {
+                // The pair, as a real number, that turns so many times over the first training's texts.
+                let pair_of = |turns: f64| dims as f64 * (original / (turns * TAU)).ln() / (2.0 * theta.ln());
+                let (first, last) = (pair_of(*fast), pair_of(*slow));
+                let (first, last) = if *truncate { (first.floor(), last.ceil()) } else { (first, last) };
+                let (first, last) = (first.max(0.0), last.min(dims as f64 - 1.0));
+                let width = if first.total_cmp(&last).is_eq() { 0.001 } else { last - first };
+                let scaled = ((pair as f64 - first) / width).clamp(0.0, 1.0);
+                scaled * plain / factor + (1.0 - scaled) * plain
+            }
+            Self::Each { factors, .. } => plain / factors.get(pair).copied().unwrap_or(1.0),
+        }
+    }
+}
+
+/// Radians per position of a pair.
+#[expect(clippy::cast_precision_loss, reason = "head sizes are small")]
+fn frequency(theta: f64, pair: usize, dims: usize) -> f64 {
+    let exponent = 2.0 * pair as f64 / dims as f64;
+    1.0 / theta.powf(exponent)
 }
 
 #[cfg(test)]
@@ -83,7 +128,7 @@ mod tests {
     #[test]
     fn a_quarter_turn_swaps_the_halves() {
         // With theta 1 every pair turns by one radian a position.
-        let rotary = Rotary::new(1.0, 4, DType::F32).expect("frequencies");
+        let rotary = Rotary::new(1.0, None, 4, DType::F32).expect("frequencies");
         let at = rotary.at(&[3, 2, 3], &Device::Cpu).expect("angles");
         let x = Tensor::new(&[[1.0_f32, 0.0, 0.0, 1.0]; 3], &Device::Cpu).expect("tensor");
         let turned: Vec<Vec<f32>> = at.turn(x, 1).and_then(|y| y.to_vec2()).expect("values");

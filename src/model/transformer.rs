@@ -3,15 +3,15 @@
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use rayon::prelude::*;
 
-use super::attention::{Past, Projected, attend};
+use super::attention::{Past, Projected, Scene, attend};
 use super::description::{Description, Placement, Positions};
 use super::device::{Backend, dtype, stream};
 use super::error::ModelError;
 use super::kernels;
-use super::layers::{Affines, Linear, NormLayer, block_name};
+use super::layers::{Affine, Affines, Linear, NormLayer, block_name, projections};
 use super::packed::{Packed, Queries, Segment};
 use super::pooling::{Pool, Tap};
-use super::readout::{Beginning, Reader};
+use super::readout::{Beginning, Ending, Reader};
 use super::rotary::{Angles, Rotary};
 use super::slices::{in_place, slice_of};
 use super::weights::Weights;
@@ -25,10 +25,17 @@ pub struct Transformer {
     /// Dtype of hidden states.
     stream: DType,
     tokens: Tensor,
+    /// What embeddings of tokens are multiplied by.
+    scale: Option<f64>,
+    /// Between a token table of another width and the blocks.
+    project_in: Option<Linear>,
+    project_out: Option<Linear>,
     positions: Option<Tensor>,
     token_type: Option<Tensor>,
     embedding_norm: Option<NormLayer>,
     rotary: Option<Rotary>,
+    /// The rotary positions of blocks with a window, where they are others.
+    window_rotary: Option<Rotary>,
     blocks: Vec<Block>,
     final_norm: Option<NormLayer>,
 }
@@ -38,8 +45,12 @@ struct Block {
     query: Linear,
     key: Linear,
     value: Linear,
+    query_norm: Option<NormLayer>,
+    key_norm: Option<NormLayer>,
     output: Linear,
+    attention_end_norm: Option<NormLayer>,
     feed_forward_norm: NormLayer,
+    feed_forward_end_norm: Option<NormLayer>,
     gate: Option<Linear>,
     up: Linear,
     down: Linear,
@@ -63,6 +74,8 @@ impl Shared {
 struct Pass<'a> {
     rows: &'a Packed,
     angles: Option<Angles>,
+    /// Those of blocks with a window, where they are others.
+    window_angles: Option<Angles>,
     past: Option<&'a Shared>,
 }
 
@@ -82,13 +95,13 @@ impl Transformer {
         let names = description.names;
         let norm = |wanted: bool, name: &str| wanted.then(|| NormLayer::load(weights, name, description, device)).transpose();
         let stream = stream(dtype, device);
-        let (positions, rotary) = match description.positions {
-            Positions::Learned => (Some(weights.load(names.positions, dtype, device)?), None),
-            Positions::Rotary { theta } => {
-                let rotary = Rotary::new(theta, description.attention.head_dim, stream);
-                (None, Some(rotary.map_err(ModelError::forward("rotary angles"))?))
-            }
+        let positions = match description.positions {
+            Positions::Learned => Some(weights.load(names.positions, dtype, device)?),
+            Positions::Rotary { .. } => None,
         };
+        let (rotary, window_rotary) = rotaries(description, stream).map_err(ModelError::forward("rotary angles"))?;
+        let (inward, outward) = projections(description).unzip();
+        let project = |affine: Option<Affine>| affine.map(|affine| affine.load(weights, "", dtype, device)).transpose();
         let token_type = (description.token_types > 0)
             .then(|| {
                 let table = weights.load(names.token_types, dtype, device)?;
@@ -98,10 +111,18 @@ impl Transformer {
         let block = |i: usize| Block::load(weights, description, dtype, device, i);
         Ok(Self {
             tokens: weights.load(names.tokens, dtype, device)?,
+            scale: description
+                .embedding_scale
+                .map(|scale| rounded(scale, dtype))
+                .transpose()
+                .map_err(ModelError::forward("scale"))?,
+            project_in: project(inward)?,
+            project_out: project(outward)?,
             positions,
             token_type,
             embedding_norm: norm(description.embedding_norm, names.embedding_norm)?,
             rotary,
+            window_rotary,
             blocks: (0..description.layers).into_par_iter().map(block).collect::<Result<_, _>>()?,
             final_norm: norm(description.final_norm, names.final_norm)?,
             description: description.clone(),
@@ -118,12 +139,12 @@ impl Transformer {
         let segment = [Segment::whole(ids)];
         let rows = Packed::new(&segment);
         let read_here: Vec<bool> = taps.iter().map(|tap| tap.pool != Pool::Last).collect();
-        let mut reader = Reader::new(taps, &read_here, self.final_norm.as_ref(), self.description.layers);
+        let mut reader = Reader::new(taps, &read_here, self.ending());
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let top = taps.iter().map(|tap| tap.layer).max().unwrap_or(0);
         self.pass(&segment, &rows, None, top, &mut reader, Some(&mut blocks))
             .map_err(ModelError::forward("common beginning"))?;
-        Ok(Shared { length: ids.len(), blocks, taps: reader.beginnings(self.description.hidden) })
+        Ok(Shared { length: ids.len(), blocks, taps: reader.beginnings() })
     }
 
     /// Reads every tap out of one pass over `segments`. With a shared beginning, all of them continue it.
@@ -140,11 +161,15 @@ impl Transformer {
     ) -> Result<Vec<Embeddings>, ModelError> {
         let packed = Packed::new(segments);
         let read_here: Vec<bool> = taps.iter().map(|tap| shared.is_none() || tap.pool != Pool::Cls).collect();
-        let mut reader = Reader::new(taps, &read_here, self.final_norm.as_ref(), self.description.layers);
+        let mut reader = Reader::new(taps, &read_here, self.ending());
         if let Some(top) = reader.top() {
             self.pass(segments, &packed, shared, top, &mut reader, None).map_err(ModelError::forward("batch"))?;
         }
-        Ok(reader.embeddings(&packed, self.description.hidden, shared.map(|shared| (shared.length, &shared.taps[..]))))
+        Ok(reader.embeddings(&packed, shared.map(|shared| (shared.length, &shared.taps[..]))))
+    }
+
+    fn ending(&self) -> Ending<'_> {
+        Ending { description: &self.description, norm: self.final_norm.as_ref(), project: self.project_out.as_ref() }
     }
 
     fn pass(
@@ -162,8 +187,9 @@ impl Transformer {
         let places = packed.positions(past.map_or(0, Shared::tokens));
         let mut hidden = self.embed(&ids, &places)?;
         reader.read(0, &hidden, Queries::All, packed)?;
-        let angles = self.rotary.as_ref().map(|rotary| rotary.at(&places, &self.device)).transpose()?;
-        let pass = Pass { rows: packed, angles, past };
+        let angles = |rotary: Option<&Rotary>| rotary.map(|rotary| rotary.at(&places, &self.device)).transpose();
+        let (angles, window_angles) = (angles(self.rotary.as_ref())?, angles(self.window_rotary.as_ref())?);
+        let pass = Pass { rows: packed, angles, window_angles, past };
         for (i, block) in self.blocks.iter().enumerate().take(top) {
             let asked = if i + 1 == top { reader.asked(top) } else { Some(Queries::All) };
             let Some(output) = self.block(block, i, &hidden, &pass, asked, keep.as_deref_mut())? else { break };
@@ -175,11 +201,19 @@ impl Transformer {
 
     fn embed(&self, ids: &Tensor, places: &[usize]) -> CandleResult<Tensor> {
         let mut hidden = self.tokens.index_select(ids, 0)?.to_dtype(self.stream)?;
+        if let Some(scale) = self.scale {
+            hidden = (hidden * scale)?;
+        }
+        if let Some(project) = &self.project_in {
+            hidden = project.forward(&hidden)?;
+        }
         if let Some(row) = &self.token_type {
             hidden = hidden.broadcast_add(&row.to_dtype(self.stream)?)?;
         }
         if let Some(table) = &self.positions {
-            hidden = (hidden + table.index_select(&self.indices(places)?, 0)?.to_dtype(self.stream)?)?;
+            let offset = self.description.position_offset;
+            let rows: Vec<usize> = places.iter().map(|place| place + offset).collect();
+            hidden = (hidden + table.index_select(&self.indices(&rows)?, 0)?.to_dtype(self.stream)?)?;
         }
         match &self.embedding_norm {
             Some(norm) => norm.forward(&hidden),
@@ -198,11 +232,14 @@ impl Transformer {
         keep: Option<&mut Vec<Past>>,
     ) -> CandleResult<Option<Tensor>> {
         let Description { attention, placement, .. } = &self.description;
+        let window = self.description.window(i);
+        let angles = pass.window_angles.as_ref().filter(|_| window.is_some()).or(pass.angles.as_ref());
         let input = match placement {
-            Placement::Before => block.attention_norm.forward(hidden)?,
+            Placement::Before | Placement::Around | Placement::Parallel => block.attention_norm.forward(hidden)?,
             Placement::After => hidden.clone(),
         };
-        let keys = turn(pass.angles.as_ref(), block.key.forward(&input)?, attention.kv_heads)?;
+        let keys = normed(block.key_norm.as_ref(), block.key.forward(&input)?)?;
+        let keys = turn(angles, keys, attention.kv_heads)?;
         let values = block.value.forward(&input)?;
         if let Some(kept) = keep {
             kept.push(Past::new(attention, &keys, &values)?);
@@ -211,16 +248,16 @@ impl Transformer {
 
         let selected = pass.rows.select(asked).map(|at| self.indices(&at)).transpose()?;
         let pick = |x: &Tensor| selected.as_ref().map_or_else(|| Ok(x.clone()), |at| x.index_select(at, 0));
-        let queries = block.query.forward(&pick(&input)?)?;
-        let queries = match (&pass.angles, &selected) {
+        let queries = normed(block.query_norm.as_ref(), block.query.forward(&pick(&input)?)?)?;
+        let queries = match (angles, &selected) {
             (Some(angles), Some(at)) => angles.select(at)?.turn(queries, attention.heads)?,
-            (angles, _) => turn(angles.as_ref(), queries, attention.heads)?,
+            (angles, _) => turn(angles, queries, attention.heads)?,
         };
         let past = pass.past.map(|shared| &shared.blocks[i]);
         let projected = Projected { queries, keys, values };
-        let mixed = attend(attention, pass.rows, asked, &projected, past)?;
-        let hidden = sum(block.output.forward(&mixed)?, &pick(hidden)?)?;
-        block.feed_forward(&self.description, &hidden).map(Some)
+        let scene = Scene { shape: attention, window, packed: pass.rows, asked };
+        let mixed = block.output.forward(&attend(&scene, &projected, past)?)?;
+        block.finish(&self.description, mixed, &pick(hidden)?).map(Some)
     }
 
     fn indices(&self, at: &[usize]) -> CandleResult<Tensor> {
@@ -236,36 +273,71 @@ impl Block {
         let affines = Affines::of(description);
         let linear = |affine: super::layers::Affine| affine.load(weights, &name, dtype, device);
         let norm = |part: &str| NormLayer::load(weights, &format!("{name}{part}"), description, device);
+        let names = description.names;
+        let norm_if = |wanted: bool, part: &str| wanted.then(|| norm(part)).transpose();
+        let around = description.placement == Placement::Around;
+        let by_head = description.attention.head_norm;
         Ok(Self {
-            attention_norm: norm(description.names.attention_norm)?,
+            attention_norm: norm(names.attention_norm)?,
             query: linear(affines.query)?,
             key: linear(affines.key)?,
             value: linear(affines.value)?,
+            query_norm: norm_if(by_head, names.query_norm)?,
+            key_norm: norm_if(by_head, names.key_norm)?,
             output: linear(affines.output)?,
-            feed_forward_norm: norm(description.names.feed_forward_norm)?,
+            attention_end_norm: norm_if(around, names.attention_end_norm)?,
+            feed_forward_norm: norm(names.feed_forward_norm)?,
+            feed_forward_end_norm: norm_if(around, names.feed_forward_end_norm)?,
             gate: affines.gate.map(linear).transpose()?,
             up: linear(affines.up)?,
             down: linear(affines.down)?,
         })
     }
 
-    /// Everything after attention was added to the residual stream.
-    fn feed_forward(&self, description: &Description, hidden: &Tensor) -> CandleResult<Tensor> {
-        let (residual, input) = match description.placement {
-            Placement::Before => (hidden.clone(), self.feed_forward_norm.forward(hidden)?),
-            Placement::After => {
-                let normed = self.attention_norm.forward(hidden)?;
-                (normed.clone(), normed)
-            }
-        };
-        let gate = self.gate.as_ref().map(|gate| gate.forward(&input)).transpose()?;
-        let wide = description.feed_forward.activation.apply(gate.as_ref(), self.up.forward(&input)?)?;
-        let output = sum(self.down.forward(&wide)?, &residual)?;
+    /// A block's output from what attention gives and the block's input, of the same positions.
+    fn finish(&self, description: &Description, mixed: Tensor, hidden: &Tensor) -> CandleResult<Tensor> {
+        let feed = |x: &Tensor| self.feed_forward(description, x);
         match description.placement {
-            Placement::Before => Ok(output),
-            Placement::After => self.feed_forward_norm.forward(&output),
+            Placement::Before | Placement::Around => {
+                let hidden = sum(normed(self.attention_end_norm.as_ref(), mixed)?, hidden)?;
+                let fed = feed(&self.feed_forward_norm.forward(&hidden)?)?;
+                sum(normed(self.feed_forward_end_norm.as_ref(), fed)?, &hidden)
+            }
+            Placement::After => {
+                let hidden = self.attention_norm.forward(&sum(mixed, hidden)?)?;
+                self.feed_forward_norm.forward(&sum(feed(&hidden)?, &hidden)?)
+            }
+            Placement::Parallel => sum(sum(feed(&self.feed_forward_norm.forward(hidden)?)?, &mixed)?, hidden),
         }
     }
+
+    fn feed_forward(&self, description: &Description, x: &Tensor) -> CandleResult<Tensor> {
+        let gate = self.gate.as_ref().map(|gate| gate.forward(x)).transpose()?;
+        let wide = description.feed_forward.activation.apply(gate.as_ref(), self.up.forward(x)?)?;
+        self.down.forward(&wide)
+    }
+}
+
+fn normed(norm: Option<&NormLayer>, x: Tensor) -> CandleResult<Tensor> {
+    match norm {
+        Some(norm) => norm.forward(&x),
+        None => Ok(x),
+    }
+}
+
+/// The rotary positions of all blocks, and those of blocks with a window where they are others.
+fn rotaries(description: &Description, stream: DType) -> CandleResult<(Option<Rotary>, Option<Rotary>)> {
+    let Positions::Rotary { theta, scaling, dims } = &description.positions else { return Ok((None, None)) };
+    let head_dim = description.attention.head_dim;
+    let rotary = Rotary::new(*theta, scaling.as_ref(), dims.unwrap_or(head_dim), stream)?;
+    let other = description.window.as_ref().and_then(|window| window.theta);
+    let other = other.map(|theta| Rotary::new(theta, None, head_dim, stream)).transpose()?;
+    Ok((Some(rotary), other))
+}
+
+/// A factor as transformers has it: in the dtype of the weights.
+fn rounded(factor: f64, dtype: DType) -> CandleResult<f64> {
+    Tensor::new(factor, &Device::Cpu)?.to_dtype(dtype)?.to_dtype(DType::F64)?.to_scalar()
 }
 
 fn turn(angles: Option<&Angles>, x: Tensor, heads: usize) -> CandleResult<Tensor> {

@@ -71,10 +71,21 @@ impl Weights {
 
     /// Loads one tensor in `dtype` onto `device`.
     pub(super) fn load(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
+        self.load_part(name, dtype, device, Ok)
+    }
+
+    /// Loads what `pick` takes of one tensor.
+    pub(super) fn load_part(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+        pick: impl Fn(Tensor) -> candle_core::Result<Tensor>,
+    ) -> Result<Tensor, ModelError> {
         let name = format!("{}{name}", self.prefix);
         let (path, map) = self.holder(&name)?;
         map.load(&name, &Device::Cpu)
-            .and_then(|tensor| tensor.to_dtype(dtype)?.to_device(device))
+            .and_then(|tensor| pick(tensor)?.to_dtype(dtype)?.to_device(device))
             .map_err(|source| ModelError::Weights { path: path.to_owned(), source })
     }
 

@@ -12,10 +12,10 @@ use embed_bench::prompt::{Template, Truncation};
 use embed_bench::spec::{DType, Pooling};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::random_models::random_model;
-use crate::support::{all_readouts, assert_same, edit, encode, model, open, readout, try_open};
+use crate::support::{FIXTURES, all_readouts, assert_same, edit, encode, fixture, model, open, readout, try_open};
 
 #[test]
 fn weights_may_lie_in_shards_and_under_a_prefix() {
@@ -147,6 +147,30 @@ fn damaged_files_are_errors_and_never_a_panic() {
         fs::write(&file, &whole).expect("write");
     }
     embed_something(path);
+}
+
+#[test]
+fn any_value_of_a_configuration_is_read_or_refused() {
+    let odd = [json!(null), json!(-1), json!(0), json!(3), json!(1e30), json!("x"), json!([]), json!({"rope_theta": true})];
+    for name in FIXTURES {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"] {
+            fs::copy(fixture(name).join(file), folder.path().join(file)).expect("copy");
+        }
+        let path = folder.path().join("config.json");
+        let whole: Value = serde_json::from_slice(&fs::read(&path).expect("file")).expect("JSON");
+        let keys = whole.as_object().expect("a table").keys();
+        let inner = whole["rope_parameters"].as_object().into_iter().flat_map(serde_json::Map::keys);
+        let places = keys.map(|key| format!("/{key}")).chain(inner.map(|key| format!("/rope_parameters/{key}")));
+        for place in places {
+            for value in &odd {
+                let mut broken = whole.clone();
+                *broken.pointer_mut(&place).expect("a key") = value.clone();
+                fs::write(&path, broken.to_string()).expect("write");
+                embed_something(folder.path());
+            }
+        }
+    }
 }
 
 /// Whether the folder works or not, nothing panics.

@@ -10,7 +10,7 @@ use embed_bench::prompt::{Template, Truncation};
 use embed_bench::spec::{DType, Readout};
 use serde_json::Value;
 
-use crate::support::{encode, fixture, open, readout, relative_error};
+use crate::support::{FIXTURES, encode, fixture, open, readout, relative_error};
 
 /// Ids identical and relative error at most 1e-4 for every case and tensor of a reference folder.
 #[expect(clippy::print_stderr, reason = "how close the vectors are is worth seeing")]
@@ -69,18 +69,20 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 fn equals_transformers_on_the_reference_folders() {
     let Ok(data) = std::env::var("BENCH_TEST_DATA") else {
         // Not `eprintln!`, which the test runner keeps to itself.
-        let _ =
-            writeln!(std::io::stderr(), "SKIPPED: set BENCH_TEST_DATA to the folder that holds reference/{{llama,qwen2,bert}}");
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: set BENCH_TEST_DATA to the folder that holds reference/{{llama,qwen2,bert,mistral,opt}}"
+        );
         return;
     };
-    for name in ["llama", "qwen2", "bert"] {
+    for name in ["llama", "qwen2", "bert", "mistral", "opt"] {
         matches_transformers(&Path::new(&data).join("reference").join(name));
     }
 }
 
 #[test]
 fn equals_transformers_on_the_fixtures() {
-    for name in ["llama", "qwen2", "bert"] {
+    for name in FIXTURES {
         matches_transformers(&fixture(name));
     }
 }

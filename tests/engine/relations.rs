@@ -1,6 +1,7 @@
 //! What must hold between vectors of one model, whatever its weights.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use embed_bench::embed::{Encoder, Resolved};
 use embed_bench::embeddings::Embeddings;
@@ -9,13 +10,21 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
 
 use crate::random_models::{VOCABULARY, random_model, random_models};
-use crate::support::{all_readouts, assert_same, encode, open, readout, relative_error};
+use crate::support::{all_readouts, assert_same, encode, fixture, open, readout, relative_error};
 
 /// Largest difference between two ways to compute one vector. candle's own kernels give the same bits; other libraries
 /// may sum in another order.
 const SAME: f64 = if cfg!(any(feature = "mkl", feature = "accelerate")) { 1e-5 } else { 0.0 };
+
+/// Models with random weights, and those of the fixtures that attend or add up in another way.
+fn encoders(seed: u64, dtype: DType) -> Vec<Box<dyn Encoder>> {
+    let random = random_models(seed);
+    let fixtures = ["mistral", "qwen3", "phi3", "gemma2", "gemma3_text", "gpt_neox", "opt_post", "xlm_roberta"].map(fixture);
+    random.iter().map(TempDir::path).chain(fixtures.iter().map(PathBuf::as_path)).map(|folder| open(folder, dtype)).collect()
+}
 
 /// Rows that begin with the same `prefix` ids.
 fn rows_of(generator: &mut ChaCha8Rng, prefix: usize, lengths: &[usize]) -> Vec<Vec<u32>> {
@@ -68,8 +77,7 @@ proptest! {
         rows.dedup();
         rows.shuffle(&mut generator);
         let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-        for folder in random_models(seed) {
-            let encoder = open(folder.path(), DType::F32);
+        for encoder in encoders(seed, DType::F32) {
             prop_assert!(encoder.positions(&slices) <= slices.iter().map(|row| row.len() as u64).sum());
             let readouts = all_readouts(&*encoder);
             let together = encode(&*encoder, &rows, &readouts);
@@ -172,16 +180,17 @@ fn every_token_of_a_bidirectional_model_sees_the_whole_text() {
 fn half_precision_stays_close_to_f32() {
     let mut generator = ChaCha8Rng::seed_from_u64(13);
     let rows = rows_of(&mut generator, 3, &[1, 2, 9, 17, 17]);
-    for folder in random_models(13) {
-        let f32s = open(folder.path(), DType::F32);
+    let halves = [encoders(13, DType::F16), encoders(13, DType::Bf16)].map(Vec::into_iter);
+    let [f16s, bf16s] = halves;
+    for ((f32s, f16s), bf16s) in encoders(13, DType::F32).into_iter().zip(f16s).zip(bf16s) {
         let wanted = encode(&*f32s, &rows, &all_readouts(&*f32s));
         // Three blocks round about nine times each on the way to the last state; some of the errors cancel. An f16 has 11
         // significant bits, a bf16 8.
-        for (dtype, roundoff) in [(DType::F16, 2_f64.powi(-11)), (DType::Bf16, 2_f64.powi(-8))] {
+        for (encoder, roundoff) in [(f16s, 2_f64.powi(-11)), (bf16s, 2_f64.powi(-8))] {
             let tolerance = 20.0 * roundoff;
-            let encoder = open(folder.path(), dtype);
             let readouts = all_readouts(&*encoder);
-            assert_same(&encode(&*encoder, &rows, &readouts), &wanted, tolerance, &format!("{dtype}"));
+            let what = format!("{} beside {}", encoder.card().about, f32s.card().name);
+            assert_same(&encode(&*encoder, &rows, &readouts), &wanted, tolerance, &what);
             assert_ne!(encoder.card().digest, f32s.card().digest);
             assert_eq!(encoder.card().identity, f32s.card().identity);
         }

@@ -27,6 +27,25 @@ pub fn try_open(model: &Model) -> Result<Box<dyn Encoder>, EmbedError> {
     embed::open(model, &Sources { catalog: &catalog, home: home.path(), observer: &Silent, network: Network::Offline })
 }
 
+/// Every architecture, some of them with an extra that others lack.
+pub const FIXTURES: [&str; 15] = [
+    "bert",
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "gpt2",
+    "gpt_neox",
+    "llama",
+    "llama3",
+    "mistral",
+    "opt",
+    "opt_post",
+    "phi3",
+    "qwen2",
+    "qwen3",
+    "xlm_roberta",
+];
+
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }

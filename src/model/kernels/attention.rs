@@ -4,7 +4,9 @@
 //! texts share. Every score is a product of its own, and values are mixed in one chain from the first key to the last, so a
 //! vector's bits do not depend on where its text is divided into runs.
 
-use super::elementwise::softmax;
+use std::ops::Range;
+
+use super::elementwise::{soft_cap, softmax};
 use crate::model::description::Attention;
 use crate::products::{Left, Out, Panels, multiply};
 
@@ -29,8 +31,8 @@ struct Head {
 pub struct Heads<'a> {
     pub shape: &'a Attention,
     pub queries: &'a [f32],
-    /// How many tokens each query sees, its own run's included, in ascending order.
-    pub visible: &'a [usize],
+    /// Which tokens each query sees, its own run's included; both ends in ascending order.
+    pub visible: &'a [Range<usize>],
 }
 
 impl Run {
@@ -58,42 +60,68 @@ impl Run {
 pub fn attend(queries: &Heads<'_>, runs: &[&Run], scores: &mut Vec<f32>, out: &mut [f32]) {
     let Attention { heads, kv_heads, head_dim, .. } = *queries.shape;
     let width = heads * head_dim;
-    #[expect(clippy::cast_precision_loss, reason = "heads are far narrower than 2^24")]
-    let scale = (head_dim as f32).sqrt().recip();
     for (chunk, visible) in queries.visible.chunks(QUERIES).enumerate() {
         let first = chunk * QUERIES * width;
-        // The last query of a chunk sees most.
-        let seen = visible.last().copied().unwrap_or(0);
-        scores.resize(visible.len() * seen, 0.0);
+        // The first query of a chunk sees farthest back, the last one farthest ahead.
+        let (Some(back), Some(ahead)) = (visible.first(), visible.last()) else { continue };
+        let seen: Vec<Span<'_>> = spans(runs, back.start..ahead.end).collect();
+        let begin = seen.first().map_or(0, |span| span.begin);
+        let stride = ahead.end - begin;
+        scores.resize(visible.len() * stride, 0.0);
         for head in 0..heads {
             let kv = head * kv_heads / heads;
             let at = first + head * head_dim;
             let left = Left { values: &queries.queries[at..], rows: visible.len(), stride: width, inputs: head_dim };
-            for (begin, tokens, run) in spans(runs, seen) {
-                let values = &mut scores[begin..];
-                multiply(left, &run.heads[kv].keys, &mut Out { values, stride: seen, outputs: tokens, continued: false });
+            for span in &seen {
+                let values = &mut scores[span.begin - begin..];
+                let mut out = Out { values, stride, outputs: span.tokens, continued: false };
+                multiply(left, &span.run.heads[kv].keys, &mut out);
             }
-            for (row, &sees) in scores.chunks_exact_mut(seen).zip(visible) {
-                let (shown, hidden) = row.split_at_mut(sees);
-                softmax(shown, scale);
-                hidden.fill(0.0);
+            for (row, sees) in scores.chunks_exact_mut(stride).zip(visible) {
+                weigh(row, sees.start - begin..sees.end - begin, queries.shape);
             }
-            for (begin, tokens, run) in spans(runs, seen) {
-                let left = Left { values: &scores[begin..], rows: visible.len(), stride: seen, inputs: tokens };
-                let out = Out { values: &mut out[at..], stride: width, outputs: head_dim, continued: begin > 0 };
-                multiply(left, &run.heads[kv].values, &mut { out });
+            for span in &seen {
+                let values = &scores[span.begin - begin..];
+                let left = Left { values, rows: visible.len(), stride, inputs: span.tokens };
+                let continued = span.begin > begin;
+                let mut out = Out { values: &mut out[at..], stride: width, outputs: head_dim, continued };
+                multiply(left, &span.run.heads[kv].values, &mut out);
             }
         }
     }
 }
 
-/// Runs that hold the first `seen` tokens: where each begins, and how many of its tokens count.
-fn spans<'a>(runs: &'a [&'a Run], seen: usize) -> impl Iterator<Item = (usize, usize, &'a Run)> {
+/// Turns the scores of the tokens that a query sees into weights, those of the others into 0.
+fn weigh(row: &mut [f32], sees: Range<usize>, shape: &Attention) {
+    row[..sees.start].fill(0.0);
+    row[sees.end..].fill(0.0);
+    let shown = &mut row[sees];
+    #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+    match shape.soft_cap {
+        None => softmax(shown, shape.score_scale()),
+        Some(cap) => {
+            soft_cap(shown, shape.score_scale(), cap as f32);
+            softmax(shown, 1.0);
+        }
+    }
+}
+
+/// A run of which some tokens are seen.
+struct Span<'a> {
+    /// Where it begins in its text.
+    begin: usize,
+    /// How many of its first tokens count.
+    tokens: usize,
+    run: &'a Run,
+}
+
+/// Runs that hold tokens of `seen`.
+fn spans<'a>(runs: &'a [&'a Run], seen: Range<usize>) -> impl Iterator<Item = Span<'a>> {
     let begins = runs.iter().scan(0, |next, run| Some(std::mem::replace(next, *next + run.tokens)));
     begins
         .zip(runs)
-        .filter(move |(begin, _)| *begin < seen)
-        .map(move |(begin, run)| (begin, run.tokens.min(seen - begin), *run))
+        .filter(move |(begin, run)| *begin < seen.end && seen.start < begin + run.tokens)
+        .map(move |(begin, run)| Span { begin, tokens: run.tokens.min(seen.end - begin), run })
 }
 
 #[cfg(test)]
@@ -101,23 +129,23 @@ mod tests {
     use super::super::noise;
     use super::*;
 
-    const SHAPE: Attention =
-        Attention { heads: 4, kv_heads: 2, head_dim: 6, qkv_bias: false, output_bias: false, causal: true };
+    const SHAPE: Attention = Attention { kv_heads: 2, ..Attention::causal(4, 6) };
 
     /// Softmax of scaled dot products, value by value in f64.
-    fn textbook(queries: &[f32], keys: &[f32], values: &[f32], visible: &[usize]) -> Vec<f64> {
+    fn textbook(queries: &[f32], keys: &[f32], values: &[f32], visible: &[Range<usize>]) -> Vec<f64> {
         let Attention { heads, kv_heads, head_dim, .. } = SHAPE;
         let mut out = Vec::new();
-        for (query, &seen) in queries.chunks_exact(heads * head_dim).zip(visible) {
+        for (query, seen) in queries.chunks_exact(heads * head_dim).zip(visible) {
             for (head, query) in query.chunks_exact(head_dim).enumerate() {
                 let at = |of: &'_ [f32], token: usize, i: usize| {
                     f64::from(of[token * kv_heads * head_dim + head * kv_heads / heads * head_dim + i])
                 };
                 let score = |token| (0..head_dim).map(|i| f64::from(query[i]) * at(keys, token, i)).sum::<f64>();
-                let weights: Vec<f64> = (0..seen).map(|token| (score(token) / 6.0_f64.sqrt()).exp()).collect();
+                let weights: Vec<f64> = seen.clone().map(|token| (score(token) / 6.0_f64.sqrt()).exp()).collect();
                 let total: f64 = weights.iter().sum();
                 out.extend((0..head_dim).map(|i| {
-                    weights.iter().enumerate().map(|(token, weight)| weight * at(values, token, i)).sum::<f64>() / total
+                    let mixed = weights.iter().zip(seen.clone()).map(|(weight, token)| weight * at(values, token, i));
+                    mixed.sum::<f64>() / total
                 }));
             }
         }
@@ -129,22 +157,24 @@ mod tests {
         let tokens = 150;
         let (keys, values) = (noise(tokens * 12, 1), noise(tokens * 12, 2));
         let queries = noise(60 * 24, 3);
-        let visible: Vec<usize> = (tokens - 59..=tokens).collect();
-        let attend_in = |cuts: &[usize]| {
-            let runs: Vec<Run> = (cuts.windows(2))
-                .map(|cut| Run::new(&SHAPE, &keys[cut[0] * 12..cut[1] * 12], &values[cut[0] * 12..cut[1] * 12]))
-                .collect();
-            let mut out = vec![0.0; queries.len()];
-            let heads = Heads { shape: &SHAPE, queries: &queries, visible: &visible };
-            attend(&heads, &runs.iter().collect::<Vec<_>>(), &mut Vec::new(), &mut out);
-            out
-        };
-        let whole = attend_in(&[0, tokens]);
-        for (found, wanted) in whole.iter().zip(textbook(&queries, &keys, &values, &visible)) {
-            assert!((f64::from(*found) - wanted).abs() < 1e-5, "{found} is not {wanted}");
-        }
-        for cuts in [&[0, 1, tokens][..], &[0, 63, 65, 90, tokens], &[0, 90, tokens]] {
-            assert!(attend_in(cuts) == whole, "{cuts:?}");
+        for window in [1, 7, 64, 100, tokens] {
+            let visible: Vec<Range<usize>> = (tokens - 59..=tokens).map(|end| end.saturating_sub(window)..end).collect();
+            let attend_in = |cuts: &[usize]| {
+                let runs: Vec<Run> = (cuts.windows(2))
+                    .map(|cut| Run::new(&SHAPE, &keys[cut[0] * 12..cut[1] * 12], &values[cut[0] * 12..cut[1] * 12]))
+                    .collect();
+                let mut out = vec![0.0; queries.len()];
+                let heads = Heads { shape: &SHAPE, queries: &queries, visible: &visible };
+                attend(&heads, &runs.iter().collect::<Vec<_>>(), &mut Vec::new(), &mut out);
+                out
+            };
+            let whole = attend_in(&[0, tokens]);
+            for (found, wanted) in whole.iter().zip(textbook(&queries, &keys, &values, &visible)) {
+                assert!((f64::from(*found) - wanted).abs() < 1e-5, "{found} is not {wanted}");
+            }
+            for cuts in [&[0, 1, tokens][..], &[0, 63, 65, 90, tokens], &[0, 90, tokens], &[0, 140, tokens]] {
+                assert!(attend_in(cuts) == whole, "window {window}, {cuts:?}");
+            }
         }
     }
 }

@@ -45,13 +45,14 @@ pub fn activate(activation: Activation, gate: Option<&[f32]>, x: &mut [f32]) {
     }
 }
 
-/// Turns the halves of every head against each other. Shape: `x` `[tokens, heads * 2 * pairs]`, `cos` and `sin`
-/// `[tokens, pairs]`.
+/// Turns the first `pairs` values of every head against as many behind them. Shape: `x` `[tokens, heads * head_dim]`, `cos`
+/// and `sin` `[tokens, pairs]`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], heads: usize, pairs: usize) {
+pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], head_dim: usize, pairs: usize) {
+    let tokens = (cos.len() / pairs.max(1)).max(1);
     let angles = cos.chunks_exact(pairs).zip(sin.chunks_exact(pairs));
-    for (token, (cos, sin)) in x.chunks_exact_mut(heads * 2 * pairs).zip(angles) {
-        for head in token.chunks_exact_mut(2 * pairs) {
+    for (token, (cos, sin)) in x.chunks_exact_mut((x.len() / tokens).max(1)).zip(angles) {
+        for head in token.chunks_exact_mut(head_dim) {
             let (low, high) = head.split_at_mut(pairs);
             for (((low, high), cos), sin) in low.iter_mut().zip(high).zip(cos).zip(sin) {
                 (*low, *high) = (*low * cos - *high * sin, *high * cos + *low * sin);
@@ -69,6 +70,13 @@ pub fn add(x: &mut [f32], y: &[f32]) {
 /// Adds one row to every row. Shape: `x` `[rows, width]`, `row` `[width]`.
 pub fn add_to_rows(x: &mut [f32], row: &[f32]) {
     x.chunks_exact_mut(row.len()).for_each(|x| add(x, row));
+}
+
+/// Scales scores and bends them so that they stay below `cap`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
+pub(super) fn soft_cap(scores: &mut [f32], scale: f32, cap: f32) {
+    let scale = scale / cap;
+    scores.iter_mut().for_each(|score| *score = cap * tanh(*score * scale));
 }
 
 /// Scales scores and turns them into weights that add up to 1.
@@ -182,8 +190,12 @@ fn gelu_tanh(x: f32) -> f32 {
     /// The square root of 2 / pi.
     const SLOPE: f32 = 0.797_884_6;
     let inner = SLOPE * (x + 0.044_715 * x * x * x);
-    let tanh = 1.0 - 2.0 / (1.0 + exp(2.0 * inner));
-    0.5 * x * (1.0 + tanh)
+    0.5 * x * (1.0 + tanh(inner))
+}
+
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    1.0 - 2.0 / (1.0 + exp(2.0 * x))
 }
 
 #[cfg(test)]
@@ -233,6 +245,25 @@ mod tests {
         let mut gated = [-1.0_f32, 0.0, 1.0, 3.0];
         activate(Activation::Relu, Some(&gated.clone()), &mut gated);
         assert!(gated.iter().zip([0.0, 0.0, 1.0, 9.0]).all(|(found, wanted)| (found - wanted).abs() < 1e-6), "{gated:?}");
+    }
+
+    #[test]
+    fn scores_stay_below_their_cap() {
+        let mut scores = [0.0_f32, 1.0, -4.0, 40.0, 1e9, -1e9];
+        soft_cap(&mut scores, 0.5, 10.0);
+        // 10 tanh(score / 20).
+        for (found, wanted) in scores.iter().zip([0.0, 0.499_583_75, -1.973_753_2, 9.640_276, 10.0, -10.0]) {
+            assert!((found - wanted).abs() < 2e-6, "{scores:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_pairs_of_a_head_turn() {
+        // Two tokens of two heads of four values each, one pair turned by a quarter.
+        let mut x: Vec<f32> = [1.0, 2.0, 3.0, 4.0].repeat(4);
+        rotate(&mut x, &[0.0, 1.0], &[1.0, 0.0], 4, 1);
+        let (turned, same) = ([-2.0, 1.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(x, [turned, turned, same, same].concat());
     }
 
     #[test]
