@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         dtype: serde_json::from_value(Value::from(dtype.clone()))?,
         device: if cfg!(feature = "cuda") { Device::Auto } else { Device::Cpu },
         max_tokens: workload.max_tokens,
+        adapter: None,
     };
     let home = tempfile::tempdir()?;
     let catalog = Catalog::new(PathBuf::new(), None);

@@ -213,6 +213,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         weights_bytes: 0,
         parameters: 0,
         commit: None,
+        adapter_commit: None,
     }));
     Ok(Plan {
         spec,

@@ -62,6 +62,7 @@ impl Recipe {
                 dtype: model.dtype.parse().ok()?,
                 device: Device::Auto,
                 max_tokens: Some(model.max_tokens).filter(|_| model.fit.is_none()),
+                adapter: model.adapter.as_ref().map(|adapter| adapter.parse()).transpose().ok()?,
             },
             prompt: Prompt::new(&prompt.id, views.ok()?, prompt.truncate.parse().ok()?, prompt.clean.parse().ok()?),
             readout: Readout {
@@ -79,10 +80,7 @@ impl Recipe {
 /// Where a recorded model came from, at the commit that it had then.
 fn source_of(model: &ModelRecord) -> Option<Source> {
     let source = Source::parse(&model.source, model.fit.as_ref(), model.endpoint.as_ref()).ok()?;
-    Some(match (source, &model.commit) {
-        (Source::Hub { repo, .. }, Some(commit)) => Source::Hub { repo, revision: Some(commit.clone()) },
-        (source, _) => source,
-    })
+    Some(source.at(model.commit.as_deref()))
 }
 
 /// Where a recipe is applied.

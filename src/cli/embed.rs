@@ -43,6 +43,9 @@ struct Flags {
     /// Name of a server's model, as the server knows it
     #[arg(long, value_name = "NAME", requires = "model")]
     served_name: Option<String>,
+    /// LoRA adapter of the model: `path:DIR` or `hf:REPO@REVISION`
+    #[arg(long, value_name = "SOURCE", requires = "model")]
+    adapter: Option<String>,
     /// Environment variable that holds the server's key
     #[arg(long, value_name = "VARIABLE", requires = "served_name")]
     api_key_env: Option<String>,
@@ -93,8 +96,16 @@ impl Flags {
             };
             Failure::Usage(format!("--model: {}: {help}", error.what()))
         })?;
-        let model =
-            Model { id: source.to_string(), source, dtype: self.dtype, device: self.device, max_tokens: self.max_tokens };
+        let adapter = self.adapter.as_ref().map(|address| address.parse::<Source>()).transpose();
+        let adapter = adapter.map_err(|error| Failure::Usage(format!("--adapter: {error}")))?;
+        let model = Model {
+            id: source.to_string(),
+            source,
+            dtype: self.dtype,
+            device: self.device,
+            max_tokens: self.max_tokens,
+            adapter,
+        };
         let prompt = Prompt::new("flags", vec![self.template.clone()], self.truncate, self.clean);
         let readout = Readout {
             id: "flags".to_owned(),

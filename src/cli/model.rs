@@ -37,7 +37,7 @@ pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
         Command::Show { source } => {
             let source = parse(source)?;
             let (id, dtype, device) = (source.to_string(), DType::default(), Device::default());
-            show(&Model { id, source, dtype, device, max_tokens: None }, places)?;
+            show(&Model { id, source, dtype, device, max_tokens: None, adapter: None }, places)?;
         }
     }
     Ok(Answer::Good)
@@ -74,7 +74,7 @@ fn show(model: &Model, places: &Places) -> Result<(), Failure> {
         Source::Path(folder) => outline(folder),
         Source::Hub { repo, revision } => {
             // Showing downloads nothing: what is not here is told with the way to get it.
-            let Snapshot { folder, commit } =
+            let Snapshot { folder, commit, .. } =
                 Hub::from_env(Network::Offline)?.fetch(repo, revision.as_deref(), &Progress::new())?;
             out::line(format!("commit          {commit}"));
             outline(&folder)

@@ -71,6 +71,7 @@ impl CharNgram {
             weights_bytes: 0,
             parameters: 0,
             commit: None,
+            adapter_commit: None,
         };
         let weighed = counts.iter().map(|(code, count)| (*code, idf(texts.len(), *count))).collect();
         Self { card, idf: weighed, unseen: idf(texts.len(), 0) }

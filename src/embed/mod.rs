@@ -23,6 +23,8 @@ use crate::observe::Observer;
 use crate::prompt::{Template, Truncation};
 use crate::spec::{Model, Pooling, Readout, Source};
 
+use transformer::{Files, Found};
+
 pub use crate::model::{Prepared, available_memory, measured_rate};
 pub use remote::{EndpointError, WrongAnswer};
 
@@ -93,6 +95,8 @@ pub struct Card {
     pub parameters: u64,
     /// The commit of the hub's repository that it is from.
     pub commit: Option<String>,
+    /// That of its adapter.
+    pub adapter_commit: Option<String>,
 }
 
 /// A readout as one encoder understands it.
@@ -214,12 +218,11 @@ pub struct Sources<'a> {
 /// # Errors
 /// A folder, repository, server or fit set that cannot be used; the error says what is missing and what to do.
 pub fn open(model: &Model, sources: &Sources<'_>) -> Result<Box<dyn Encoder>, EmbedError> {
-    let transformer = |folder: &Path, commit| transformer::Transformer::open(model, folder, sources.home, commit);
     Ok(match &model.source {
-        Source::Path(path) => Box::new(transformer(path, None)?),
-        Source::Hub { repo, revision } => {
-            let snapshot = Hub::from_env(sources.network)?.fetch(repo, revision.as_deref(), sources.observer)?;
-            Box::new(transformer(&snapshot.folder, Some(snapshot.commit))?)
+        Source::Path(_) | Source::Hub { .. } => {
+            let adapter = model.adapter.as_ref().map(|adapter| folder(adapter, Hub::adapters, sources)).transpose()?;
+            let files = Files { model: folder(&model.source, |hub| hub, sources)?, adapter };
+            Box::new(transformer::Transformer::open(model, &files, sources.home)?)
         }
         Source::Server { url, endpoint } => Box::new(remote::Remote::open(url, endpoint)?),
         Source::CharNgram { fit } => {
@@ -228,6 +231,19 @@ pub fn open(model: &Model, sources: &Sources<'_>) -> Result<Box<dyn Encoder>, Em
             Box::new(char_ngram::CharNgram::fit(&texts, fit))
         }
     })
+}
+
+/// The folder behind an address, fetched where it is not here.
+fn folder(source: &Source, of: impl Fn(Hub) -> Hub, sources: &Sources<'_>) -> Result<Found, ModelError> {
+    match source {
+        Source::Hub { repo, revision } => {
+            let hub = of(Hub::from_env(sources.network)?);
+            let snapshot = hub.fetch(repo, revision.as_deref(), sources.observer)?;
+            Ok(Found { folder: snapshot.folder, commit: Some(snapshot.commit) })
+        }
+        Source::Path(path) => Ok(Found { folder: path.clone(), commit: None }),
+        Source::Server { .. } | Source::CharNgram { .. } => Err(ModelError::NoFolder { path: source.to_string().into() }),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The [`Encoder`] of a model folder: weights loaded at first use, batches by token budget, shared beginnings.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
@@ -11,7 +11,8 @@ use super::schedule::Schedule;
 use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
 use crate::digest::Hasher;
 use crate::model::{
-    self, Backend, Folder, ModelError, Pooled, Tap, Tokenizer, Weights, available_memory, fits, peak_bytes, tokens_per_batch,
+    self, Adapter, Backend, Folder, ModelError, Pooled, Tap, Tokenizer, Weights, available_memory, fits, peak_bytes,
+    tokens_per_batch,
 };
 use crate::prompt::{Template, Truncation};
 use crate::spec::{DType, Model, Readout};
@@ -21,6 +22,18 @@ const ENGINE: u32 = 2;
 
 /// Positions that are not divided among workers: products of fewer rows take no less time.
 const SMALL_BATCH: usize = 64;
+
+/// The folders that a model is made of.
+pub(super) struct Files {
+    pub model: Found,
+    pub adapter: Option<Found>,
+}
+
+/// A folder, and the commit of the hub's repository that it is from.
+pub(super) struct Found {
+    pub folder: PathBuf,
+    pub commit: Option<String>,
+}
 
 /// A model folder as an encoder.
 pub(super) struct Transformer {
@@ -38,16 +51,21 @@ type Loaded = Result<Arc<model::Transformer>, Arc<ModelError>>;
 
 impl Transformer {
     /// Reads everything but the weights, and checks that the weights are there in their shapes.
-    pub fn open(model: &Model, folder: &Path, home: &Path, commit: Option<String>) -> Result<Self, ModelError> {
-        let folder = Folder::open(folder)?;
+    pub fn open(model: &Model, files: &Files, home: &Path) -> Result<Self, ModelError> {
+        let mut folder = Folder::open(&files.model.folder)?;
+        let adapter = files.adapter.as_ref().map(|found| Adapter::open(&found.folder, &folder.description)).transpose()?;
+        if let Some(vocabulary) = adapter.as_ref().and_then(Adapter::vocabulary) {
+            folder.description.vocabulary = vocabulary;
+        }
         let limit = match model.max_tokens {
             None => folder.max_tokens,
             Some(asked) if (1..=folder.description.max_positions).contains(&asked) => asked,
             Some(asked) => return Err(ModelError::MaxTokens { asked, limit: folder.description.max_positions }),
         };
         let backend = Backend::open(model.device)?;
-        let tokenizer = Tokenizer::open(&folder.path, limit)?;
-        let weights = Weights::open(&folder.path, &folder.description)?;
+        let own = adapter.as_ref().and_then(Adapter::tokenizer);
+        let tokenizer = Tokenizer::open(own.unwrap_or(&folder.path), limit)?;
+        let weights = Weights::open(&folder.path, &folder.description, adapter)?;
         let identity = Hasher::new("model/1")
             .json("description", &folder.description)
             .field("weights", weights.digest(home)?.as_bytes())
@@ -63,13 +81,17 @@ impl Transformer {
         let card = Card {
             digest: Hasher::new("encoder/1").json("about", &about).finish(),
             identity,
-            name: model.source.to_string(),
+            name: match &model.adapter {
+                Some(adapter) => format!("{} with {adapter}", model.source),
+                None => model.source.to_string(),
+            },
             about,
             device: backend.name().to_owned(),
             max_tokens: limit,
             weights_bytes: weights.bytes(),
             parameters: folder.description.parameters(),
-            commit,
+            commit: files.model.commit.clone(),
+            adapter_commit: files.adapter.as_ref().and_then(|adapter| adapter.commit.clone()),
         };
         Ok(Self { card, folder, tokenizer, weights, backend, dtype: model.dtype, loaded: Mutex::new(None) })
     }
@@ -201,9 +223,11 @@ mod tests {
     fn weights_that_cannot_be_loaded_are_not_tried_again() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/llama");
         let source = Source::Path(folder.clone());
-        let model = Model { id: "m".to_owned(), source, dtype: DType::F32, device: Device::Cpu, max_tokens: None };
+        let model =
+            Model { id: "m".to_owned(), source, dtype: DType::F32, device: Device::Cpu, max_tokens: None, adapter: None };
         let home = tempfile::tempdir().expect("temporary folder");
-        let encoder = Transformer::open(&model, &folder, home.path(), None).expect("the fixture");
+        let files = Files { model: Found { folder: folder.clone(), commit: None }, adapter: None };
+        let encoder = Transformer::open(&model, &files, home.path()).expect("the fixture");
         let failure = Arc::new(ModelError::NoWeights { folder });
         *encoder.loaded.lock().expect("free") = Some(Err(Arc::clone(&failure)));
         let readout = Readout { id: "r".to_owned(), layer: -1, pool: Pooling::Last, norm: false, normalize: false };

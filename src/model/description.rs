@@ -67,10 +67,10 @@ pub enum Scaling {
     Linear { factor: f64 },
     /// Slow angles are divided by `factor`, fast ones stay, and those between are mixed. Source: Llama 3.1.
     Llama3 { factor: f64, low: f64, high: f64, original: f64 },
-    /// The same by another rule, and cosine and sine are multiplied by `attention`. Source: Peng et al., `YaRN`
+    /// The same by another rule, and cosine and sine are multiplied by `attention`. Source: Peng et al., YaRN
     /// (arXiv 2309.00071).
     Yarn { factor: f64, fast: f64, slow: f64, original: f64, attention: f64, truncate: bool },
-    /// Every angle is divided by a factor of its own. Source: Ding et al., `LongRoPE` (arXiv 2402.13753).
+    /// Every angle is divided by a factor of its own. Source: Ding et al., LongRoPE (arXiv 2402.13753).
     Each { factors: Vec<f64>, attention: f64 },
 }
 

@@ -60,6 +60,13 @@ pub enum ModelError {
     Shape { path: PathBuf, tensor: String, found: Vec<usize>, wanted: Vec<usize> },
     #[error("{path}: tensor `{tensor}` holds {found}, expected {wanted}", path = .path.display())]
     TensorType { path: PathBuf, tensor: String, found: String, wanted: &'static str },
+    #[error(
+        "{folder} is no adapter; expected adapter_config.json and adapter_model.safetensors, as PEFT saves them",
+        folder = .folder.display()
+    )]
+    NoAdapter { folder: PathBuf },
+    #[error("{path}: tensor `{tensor}` has no place in the model; the adapter was made for another one", path = .path.display())]
+    Misplaced { path: PathBuf, tensor: String },
     #[error("{path}: {what} is not supported; supported are {supported}", path = .path.display())]
     Pooling { path: PathBuf, what: String, supported: &'static str },
     #[error(transparent)]

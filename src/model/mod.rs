@@ -2,6 +2,7 @@
 //!
 //! The only home of candle. What leaves this module is token ids, plain vectors and [`ModelError`].
 
+mod adapter;
 mod attention;
 mod config;
 mod description;
@@ -25,6 +26,7 @@ mod transformer;
 mod truncate;
 mod weights;
 
+pub use adapter::Adapter;
 pub use description::{Activation, Attention, Description, FeedForward, Norm, Placement, Positions};
 pub use device::Backend;
 pub use error::ModelError;

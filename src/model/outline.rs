@@ -54,7 +54,7 @@ impl Outline {
     pub fn read(path: &Path) -> Result<Self, ModelError> {
         let folder = Folder::open(path)?;
         let tokenizer = Tokenizer::open(path, folder.max_tokens)?;
-        Weights::open(path, &folder.description)?;
+        Weights::open(path, &folder.description, None)?;
         let pooling = folder.pooling(Pooling::Own)?;
         let paths = find(path)?;
         let config = read_json_if_there(&path.join("tokenizer_config.json"))?;

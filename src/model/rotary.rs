@@ -10,7 +10,7 @@ use super::slices::{in_place, slice_of};
 
 /// How fast each pair of a head turns.
 ///
-/// Source: Su et al., `RoFormer` (arXiv 2104.09864), with the halves of a head as pairs, as Llama does.
+/// Source: Su et al., RoFormer (arXiv 2104.09864), with the halves of a head as pairs, as Llama does.
 pub(super) struct Rotary {
     /// Radians per position. Shape: `[1, pairs]`, f32 on the CPU.
     frequencies: Tensor,

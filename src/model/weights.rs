@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::Dtype;
 use serde_json::Value;
 
+use super::adapter::Adapter;
 use super::description::Description;
 use super::digests::file_digests;
 use super::error::ModelError;
@@ -20,28 +21,26 @@ pub struct Weights {
     files: Vec<(PathBuf, MmapedSafetensors)>,
     prefix: &'static str,
     bytes: u64,
+    adapter: Option<Adapter>,
 }
 
 impl Weights {
-    /// Opens a folder's weights and checks that every tensor of `description` is there in its shape.
+    /// Opens a folder's weights and checks that every tensor of `description` is there in its shape. An adapter is merged into
+    /// what is loaded.
     ///
     /// # Errors
     /// Missing, damaged or pickled files; a missing tensor; a shape that `config.json` does not ask for; values that are not
     /// plain floating-point numbers.
-    pub fn open(folder: &Path, description: &Description) -> Result<Self, ModelError> {
+    pub fn open(folder: &Path, description: &Description, adapter: Option<Adapter>) -> Result<Self, ModelError> {
         let paths = find(folder)?;
         let mut files = Vec::with_capacity(paths.len());
         let mut bytes = 0;
         for path in paths {
             bytes += fs::metadata(&path).map_err(|source| ModelError::Read { path: path.clone(), source })?.len();
-            // SAFETY: the map is only read. A file that another program shortens while it is mapped would end this
-            // process with a bus error, as it does for every program that maps its weights.
-            #[expect(unsafe_code, reason = "mapping a file is unsafe by nature")]
-            let map = unsafe { MmapedSafetensors::new(&path) };
-            let map = map.map_err(|source| ModelError::Weights { path: path.clone(), source })?;
+            let map = map(&path)?;
             files.push((path, map));
         }
-        let mut weights = Self { folder: folder.to_owned(), files, prefix: "", bytes };
+        let mut weights = Self { folder: folder.to_owned(), files, prefix: "", bytes, adapter };
         weights.prefix = weights.find_prefix(description)?;
         for (name, shape) in layers::tensors(description) {
             weights.check(&name, &shape)?;
@@ -66,6 +65,9 @@ impl Weights {
             let name = path.file_name().unwrap_or_default();
             hasher = hasher.field(&name.to_string_lossy(), digest.as_bytes());
         }
+        if let Some(adapter) = &self.adapter {
+            hasher = hasher.field("adapter", adapter.digest(home)?.as_bytes());
+        }
         Ok(hasher.finish())
     }
 
@@ -77,14 +79,16 @@ impl Weights {
     /// Loads what `pick` takes of one tensor.
     pub(super) fn load_part(
         &self,
-        name: &str,
+        plain: &str,
         dtype: DType,
         device: &Device,
         pick: impl Fn(Tensor) -> candle_core::Result<Tensor>,
     ) -> Result<Tensor, ModelError> {
-        let name = format!("{}{name}", self.prefix);
+        let name = format!("{}{plain}", self.prefix);
         let (path, map) = self.holder(&name)?;
-        map.load(&name, &Device::Cpu)
+        let own = || map.load(&name, &Device::Cpu);
+        let whole = self.adapter.as_ref().map_or_else(own, |adapter| adapter.apply(plain, own));
+        whole
             .and_then(|tensor| pick(tensor)?.to_dtype(dtype)?.to_device(device))
             .map_err(|source| ModelError::Weights { path: path.to_owned(), source })
     }
@@ -99,6 +103,9 @@ impl Weights {
     }
 
     fn check(&self, name: &str, wanted: &[usize]) -> Result<(), ModelError> {
+        if self.adapter.as_ref().is_some_and(|adapter| adapter.replaces(name)) {
+            return Ok(());
+        }
         let name = format!("{}{name}", self.prefix);
         let (path, map) = self.holder(&name)?;
         let view = map.get(&name).map_err(|source| ModelError::Weights { path: path.to_owned(), source })?;
@@ -120,6 +127,15 @@ impl Weights {
             .find(|(_, map)| map.get(name).is_ok())
             .ok_or_else(|| ModelError::NoTensor { folder: self.folder.clone(), tensor: name.to_owned() })
     }
+}
+
+/// Maps a safetensors file into memory.
+pub(super) fn map(path: &Path) -> Result<MmapedSafetensors, ModelError> {
+    // SAFETY: the map is only read. A file that another program shortens while it is mapped would end this
+    // process with a bus error, as it does for every program that maps its weights.
+    #[expect(unsafe_code, reason = "mapping a file is unsafe by nature")]
+    let map = unsafe { MmapedSafetensors::new(path) };
+    map.map_err(|source| ModelError::Weights { path: path.to_owned(), source })
 }
 
 /// One file, or the shards that the index names, in order and without repeats.

@@ -57,6 +57,7 @@ pub fn model(run: &mut RunRecord, id: &str, source: &str) {
         dtype: "f32".into(),
         device: "cpu".into(),
         max_tokens: 256,
+        adapter: None,
         parameters: if source.starts_with("builtin:") { 0 } else { 1_900_000 },
         identity: Digest::of_bytes(format!("identity of {id}").as_bytes()),
         encoder: Digest::of_bytes(id.as_bytes()),

@@ -17,6 +17,7 @@ pub(super) fn provenance() -> Provenance {
         dtype: "f32".to_owned(),
         device: "cpu".to_owned(),
         max_tokens: 512,
+        adapter: None,
         parameters: 7,
         identity: Digest::of_bytes(format!("identity of {id}").as_bytes()),
         encoder: Digest::of_bytes(id.as_bytes()),

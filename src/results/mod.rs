@@ -98,6 +98,9 @@ pub struct ModelRecord {
     /// The commit that the hub's repository was at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// The adapter that was merged into it, at the commit that it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
     pub dtype: String,
     pub device: String,
     pub max_tokens: usize,

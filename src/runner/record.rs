@@ -78,6 +78,7 @@ fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
             Source::Path(_) | Source::Hub { .. } | Source::CharNgram { .. } => None,
         },
         commit: card.commit.clone(),
+        adapter: model.adapter.as_ref().map(|adapter| adapter.at(card.adapter_commit.as_deref()).to_string()),
         dtype: model.dtype.to_string(),
         device: card.device.clone(),
         max_tokens: card.max_tokens,

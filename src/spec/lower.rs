@@ -119,14 +119,30 @@ impl<'a> Lowering<'a> {
             let dtype = model.dtype.as_ref().map(|dtype| ("dtype", dtype.span()));
             let device = model.device.as_ref().map(|device| ("device", device.span()));
             let max_tokens = model.max_tokens.as_ref().map(|limit| ("max_tokens", limit.span()));
-            for (key, place) in [dtype, device, max_tokens].into_iter().flatten() {
+            let adapter = model.adapter.as_ref().map(|adapter| ("adapter", adapter.span()));
+            for (key, place) in [dtype, device, max_tokens, adapter].into_iter().flatten() {
                 let message = format!("`{key}` means nothing to {what}");
                 self.report(Problem::new(place, message).help(format!("remove `{key}`: {why}")));
             }
         }
         let device = model.device.and_then(|device| self.device(&device)).unwrap_or_default();
         let dtype = model.dtype.map(Spanned::into_inner).unwrap_or_default();
-        Some(Model { id: model.id.into_inner(), source, dtype, device, max_tokens: model.max_tokens.map(Spanned::into_inner) })
+        let adapter = model.adapter.as_ref().and_then(|adapter| self.adapter(adapter));
+        let max_tokens = model.max_tokens.map(Spanned::into_inner);
+        Some(Model { id: model.id.into_inner(), source, dtype, device, max_tokens, adapter })
+    }
+
+    fn adapter(&mut self, address: &Spanned<String>) -> Option<Source> {
+        let problem = match address.get_ref().parse::<Source>() {
+            Ok(source @ (Source::Path(_) | Source::Hub { .. })) => return Some(source),
+            Ok(_) | Err(SourceError::EndpointMissing | SourceError::FitMissing) => {
+                Problem::new(address.span(), format!("`{}` is no adapter", address.get_ref()))
+                    .help("write `path:DIR` for a folder, or `hf:OWNER/NAME` for the Hugging Face hub")
+            }
+            Err(error) => Problem::new(address.span(), error.what()).help(error.help()),
+        };
+        self.report(problem);
+        None
     }
 
     fn device(&mut self, device: &Spanned<String>) -> Option<Device> {

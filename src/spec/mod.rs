@@ -110,6 +110,8 @@ pub struct Model {
     pub device: Device,
     /// Most tokens of one rendered text; the model's own limit when absent.
     pub max_tokens: Option<usize>,
+    /// A LoRA adapter that is merged into it: a folder, or a repository of the hub.
+    pub adapter: Option<Source>,
 }
 
 /// Where a model comes from.

@@ -41,6 +41,17 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The same at one commit, where it is a repository of the hub.
+    #[must_use]
+    pub fn at(&self, commit: Option<&str>) -> Self {
+        match (self, commit) {
+            (Self::Hub { repo, .. }, Some(commit)) => Self::Hub { repo: repo.clone(), revision: Some(commit.to_owned()) },
+            (other, _) => other.clone(),
+        }
+    }
+}
+
 /// The address without what differs in writing alone. What may hold a secret is refused without being repeated.
 fn server(text: &str, endpoint: Option<&Endpoint>) -> Result<Source, SourceError> {
     let uri: Option<Uri> = text.parse().ok().filter(|uri: &Uri| uri.scheme().is_some());

@@ -74,6 +74,9 @@ pub struct Model {
     /// Most tokens of one rendered text; the model's own limit when absent.
     #[schemars(with = "Option<usize>", range(min = 8))]
     pub max_tokens: Option<Spanned<usize>>,
+    /// A LoRA adapter in PEFT's layout, merged into the model: `path:DIR` or `hf:REPO[@REV]`.
+    #[schemars(with = "Option<String>")]
+    pub adapter: Option<Spanned<String>>,
     /// Unlabelled texts that `builtin:char-ngram` takes its IDF from; for no other model.
     #[schemars(with = "Option<FitSet>")]
     pub fit: Option<Spanned<FitSet>>,

@@ -39,7 +39,14 @@ fn open(server: &Server, change: impl FnOnce(&mut Endpoint)) -> Result<Box<dyn E
     let mut endpoint = Endpoint { batch: 4, concurrency: 2, timeout: 5, ..Endpoint::named("tiny") };
     change(&mut endpoint);
     let source = Source::parse(&format!("{}/v1", server.url()), None, Some(&endpoint)).unwrap();
-    let model = Model { id: "m".to_owned(), source, dtype: DType::default(), device: Device::default(), max_tokens: None };
+    let model = Model {
+        id: "m".to_owned(),
+        source,
+        dtype: DType::default(),
+        device: Device::default(),
+        max_tokens: None,
+        adapter: None,
+    };
     let catalog = Catalog::new("none".into(), None);
     embed::open(&model, &Sources { catalog: &catalog, home: "none".as_ref(), observer: &Silent, network: Network::Offline })
 }

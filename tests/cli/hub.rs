@@ -161,6 +161,30 @@ fn only_the_files_of_the_model_come_and_a_second_time_nothing() {
 }
 
 #[test]
+fn of_an_adapter_come_its_own_files() {
+    let mut files = llama();
+    for name in ["adapter_config.json", "adapter_model.safetensors"] {
+        files.insert(name.to_owned(), fs::read(fixtures().join("adapters/llama_lora").join(name)).unwrap());
+    }
+    let (store, cache) = (store(&files, Vec::new()), tempfile::tempdir().unwrap());
+    let server = hub(&files, &store);
+    let snapshot = fetched(&open(cache.path(), &server).adapters()).unwrap();
+    let names: Vec<String> = snapshot.files().unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["adapter_config.json", "tokenizer.json", "tokenizer_config.json", "adapter_model.safetensors"]);
+    assert!(!snapshot.folder.join("model.safetensors").exists());
+    let asked = server.seen().len();
+    assert_eq!(fetched(&Hub::new(cache.path(), &nobody(), None, Network::Offline).adapters()).unwrap(), snapshot);
+    assert_eq!(server.seen().len(), asked);
+    // The model beside it is another download.
+    assert!(fetched(&open(cache.path(), &server)).unwrap().folder.join("model.safetensors").exists());
+
+    files.remove("adapter_config.json");
+    let server = hub(&files, &store);
+    let error = fetched(&open(tempfile::tempdir().unwrap().path(), &server).adapters()).unwrap_err();
+    assert!(matches!(error, ModelError::NoAdapter { .. }), "{error}");
+}
+
+#[test]
 fn a_connection_that_breaks_is_continued_where_it_broke() {
     let (files, cache) = (llama(), tempfile::tempdir().unwrap());
     let size = files["model.safetensors"].len();

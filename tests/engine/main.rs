@@ -1,5 +1,6 @@
 //! The embedding engine against transformers' own hidden states, against itself, and against broken model folders.
 
+mod adapters;
 mod folders;
 mod parity;
 mod random_models;

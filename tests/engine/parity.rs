@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use candle_core::{DType as Dtype, Device as Place, Tensor, safetensors};
-use embed_bench::embed::Resolved;
+use embed_bench::embed::{Encoder, Resolved};
 use embed_bench::prompt::{Template, Truncation};
 use embed_bench::spec::{DType, Readout};
 use serde_json::Value;
@@ -13,12 +13,16 @@ use serde_json::Value;
 use crate::support::{FIXTURES, encode, fixture, open, readout, relative_error};
 
 /// Ids identical and relative error at most 1e-4 for every case and tensor of a reference folder.
-#[expect(clippy::print_stderr, reason = "how close the vectors are is worth seeing")]
 fn matches_transformers(folder: &Path) {
+    matches_expected(&*open(folder, DType::F32), folder);
+}
+
+/// The same with a model that is not the folder's own.
+#[expect(clippy::print_stderr, reason = "how close the vectors are is worth seeing")]
+pub fn matches_expected(encoder: &dyn Encoder, folder: &Path) {
     let expected: Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).expect("expected.json")).expect("JSON");
     let tensors = safetensors::load(folder.join("expected.safetensors"), &Place::Cpu).expect("expected.safetensors");
-    let encoder = open(folder, DType::F32);
     let cases = expected["cases"].as_array().expect("cases");
     let mut by_prompt: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     let mut rows = Vec::new();
@@ -40,7 +44,7 @@ fn matches_transformers(folder: &Path) {
     let mut worst: BTreeMap<&str, f64> = BTreeMap::new();
     for cases in by_prompt.values() {
         let group: Vec<Vec<u32>> = cases.iter().map(|&case| rows[case].clone()).collect();
-        for (found, (name, _)) in encode(&*encoder, &group, &readouts).iter().zip(&taps) {
+        for (found, (name, _)) in encode(encoder, &group, &readouts).iter().zip(&taps) {
             for (at, case) in cases.iter().enumerate() {
                 let wanted = values(&tensors[&format!("{name}.{case}")]);
                 let error = relative_error(found.row(at), &wanted);

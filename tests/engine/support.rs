@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub fn model(folder: &Path, dtype: DType) -> Model {
     let source = Source::Path(folder.to_owned());
-    Model { id: "model".to_owned(), source, dtype, device: Device::Cpu, max_tokens: None }
+    Model { id: "model".to_owned(), source, dtype, device: Device::Cpu, max_tokens: None, adapter: None }
 }
 
 pub fn open(folder: &Path, dtype: DType) -> Box<dyn Encoder> {

@@ -73,6 +73,7 @@ impl Remote {
             weights_bytes: 0,
             parameters: 0,
             commit: None,
+            adapter_commit: None,
         };
         Ok(Self { card, client, endpoint: endpoint.clone(), width })
     }

@@ -1,4 +1,4 @@
-//! Encoders that read both ways: BERT, and `RoBERTa` with another place for its first position.
+//! Encoders that read both ways: BERT, and RoBERTa with another place for its first position.
 
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ pub(super) fn bert(config: &Config) -> Result<Description, ModelError> {
     Ok(description)
 }
 
-/// `RoBERTa` and XLM-`RoBERTa`. The rows of the position table up to that of padding are not used.
+/// RoBERTa and XLM-RoBERTa. The rows of the position table up to that of padding are not used.
 pub(super) fn roberta(config: &Config) -> Result<Description, ModelError> {
     let mut description = bert(config)?;
     description.architecture =

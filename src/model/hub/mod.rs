@@ -22,29 +22,53 @@ pub use error::HubError;
 /// The revision that is meant where none is named.
 const MAIN: &str = "main";
 
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 const TOKENIZER: &str = "tokenizer.json";
 
-/// Small files that are fetched where the repository has them.
-const OTHERS: &[&str] = &[
-    TOKENIZER,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-];
+/// What is fetched of a repository.
+#[derive(Debug, PartialEq, Eq)]
+struct Content {
+    config: &'static str,
+    weights: &'static str,
+    /// Names the shards where the weights are not one file.
+    index: &'static str,
+    /// What weights that are never opened begin with.
+    pickled: &'static str,
+    /// Small files that are fetched where the repository has them.
+    others: &'static [&'static str],
+    /// Written beside the files once all of them are there, with their names, one a line. Another program may have fetched
+    /// some of the files only, and a missing one may be missing from the repository or from the cache.
+    complete: &'static str,
+}
+
+const MODEL: Content = Content {
+    config: "config.json",
+    weights: "model.safetensors",
+    index: "model.safetensors.index.json",
+    pickled: "pytorch_model",
+    others: &[
+        TOKENIZER,
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "chat_template.jinja",
+        "modules.json",
+        "sentence_bert_config.json",
+        "config_sentence_transformers.json",
+        "1_Pooling/config.json",
+    ],
+    complete: ".embed-bench-complete",
+};
+
+const ADAPTER: Content = Content {
+    config: "adapter_config.json",
+    weights: "adapter_model.safetensors",
+    index: "adapter_model.safetensors.index.json",
+    pickled: "adapter_model",
+    others: &[TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"],
+    complete: ".embed-bench-complete-adapter",
+};
 
 /// Fetched where there is no `tokenizer.json`, so that the folder can say how to make one.
 const UNCONVERTED: &[&str] = &["tokenizer.model", "sentencepiece.bpe.model", "spiece.model"];
-
-/// Written beside a model's files once all of them are there, with their names, one a line. Another program may have fetched
-/// some of the files only, and a missing one may be missing from the repository or from the cache.
-const COMPLETE: &str = ".embed-bench-complete";
 
 /// Where repositories are kept, and where they come from.
 pub struct Hub {
@@ -52,6 +76,7 @@ pub struct Hub {
     endpoint: String,
     token: Option<String>,
     network: Network,
+    content: &'static Content,
 }
 
 /// A repository at one commit, in the cache.
@@ -60,6 +85,7 @@ pub struct Snapshot {
     pub folder: PathBuf,
     /// Digits of the commit, by which the folder is named.
     pub commit: String,
+    content: &'static Content,
 }
 
 impl Hub {
@@ -82,16 +108,23 @@ impl Hub {
             endpoint: set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned()),
             token,
             network: if offline { Network::Offline } else { network },
+            content: &MODEL,
         })
+    }
+
+    /// The same for repositories of adapters.
+    #[must_use]
+    pub fn adapters(self) -> Self {
+        Self { content: &ADAPTER, ..self }
     }
 
     /// A hub at an address, with a cache of its own.
     pub fn new(cache: &Path, endpoint: &str, token: Option<&str>, network: Network) -> Self {
         let (cache, token) = (Cache::new(cache.to_owned()), token.map(str::to_owned));
-        Self { cache, endpoint: endpoint.to_owned(), token, network }
+        Self { cache, endpoint: endpoint.to_owned(), token, network, content: &MODEL }
     }
 
-    /// The folder that holds `repo` at a revision (`main` when absent), with the files that a model is made of and no others.
+    /// The folder that holds `repo` at a revision (`main` when absent), with the files that a model, or an adapter, is made of and no others.
     /// Asks the network only where the cache is not known to have the whole model: a branch stays where it was.
     ///
     /// # Errors
@@ -115,10 +148,11 @@ impl Hub {
         let listing = client.list(&asked).map_err(|error| self.unreachable(&asked, error))?;
         // Everything comes from one commit, whatever is pushed in the meantime.
         let at = Asked { repo, revision: &listing.commit };
-        let snapshot = Snapshot { folder: self.of(&at).pointer_path(&listing.commit), commit: listing.commit.clone() };
+        let folder = self.of(&at).pointer_path(&listing.commit);
+        let snapshot = Snapshot { folder, commit: listing.commit.clone(), content: self.content };
         let place = Place { folder: self.cache.path().join(model(&at).folder_name()) };
         let fetch = Fetch { client: &client, asked: &at, place: &place, observer };
-        download(&fetch, &listing, &snapshot.folder)?;
+        download(&fetch, self.content, &listing, &snapshot.folder)?;
         let written = self.of(&asked).create_ref(&listing.commit);
         written.map_err(|source| HubError::Write { path: snapshot.folder.clone(), source })?;
         Ok(snapshot)
@@ -131,24 +165,26 @@ impl Hub {
     /// The cached folder, whatever it has. A commit needs no reference.
     fn cached(&self, asked: &Asked<'_>) -> Option<Snapshot> {
         let repo = self.of(asked);
-        let config = repo.get(CONFIG).or_else(|| Some(repo.pointer_path(asked.revision).join(CONFIG)))?;
+        let config =
+            repo.get(self.content.config).or_else(|| Some(repo.pointer_path(asked.revision).join(self.content.config)))?;
         let folder = config.parent()?.to_owned();
         let commit = folder.file_name()?.to_str()?.to_owned();
-        config.exists().then_some(Snapshot { folder, commit })
+        config.exists().then_some(Snapshot { folder, commit, content: self.content })
     }
 
     /// The cached folder, if it has all files of a complete download, or all that there can be.
     fn complete(&self, asked: &Asked<'_>) -> Option<Snapshot> {
         let found = self.cached(asked)?;
-        let whole = match fs::read_to_string(found.folder.join(COMPLETE)) {
+        let whole = match fs::read_to_string(found.folder.join(self.content.complete)) {
             Ok(names) => names.lines().all(|name| found.folder.join(name).exists()),
-            Err(_) => missing(&found.folder).is_empty(),
+            Err(_) => missing(&found.folder, self.content).is_empty(),
         };
         whole.then_some(found)
     }
 
     fn offline(&self, asked: &Asked<'_>) -> HubError {
-        let missing = self.cached(asked).map_or_else(|| "all of it".to_owned(), |found| missing(&found.folder).join(", "));
+        let missing =
+            self.cached(asked).map_or_else(|| "all of it".to_owned(), |found| missing(&found.folder, self.content).join(", "));
         HubError::Offline { repo: asked.repo.to_owned(), revision: asked.revision.to_owned(), missing }
     }
 
@@ -156,7 +192,8 @@ impl Hub {
     fn unreachable(&self, asked: &Asked<'_>, error: HubError) -> HubError {
         let silent = matches!(error, HubError::Unreachable { .. });
         let Some(Snapshot { folder, .. }) = self.cached(asked).filter(|_| silent) else { return error };
-        let (repo, revision, missing) = (asked.repo.to_owned(), asked.revision.to_owned(), missing(&folder).join(", "));
+        let (repo, revision, missing) =
+            (asked.repo.to_owned(), asked.revision.to_owned(), missing(&folder, self.content).join(", "));
         HubError::PerhapsPart { repo, revision, missing, folder, source: Box::new(error) }
     }
 }
@@ -167,8 +204,9 @@ impl Snapshot {
     /// # Errors
     /// A file that went since it was downloaded.
     pub fn files(&self) -> Result<Vec<(String, u64)>, ModelError> {
-        let names = fs::read_to_string(self.folder.join(COMPLETE)).map(|names| names.lines().map(str::to_owned).collect());
-        let names: Vec<String> = names.unwrap_or_else(|_| present(&self.folder));
+        let names =
+            fs::read_to_string(self.folder.join(self.content.complete)).map(|names| names.lines().map(str::to_owned).collect());
+        let names: Vec<String> = names.unwrap_or_else(|_| present(&self.folder, self.content));
         let file = |name: String| {
             let path = self.folder.join(&name);
             let size = fs::metadata(&path).map_err(|source| ModelError::Read { path, source })?.len();
@@ -183,23 +221,25 @@ fn model(asked: &Asked<'_>) -> Repo {
 }
 
 /// Fetches the small files, which say what the weights are, and then those.
-fn download(fetch: &Fetch<'_>, listing: &Listing, folder: &Path) -> Result<(), ModelError> {
-    if !listing.has(CONFIG) {
-        return Err(ModelError::NoConfig { folder: folder.to_owned() });
+fn download(fetch: &Fetch<'_>, content: &Content, listing: &Listing, folder: &Path) -> Result<(), ModelError> {
+    let Content { config, weights, index, pickled, others, complete } = *content;
+    if !listing.has(config) {
+        let folder = folder.to_owned();
+        return Err(if config == MODEL.config { ModelError::NoConfig { folder } } else { ModelError::NoAdapter { folder } });
     }
     let unconverted = UNCONVERTED.iter().filter(|_| !listing.has(TOKENIZER));
-    let small = std::iter::once(&CONFIG).chain(OTHERS).chain(unconverted).filter(|name| listing.has(name));
+    let small = std::iter::once(&config).chain(others).chain(unconverted).filter(|name| listing.has(name));
     let mut names: Vec<String> = small.map(|name| (*name).to_owned()).collect();
-    let sharded = !listing.has(WEIGHTS) && listing.has(INDEX);
+    let sharded = !listing.has(weights) && listing.has(index);
     if sharded {
-        names.push(INDEX.to_owned());
+        names.push(index.to_owned());
     }
     files(fetch, folder, &names, "the small files")?;
     let weights = if sharded {
-        shards(&folder.join(INDEX))?
-    } else if listing.has(WEIGHTS) {
-        vec![WEIGHTS.to_owned()]
-    } else if let Some(pickled) = listing.beginning("pytorch_model") {
+        shards(&folder.join(index))?
+    } else if listing.has(weights) {
+        vec![weights.to_owned()]
+    } else if let Some(pickled) = listing.beginning(pickled) {
         return Err(ModelError::Pickled { folder: folder.to_owned(), file: pickled.to_owned() });
     } else {
         return Err(ModelError::NoWeights { folder: folder.to_owned() });
@@ -207,7 +247,7 @@ fn download(fetch: &Fetch<'_>, listing: &Listing, folder: &Path) -> Result<(), M
     files(fetch, folder, &weights, "the weights")?;
     names.extend(weights);
     // The next run asks the hub again if this fails.
-    let _unmarked = mark(folder, &names);
+    let _unmarked = mark(&folder.join(complete), &names);
     Ok(())
 }
 
@@ -246,27 +286,29 @@ fn room(fetch: &Fetch<'_>, entries: &[Entry]) -> Result<(), HubError> {
 }
 
 /// Files that a repository may have and a folder has not.
-fn missing(folder: &Path) -> Vec<String> {
-    possible(folder).filter(|name| !folder.join(name).exists()).collect()
+fn missing(folder: &Path, content: &Content) -> Vec<String> {
+    possible(folder, content).filter(|name| !folder.join(name).exists()).collect()
 }
 
 /// Files of a model that a folder has.
-fn present(folder: &Path) -> Vec<String> {
-    possible(folder).filter(|name| folder.join(name).exists()).collect()
+fn present(folder: &Path, content: &Content) -> Vec<String> {
+    possible(folder, content).filter(|name| folder.join(name).exists()).collect()
 }
 
-fn possible(folder: &Path) -> impl Iterator<Item = String> {
-    let weights = match shards(&folder.join(INDEX)) {
-        Ok(shards) if !folder.join(WEIGHTS).exists() => shards,
-        _ => vec![WEIGHTS.to_owned()],
+fn possible(folder: &Path, content: &Content) -> impl Iterator<Item = String> {
+    let Content { config, weights, index, others, .. } = *content;
+    let weights = match shards(&folder.join(index)) {
+        Ok(shards) if !folder.join(weights).exists() => shards,
+        _ => vec![weights.to_owned()],
     };
-    std::iter::once(&CONFIG).chain(OTHERS).map(|name| (*name).to_owned()).chain(weights)
+    std::iter::once(config).chain(others.iter().copied()).map(str::to_owned).chain(weights)
 }
 
-fn mark(folder: &Path, names: &[String]) -> std::io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+/// Notes the names of a complete download.
+fn mark(note: &Path, names: &[String]) -> std::io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(note.parent().unwrap_or(Path::new(".")))?;
     file.write_all(names.join("\n").as_bytes())?;
-    file.persist(folder.join(COMPLETE))?;
+    file.persist(note)?;
     Ok(())
 }
 
@@ -284,11 +326,11 @@ mod tests {
             fs::create_dir_all(folder).expect("folder");
         }
         fs::write(repo.join("refs/main"), "c0ffee").expect("write");
-        for name in [CONFIG, WEIGHTS].iter().chain(also) {
+        for name in [MODEL.config, MODEL.weights].iter().chain(also) {
             fs::write(folder.join(name), "{}").expect("write");
         }
         if let Some(names) = marked {
-            mark(&folder, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("mark");
+            mark(&folder.join(MODEL.complete), &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("mark");
         }
         // Nothing listens on the discard port.
         let hub = Hub::new(home.path(), "http://127.0.0.1:9", None, network);
@@ -300,16 +342,17 @@ mod tests {
 
     #[test]
     fn a_complete_download_needs_no_network() {
-        let found = fetched(&[], Some(&[CONFIG, WEIGHTS]), Network::Offline).expect("complete");
+        let found = fetched(&[], Some(&[MODEL.config, MODEL.weights]), Network::Offline).expect("complete");
         assert!(found.folder.ends_with("models--org--name/snapshots/c0ffee"));
         assert_eq!(found.commit, "c0ffee");
-        let vanished = fetched(&[], Some(&[CONFIG, "tokenizer.json", WEIGHTS]), Network::Offline).expect_err("a file is gone");
+        let vanished =
+            fetched(&[], Some(&[MODEL.config, "tokenizer.json", MODEL.weights]), Network::Offline).expect_err("a file is gone");
         assert!(vanished.to_string().contains("--offline"), "{vanished}");
     }
 
     #[test]
     fn what_another_program_left_is_used_only_where_the_hub_can_be_asked() {
-        assert!(fetched(OTHERS, None, Network::Open).is_ok(), "nothing can be missing");
+        assert!(fetched(MODEL.others, None, Network::Open).is_ok(), "nothing can be missing");
         let error = fetched(&["tokenizer.json", "1_Pooling/config.json"], None, Network::Open).expect_err("unknown");
         let wanted = "(not there: tokenizer_config.json, special_tokens_map.json, chat_template.jinja, modules.json, \
                       sentence_bert_config.json, config_sentence_transformers.json); try again";

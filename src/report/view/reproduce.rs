@@ -81,7 +81,11 @@ fn models(run: &Provenance) -> Block {
     let rows = run.models.iter().map(|model| {
         let parameters = if model.parameters == 0 { "none".to_owned() } else { grouped(model.parameters) };
         let limit = grouped(model.max_tokens as u64);
-        vec![text(&model.id), code(&model.source), parameters, text(&model.dtype), text(&model.device), limit]
+        let source = match &model.adapter {
+            Some(adapter) => format!("{} with {}", code(&model.source), code(adapter)),
+            None => code(&model.source),
+        };
+        vec![text(&model.id), source, parameters, text(&model.dtype), text(&model.device), limit]
     });
     Block::table(columns, rows.collect())
 }

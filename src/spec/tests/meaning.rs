@@ -66,6 +66,18 @@ fn models() {
         "4:10: a server's address holds no user, password or query (put the key into an environment variable and name it: endpoint = { api_key_env = \"NAME\", ... })"
     );
     assert_eq!(
+        with("source = \"path:x\"\nadapter = \"http://a/v1\""),
+        "5:11: `http://a/v1` is no adapter (write `path:DIR` for a folder, or `hf:OWNER/NAME` for the Hugging Face hub)"
+    );
+    assert_eq!(
+        with("source = \"path:x\"\nadapter = \"hf:a/b/c\""),
+        "5:11: `a/b/c` is no repository of the Hugging Face hub (write `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`)"
+    );
+    assert_eq!(
+        with("source = \"http://a/v1\"\nendpoint = { name = \"m\" }\nadapter = \"path:a\""),
+        "6:11: `adapter` means nothing to an embedding server (remove `adapter`: it runs as it was started; `endpoint` has `max_chars`)"
+    );
+    assert_eq!(
         with("source = \"path:x\"\ndevice = \"gpu\""),
         "5:10: `device` cannot be `gpu` (write `auto`, `cpu`, `cuda:N` or `metal`)"
     );

@@ -178,7 +178,7 @@ fn the_schema_has_every_key() {
     let of = |name: &str| keys(&format!("/$defs/{name}/properties"));
     assert_eq!(keys("/properties"), "name about seed model prompt readout slice labels task grid compare gate");
     assert_eq!(of("Gate"), "max_drop alpha noise_floor fail_drop missing inconclusive");
-    assert_eq!(of("Model"), "id source dtype device max_tokens fit endpoint");
+    assert_eq!(of("Model"), "id source dtype device max_tokens adapter fit endpoint");
     assert_eq!(of("Endpoint"), "name revision dimensions api_key_env max_chars batch concurrency timeout");
     assert_eq!(of("Prompt"), "id use template views fuse truncate clean");
     assert_eq!(of("Readout"), "id layer pool norm normalize");
