@@ -64,7 +64,10 @@ impl Recipe {
                 max_tokens: Some(model.max_tokens).filter(|_| model.fit.is_none()),
                 adapter: model.adapter.as_ref().map(|adapter| adapter.parse()).transpose().ok()?,
             },
-            prompt: Prompt::new(&prompt.id, views.ok()?, prompt.truncate.parse().ok()?, prompt.clean.parse().ok()?),
+            prompt: prompt.chat.iter().fold(
+                Prompt::new(&prompt.id, views.ok()?, prompt.truncate.parse().ok()?, prompt.clean.parse().ok()?),
+                Prompt::in_chat,
+            ),
             readout: Readout {
                 id: readout.id.clone(),
                 layer: readout.layer,

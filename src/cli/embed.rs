@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use embed_bench::apply::{self, Applied, Bench, Recipe};
 use embed_bench::dataset::read_texts;
 use embed_bench::embed;
-use embed_bench::prompt::{Clean, Prompt, Template, Truncation};
+use embed_bench::prompt::{Chat, Clean, Prompt, Template, Truncation};
 use embed_bench::report::Ranking;
 use embed_bench::results::RunRecord;
 use embed_bench::spec::{DType, Device, Endpoint, Model, Pooling, Readout, Source, SourceError};
@@ -52,6 +52,15 @@ struct Flags {
     /// Template with a slot {text}
     #[arg(long, default_value = "{text}", value_parser = |text: &str| Template::parse(text), conflicts_with = "results")]
     template: Template,
+    /// Put the template into the model's own chat format, as what the user says
+    #[arg(long, conflicts_with = "results")]
+    chat: bool,
+    /// What the system says before it
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    system: Option<String>,
+    /// What the answer begins with
+    #[arg(long, value_name = "TEXT", requires = "chat")]
+    answer: Option<String>,
     /// Hidden state, as transformers counts them
     #[arg(long, default_value_t = -1, allow_negative_numbers = true, conflicts_with = "results")]
     layer: i32,
@@ -106,7 +115,9 @@ impl Flags {
             max_tokens: self.max_tokens,
             adapter,
         };
+        let chat = self.chat.then(|| Chat { system: self.system.clone(), answer: self.answer.clone() });
         let prompt = Prompt::new("flags", vec![self.template.clone()], self.truncate, self.clean);
+        let prompt = chat.iter().fold(prompt, Prompt::in_chat);
         let readout = Readout {
             id: "flags".to_owned(),
             layer: self.layer,

@@ -103,7 +103,7 @@ enum Command {
     /// Keep the outcomes of a run as a baseline, small enough for git
     Bless(gate::Bless),
     /// Embed a file of texts with a cell of a run, or with a recipe named by flags
-    Embed(embed::Arguments),
+    Embed(Box<embed::Arguments>),
     /// Look at the built-in prompts
     #[command(subcommand)]
     Prompt(prompt::Command),

@@ -114,7 +114,7 @@ impl Encoder for CharNgram {
     }
 
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {
-        characters::prepare(template, text, truncate, self.card.max_tokens)
+        characters::prepare(template, text, truncate, &self.card)
     }
 
     fn encode(

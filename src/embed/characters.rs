@@ -1,15 +1,19 @@
 //! Texts for encoders that are no tokenizer's: a text's token ids are its Unicode scalar values, so that rows, keys and cuts
 //! work as for models.
 
-use super::{EmbedError, Prepared};
+use super::{Card, EmbedError, Prepared};
 use crate::model::Room;
 use crate::prompt::{Template, Truncation};
 
 /// No text is cut in practice; the limit keeps one text's memory bounded.
 pub(super) const MAX_CHARS: usize = 1_000_000;
 
-/// Renders a text, and cuts it by characters where the whole has more than `limit`.
-pub(super) fn prepare(template: &Template, text: &str, truncate: Truncation, limit: usize) -> Result<Prepared, EmbedError> {
+/// Renders a text, and cuts it by characters where the whole has more than its model takes.
+pub(super) fn prepare(template: &Template, text: &str, truncate: Truncation, card: &Card) -> Result<Prepared, EmbedError> {
+    if template.chat().is_some() {
+        return Err(EmbedError::NoChat { model: card.name.clone() });
+    }
+    let limit = card.max_tokens;
     let room = Room { template, text, limit };
     let rendered = template.render(text).text;
     let mut ids = scalars(&rendered);
@@ -25,7 +29,11 @@ pub(super) fn prepare(template: &Template, text: &str, truncate: Truncation, lim
         }
         Truncation::Head | Truncation::Tail | Truncation::Middle => {
             let chars: Vec<char> = text.chars().collect();
-            Ok(room.fill(whole, chars.len(), |keep| cut(&chars, truncate, keep), |text| Ok(scalars(text)))?)
+            let tokenize = |text: &str| {
+                let rendered = template.render(text).text;
+                Ok((rendered.clone(), scalars(&rendered)))
+            };
+            Ok(room.fill(whole, chars.len(), |keep| cut(&chars, truncate, keep), tokenize)?)
         }
     }
 }

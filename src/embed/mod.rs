@@ -165,6 +165,8 @@ pub enum EmbedError {
         "readout `{readout}`: `{key}` is {found}, but {model} gives finished vectors alone; give it a readout with `pool = \"own\"` and nothing else"
     )]
     FinishedVectors { readout: String, key: &'static str, found: String, model: String },
+    #[error("{model} has no chat format that this program could write, and the prompt has `chat = true`; leave `chat` out")]
+    NoChat { model: String },
     #[error(transparent)]
     Endpoint(Arc<EndpointError>),
     #[error("readout `{readout}`: {model} has no final norm to apply; leave out `norm = true`")]

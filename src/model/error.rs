@@ -30,6 +30,20 @@ pub enum ModelError {
     Tokenizer { path: PathBuf, source: tokenizers::Error },
     #[error("{path}: `{key}` names the token `{token}`, which the vocabulary does not have", path = .path.display())]
     NoSuchToken { path: PathBuf, key: &'static str, token: String },
+    #[error(
+        "{folder} has no chat template (`chat_template.jinja`, or `chat_template` in tokenizer_config.json), and the prompt has \
+         `chat = true`; take a chat model, or leave `chat` out",
+        folder = .folder.display()
+    )]
+    NoChatTemplate { folder: PathBuf },
+    #[error("the chat template of {path} cannot be used: {reason}", path = .path.display())]
+    ChatTemplate { path: PathBuf, reason: String },
+    #[error(
+        "a text is too long, and the chat template of {path} changes it, so that it cannot be cut there; set `max_chars` of the \
+         slice, or `truncate = \"whole-prompt\"`",
+        path = .path.display()
+    )]
+    ChatChanges { path: PathBuf },
     #[error("a text cannot be tokenised: `{text}`")]
     Tokenize { text: String, source: tokenizers::Error },
     #[error(

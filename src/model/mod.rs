@@ -4,6 +4,7 @@
 
 mod adapter;
 mod attention;
+mod chat;
 mod config;
 mod description;
 mod device;

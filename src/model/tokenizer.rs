@@ -1,6 +1,7 @@
 //! A model's own tokenizer: `tokenizer.json`, with the special tokens that `tokenizer_config.json` asks for.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -8,6 +9,7 @@ use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
 use tokenizers::{AddedToken, Encoding};
 
+use super::chat::ChatTemplate;
 use super::error::{ModelError, excerpt};
 use super::folder::{read, read_json_if_there};
 use crate::digest::{Digest, Hasher};
@@ -27,6 +29,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     digest: Digest,
     limit: usize,
+    folder: PathBuf,
+    chat: Option<ChatTemplate>,
 }
 
 impl Tokenizer {
@@ -50,12 +54,15 @@ impl Tokenizer {
         let policy =
             Policy { config, path: &config_path, tokens: read_json_if_there(&folder.join("special_tokens_map.json"))? };
         policy.apply(&mut inner)?;
-        let digest = Hasher::new("tokenizer/1")
+        let mut hasher = Hasher::new("tokenizer/1")
             .field("tokenizer.json", &bytes)
             .json("tokenizer_config.json", &policy.config)
-            .json("special_tokens_map.json", &policy.tokens)
-            .finish();
-        Ok(Self { inner, digest, limit })
+            .json("special_tokens_map.json", &policy.tokens);
+        let chat = ChatTemplate::read(folder, &policy.config, policy.named())?;
+        if let Some(template) = chat.as_ref().and_then(ChatTemplate::file) {
+            hasher = hasher.field("chat template", template);
+        }
+        Ok(Self { inner, digest: hasher.finish(), limit, folder: folder.to_owned(), chat })
     }
 
     /// Digest of everything that decides about token ids.
@@ -73,16 +80,26 @@ impl Tokenizer {
         self.inner.encode(text, true).map_err(failed(text))
     }
 
-    /// The ids of a text whose tokens are cut at the end so that they fit together with the special tokens, as
+    /// Tokenises a whole text that has its special tokens written out; offsets are bytes.
+    pub(super) fn encode_plain(&self, text: &str) -> Result<Encoding, ModelError> {
+        self.inner.encode(text, false).map_err(failed(text))
+    }
+
+    /// The model's chat format.
+    pub(super) fn chat(&self) -> Result<&ChatTemplate, ModelError> {
+        self.chat.as_ref().ok_or_else(|| ModelError::NoChatTemplate { folder: self.folder.clone() })
+    }
+
+    /// The ids of a text whose tokens are cut at the end so that they fit together with the special tokens, if it gets any, as
     /// transformers does with `truncation=True`; `None` if the special tokens alone do not fit.
-    pub(super) fn encode_cut(&self, text: &str) -> Result<Option<Encoding>, ModelError> {
-        let mut plain = self.inner.encode(text, false).map_err(failed(text))?;
-        let special = self.special_tokens();
+    pub(super) fn encode_cut(&self, text: &str, with_special: bool) -> Result<Option<Encoding>, ModelError> {
+        let mut plain = self.encode_plain(text)?;
+        let special = if with_special { self.special_tokens() } else { 0 };
         if special > self.limit {
             return Ok(None);
         }
         plain.truncate(self.limit - special, 0, tokenizers::TruncationDirection::Right);
-        self.inner.post_process(plain, None, true).map(Some).map_err(failed(text))
+        self.inner.post_process(plain, None, with_special).map(Some).map_err(failed(text))
     }
 
     fn special_tokens(&self) -> usize {
@@ -197,6 +214,11 @@ impl Policy<'_> {
             .map_err(|error| wrong(error.to_string()))?;
         tokenizer.with_post_processor(Some(processor));
         Ok(())
+    }
+
+    /// The special tokens by their keys.
+    fn named(&self) -> BTreeMap<&'static str, String> {
+        SPECIAL_KEYS.iter().filter_map(|key| Some((*key, self.token(key)?.to_owned()))).collect()
     }
 
     /// The text of a special token: a plain string, or an object with `content`.

@@ -35,7 +35,7 @@ impl Room<'_> {
     }
 
     /// Cuts the text until its rendering fits: every slot holds the same, `cut(keep)` of its `pieces`. A cut text may
-    /// tokenise differently at its new end, so the whole is tokenised again, and more is cut until it fits.
+    /// tokenise differently at its new end, so the whole is rendered and tokenised again, and more is cut until it fits.
     ///
     /// # Errors
     /// A template that leaves no room for any of the text, and failures of `tokenize`.
@@ -44,14 +44,13 @@ impl Room<'_> {
         whole: usize,
         pieces: usize,
         cut: impl Fn(usize) -> String,
-        tokenize: impl Fn(&str) -> Result<Vec<u32>, ModelError>,
+        tokenize: impl Fn(&str) -> Result<(String, Vec<u32>), ModelError>,
     ) -> Result<Prepared, ModelError> {
         let (mut keep, mut over) = (pieces, whole.saturating_sub(self.limit));
         loop {
             keep = keep.saturating_sub(over.div_ceil(self.template.slots()));
             let kept = cut(keep);
-            let rendered = self.template.render(&kept).text;
-            let ids = tokenize(&rendered)?;
+            let (rendered, ids) = tokenize(&kept)?;
             if kept.is_empty() {
                 // Fitting or not, every such text would have the vector of the bare template.
                 return Err(self.template_too_long(ids.len()));
@@ -75,25 +74,42 @@ impl Tokenizer {
     /// Fixed text that leaves no room; a text that does not fit under [`Truncation::Error`].
     pub fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, ModelError> {
         let room = Room { template, text, limit: self.limit() };
-        let rendered = template.render(text);
-        let whole = self.encode(&rendered.text)?;
+        let (rendered, whole) = self.tokenize(template, text)?;
         if whole.len() <= room.limit {
-            return Ok(Prepared { ids: whole.get_ids().to_vec(), rendered: rendered.text, cut: 0 });
+            return Ok(Prepared { ids: whole.get_ids().to_vec(), rendered, cut: 0 });
         }
         match truncate {
             Truncation::Error => Err(room.too_long(whole.len())),
             Truncation::WholePrompt => self.cut_end(&room, rendered, whole.len()),
             Truncation::Head | Truncation::Tail | Truncation::Middle => {
-                let bounds = Bounds::new(text, &rendered, &whole);
+                let message = template.render(text);
+                let located = match template.chat() {
+                    Some(chat) => self.chat()?.locate(chat, &message)?,
+                    None => message,
+                };
+                let bounds = Bounds::new(text, &located, &whole);
                 let cut = |keep| bounds.cut(text, truncate, keep);
-                room.fill(whole.len(), bounds.tokens(), cut, |text| Ok(self.encode(text)?.get_ids().to_vec()))
+                let tokenize = |text: &str| self.tokenize(template, text).map(|(text, ids)| (text, ids.get_ids().to_vec()));
+                room.fill(whole.len(), bounds.tokens(), cut, tokenize)
             }
         }
     }
 
-    fn cut_end(&self, room: &Room<'_>, rendered: Rendered, whole: usize) -> Result<Prepared, ModelError> {
-        let kept = self.encode_cut(&rendered.text)?.ok_or_else(|| room.template_too_long(whole))?;
-        Ok(Prepared { ids: kept.get_ids().to_vec(), rendered: rendered.text, cut: whole - kept.len() })
+    /// The whole rendered text, and its tokens. A chat template writes the special tokens itself.
+    fn tokenize(&self, template: &Template, text: &str) -> Result<(String, Encoding), ModelError> {
+        let message = template.render(text).text;
+        let rendered = match template.chat() {
+            Some(chat) => self.chat()?.render(chat, &message)?,
+            None => message,
+        };
+        let ids = if template.chat().is_some() { self.encode_plain(&rendered)? } else { self.encode(&rendered)? };
+        Ok((rendered, ids))
+    }
+
+    fn cut_end(&self, room: &Room<'_>, rendered: String, whole: usize) -> Result<Prepared, ModelError> {
+        let special = room.template.chat().is_none();
+        let kept = self.encode_cut(&rendered, special)?.ok_or_else(|| room.template_too_long(whole))?;
+        Ok(Prepared { ids: kept.get_ids().to_vec(), rendered, cut: whole - kept.len() })
     }
 }
 

@@ -95,8 +95,8 @@ impl Plan {
 }
 
 /// What of a prompt decides its vectors: everything but its id.
-fn content(prompt: &Prompt) -> (Vec<&str>, crate::prompt::Truncation, crate::prompt::Clean) {
-    (prompt.views.iter().map(Template::source).collect(), prompt.truncate, prompt.clean)
+fn content(prompt: &Prompt) -> (&[Template], crate::prompt::Truncation, crate::prompt::Clean) {
+    (&prompt.views, prompt.truncate, prompt.clean)
 }
 
 fn load_slices(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) -> Vec<Slice> {

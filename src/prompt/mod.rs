@@ -23,7 +23,30 @@ pub struct Prompt {
     pub clean: Clean,
 }
 
+/// How a template becomes a user's message in the model's own chat format.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chat {
+    /// What the system says before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// What the answer begins with; the vector of the last token is read behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+}
+
 impl Prompt {
+    /// The same prompt as a message in a chat.
+    #[must_use]
+    pub fn in_chat(self, chat: &Chat) -> Self {
+        Self { views: self.views.into_iter().map(|view| view.in_chat(chat)).collect(), ..self }
+    }
+
+    /// How its views are put into a chat, if they are.
+    pub fn chat(&self) -> Option<&Chat> {
+        self.views.first()?.chat()
+    }
+
     /// A prompt of these views. With the published clean-up, the views' renderings lose their outer white space too.
     pub fn new(id: impl Into<String>, views: Vec<Template>, truncate: Truncation, clean: Clean) -> Self {
         let views = match clean {

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde::{Serialize, Serializer};
 
+use super::Chat;
+
 const SLOT: &str = "text";
 
 /// Fixed text around slots.
@@ -17,6 +19,8 @@ pub struct Template {
     parts: Vec<Part>,
     /// Whether renderings lose their outer white space.
     stripped: bool,
+    /// What is rendered is a user's message in the model's own chat format.
+    chat: Option<Chat>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +69,7 @@ impl Template {
         if !fixed.is_empty() {
             parts.push(Part::Fixed(fixed));
         }
-        Ok(Self { source: source.to_owned(), parts, stripped: false })
+        Ok(Self { source: source.to_owned(), parts, stripped: false, chat: None })
     }
 
     /// The same template, whose renderings lose their white space at both ends.
@@ -74,6 +78,17 @@ impl Template {
     #[must_use]
     pub fn stripped(self) -> Self {
         Self { stripped: true, ..self }
+    }
+
+    /// The same template as a message in a chat.
+    #[must_use]
+    pub fn in_chat(self, chat: &Chat) -> Self {
+        Self { chat: Some(chat.clone()), ..self }
+    }
+
+    /// How renderings are put into a chat, if they are.
+    pub const fn chat(&self) -> Option<&Chat> {
+        self.chat.as_ref()
     }
 
     /// As written in the spec.
@@ -142,7 +157,10 @@ impl fmt::Debug for Template {
 
 impl Serialize for Template {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.source)
+        match &self.chat {
+            None => serializer.serialize_str(&self.source),
+            Some(chat) => (&self.source, chat).serialize(serializer),
+        }
     }
 }
 

@@ -71,7 +71,7 @@ pub fn prompt(run: &mut RunRecord, id: &str, template: &str) {
 }
 
 fn prompt_record(id: &str, template: &str) -> PromptRecord {
-    PromptRecord { id: id.into(), views: vec![template.to_owned()], truncate: "head".into(), clean: "none".into() }
+    PromptRecord { id: id.into(), views: vec![template.to_owned()], truncate: "head".into(), clean: "none".into(), chat: None }
 }
 
 /// Adds a wording of the labels, with a prompt of its own if it has one.

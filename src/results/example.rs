@@ -28,6 +28,7 @@ pub(super) fn provenance() -> Provenance {
         views: vec![view.to_owned()],
         truncate: "head".to_owned(),
         clean: "none".to_owned(),
+        chat: None,
     };
     let origin = Origin {
         dataset: "apps".into(),

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Origin;
 use crate::digest::Digest;
+use crate::prompt::Chat;
 use crate::stats::Estimate;
 
 pub use crate::spec::Axis;
@@ -119,6 +120,9 @@ pub struct PromptRecord {
     pub views: Vec<String>,
     pub truncate: String,
     pub clean: String,
+    /// How the views were put into the model's chat format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Chat>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

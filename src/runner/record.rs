@@ -95,5 +95,6 @@ fn prompt_record(prompt: &Prompt) -> PromptRecord {
         views: prompt.views.iter().map(|view| view.source().to_owned()).collect(),
         truncate: prompt.truncate.to_string(),
         clean: prompt.clean.to_string(),
+        chat: prompt.chat().cloned(),
     }
 }

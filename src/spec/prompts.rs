@@ -8,17 +8,32 @@ use super::either::Views;
 use super::lower::Lowering;
 use super::problem::Problem;
 use super::wire;
-use crate::prompt::{Prompt, Template, Truncation, catalogue};
+use crate::prompt::{Chat, Prompt, Template, Truncation, catalogue};
 
 /// One entry, or what is wrong with it.
 pub fn prompt(entry: Spanned<wire::Prompt>, lowering: &mut Lowering<'_>) -> Option<Prompt> {
     let span = entry.span();
     let prompt = entry.into_inner();
-    let id = prompt.id.get_ref();
     if let (Some(fuse), None) = (&prompt.fuse, &prompt.views) {
         let problem = Problem::new(fuse.span(), "`fuse` goes with `views`, and this prompt has none");
         lowering.report(problem.help("remove `fuse`, or list several templates in `views`"));
     }
+    let (system, answer) = (prompt.system.as_ref(), prompt.answer.as_ref());
+    for (key, value) in [("system", system), ("answer", answer)] {
+        if let Some(value) = value.filter(|_| !prompt.chat) {
+            let problem = Problem::new(value.span(), format!("`{key}` is part of a chat, and this prompt is none"));
+            lowering.report(problem.help(format!("add `chat = true`, or remove `{key}`")));
+        }
+    }
+    let text = |value: Option<&Spanned<String>>| value.map(|value| value.get_ref().clone());
+    let chat = prompt.chat.then(|| Chat { system: text(system), answer: text(answer) });
+    let plain = plain(span, &prompt, lowering)?;
+    Some(chat.iter().fold(plain, Prompt::in_chat))
+}
+
+/// The prompt without a chat around it.
+fn plain(span: Range<usize>, prompt: &wire::Prompt, lowering: &mut Lowering<'_>) -> Option<Prompt> {
+    let id = prompt.id.get_ref();
     let clean = prompt.clean.unwrap_or_default();
     match (&prompt.entry, &prompt.template, &prompt.views) {
         (Some(name), None, None) => {

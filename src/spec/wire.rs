@@ -103,6 +103,15 @@ pub struct Prompt {
     /// Several templates whose vectors are fused: a list, or `{ file = "..." }` with one template a line.
     #[schemars(with = "Option<Views>")]
     pub views: Option<Spanned<Views>>,
+    /// Put what is rendered into the model's own chat format, as what the user says.
+    #[serde(default)]
+    pub chat: bool,
+    /// What the system says before it. Only with `chat`.
+    #[schemars(with = "Option<String>")]
+    pub system: Option<Spanned<String>>,
+    /// What the answer begins with: a vector of the last token is read at its end. Only with `chat`.
+    #[schemars(with = "Option<String>")]
+    pub answer: Option<Spanned<String>>,
     /// How the views' vectors become one; `mean` when absent. Only with `views`.
     #[schemars(with = "Option<Fuse>")]
     pub fuse: Option<Spanned<Fuse>>,

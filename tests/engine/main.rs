@@ -1,6 +1,7 @@
 //! The embedding engine against transformers' own hidden states, against itself, and against broken model folders.
 
 mod adapters;
+mod chat;
 mod folders;
 mod parity;
 mod random_models;

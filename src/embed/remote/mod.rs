@@ -159,7 +159,7 @@ impl Encoder for Remote {
     }
 
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {
-        characters::prepare(template, text, truncate, self.card.max_tokens)
+        characters::prepare(template, text, truncate, &self.card)
     }
 
     fn encode(

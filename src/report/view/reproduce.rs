@@ -1,5 +1,6 @@
 //! How to get these numbers again: command, spec, models, data, versions, work done.
 
+use crate::prompt::Chat;
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, one_line, shorten, text};
 use crate::report::number::{decimal, grouped, percent};
@@ -122,6 +123,13 @@ fn prompt(prompt: &PromptRecord) -> Vec<String> {
     let mut views: Vec<String> = prompt.views.iter().take(VIEWS).map(|view| code(&shorten(view, 1000))).collect();
     if prompt.views.len() > VIEWS {
         views.push(format!("and {} more views", prompt.views.len() - VIEWS));
+    }
+    if let Some(Chat { system, answer }) = &prompt.chat {
+        views.push("as a message in the model's chat format".to_owned());
+        let part =
+            |what: &str, words: &Option<String>| words.as_ref().map(|words| format!("{what} {}", code(&shorten(words, 1000))));
+        views.extend(part("after the system's", system));
+        views.extend(part("with an answer that begins", answer));
     }
     vec![text(&prompt.id), text(&prompt.truncate), text(&prompt.clean), views.join(", ")]
 }

@@ -1,6 +1,7 @@
 //! What is said of files with the shape of a spec that mean nothing.
 
 use super::*;
+use crate::prompt::Chat;
 
 #[test]
 fn names_and_duplicates() {
@@ -113,6 +114,19 @@ fn prompts() {
         "11:12: the template has an unknown slot `{word}` (the only slot is `{text}`; literal braces are written `{{` and `}}`)"
     );
     assert_eq!(with("views = []"), "11:9: `views` is empty");
+    assert_eq!(
+        with("template = \"{text}\"\nanswer = \"It is\""),
+        "12:10: `answer` is part of a chat, and this prompt is none (add `chat = true`, or remove `answer`)"
+    );
+}
+
+#[test]
+fn every_view_of_a_chat_is_a_message() {
+    let text =
+        format!("{SMALL}[[prompt]]\nid = \"p\"\nviews = [\"A {{text}}\", \"B {{text}}\"]\nchat = true\nanswer = \"It is\"");
+    let spec = Spec::parse(&text, std::path::Path::new("s.toml")).unwrap();
+    let chat = Chat { system: None, answer: Some("It is".to_owned()) };
+    assert!(spec.prompts[0].views.iter().all(|view| view.chat() == Some(&chat)));
 }
 
 #[test]

@@ -180,7 +180,7 @@ fn the_schema_has_every_key() {
     assert_eq!(of("Gate"), "max_drop alpha noise_floor fail_drop missing inconclusive");
     assert_eq!(of("Model"), "id source dtype device max_tokens adapter fit endpoint");
     assert_eq!(of("Endpoint"), "name revision dimensions api_key_env max_chars batch concurrency timeout");
-    assert_eq!(of("Prompt"), "id use template views fuse truncate clean");
+    assert_eq!(of("Prompt"), "id use template views chat system answer fuse truncate clean");
     assert_eq!(of("Readout"), "id layer pool norm normalize");
     assert_eq!(of("Slice"), "id dataset split labels rename limit per_label min_chars max_chars");
     assert_eq!(of("Labels"), "id phrases prompt");
