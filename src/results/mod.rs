@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Origin;
 use crate::digest::Digest;
-use crate::prompt::Chat;
+pub use crate::prompt::Chat;
 use crate::stats::Estimate;
 
 pub use crate::spec::Axis;

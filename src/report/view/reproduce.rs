@@ -1,10 +1,9 @@
 //! How to get these numbers again: command, spec, models, data, versions, work done.
 
-use crate::prompt::Chat;
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, one_line, shorten, text};
 use crate::report::number::{decimal, grouped, percent};
-use crate::results::{LabelsRecord, PromptRecord, Provenance, SliceRecord};
+use crate::results::{Chat, LabelsRecord, PromptRecord, Provenance, SliceRecord};
 
 /// Most entries of a model's digest that are listed, and most views of a prompt.
 const ENTRIES: usize = 16;
