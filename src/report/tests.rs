@@ -104,7 +104,7 @@ fn figures_are_well_formed_and_legible() {
 #[test]
 fn the_page_refers_to_nothing_outside() {
     let html = render(&demo()).unwrap().html;
-    for outside in ["http:", "https:", "src=", "url(", "@import", "<script", "<link", "<iframe"] {
+    for outside in ["http:", "https:", " src=", "url(", "@import", "<link", "<iframe", "import(", "fetch("] {
         assert!(!html.contains(outside), "{outside}");
     }
 }
@@ -127,7 +127,11 @@ fn what_others_wrote_is_shown_and_never_obeyed() {
         sample.id = evil.into();
     }
     let report = render(&record).unwrap();
-    assert!(!report.html.contains("<script") && !report.html.contains("href=\"javascript"), "{}", report.html);
+    let scripts = report.html.matches("<script").count();
+    let known = ["<script>'use strict'", "<script type=\"application/json\" id=\"", "<script type=\"text/plain\" id=\"array-"];
+    assert_eq!(scripts, known.iter().map(|script| report.html.matches(script).count()).sum::<usize>(), "{}", report.html);
+    assert_eq!(scripts, report.html.matches("</script>").count(), "{}", report.html);
+    assert!(!report.html.contains("href=\"javascript") && !report.html.contains('\u{202e}'), "{}", report.html);
     assert!(!report.html.contains("<img") && !report.html.contains("<a href=\"d"), "{}", report.html);
     assert!(!report.markdown.contains('\u{202e}'));
     let headings: Vec<&str> = prose(&report.markdown).filter(|line| line.starts_with('#')).collect();
@@ -279,7 +283,13 @@ fn look() {
             score(&mut wide, ["tiny", prompt, "last", "s", labels, "none"], skill, false);
         }
     }
-    let named = odd().into_iter().chain([("demo", fixture::demo()), ("wide", wide), ("small", small())]);
+    let named = odd().into_iter().chain([
+        ("demo", fixture::demo()),
+        ("wide", wide),
+        ("small", small()),
+        ("large", large()),
+        ("hostile", hostile()),
+    ]);
     for (name, record) in named {
         let place = folder.join(name.replace(' ', "-"));
         std::fs::create_dir_all(&place).unwrap();
@@ -290,6 +300,38 @@ fn look() {
             std::fs::write(place.join(file), svg).unwrap();
         }
     }
+}
+
+/// As many samples as a page should bear.
+fn large() -> RunRecord {
+    let mut large = run("large");
+    model(&mut large, "tiny", "path:models/tiny");
+    prompt(&mut large, "eol", "This sentence : \"{text}\" means in one word:\"");
+    slice(&mut large, "s", "test", &TOPICS, 100_000);
+    for labels in ["names", "described", "paraphrased"] {
+        for (calibration, skill) in [("none", 0.05), ("center", 0.07)] {
+            score(&mut large, ["tiny", "eol", "last", "s", labels, calibration], skill, calibration == "none");
+        }
+    }
+    large.provenance.reference = Some(large.cells[0].id.clone());
+    large
+}
+
+/// Texts, labels and templates that would break a page which trusted them.
+fn hostile() -> RunRecord {
+    let evil = "</script><img src=x onerror=alert(1)>\u{2028}\u{1b}[31m\u{202e}\0<!--";
+    let mut hostile = run("hostile");
+    model(&mut hostile, "tiny", "path:models/tiny");
+    prompt(&mut hostile, evil, &format!("{evil}: \u{201c}{{text}}\u{201d} {{{{x}}}}"));
+    slice(&mut hostile, "s", "test", &[evil, "b"], 12);
+    for (i, sample) in hostile.samples.values_mut().flatten().enumerate() {
+        sample.text = if i == 1 { "词".repeat(10_000) } else { format!("{evil}\r\nline {i}") };
+    }
+    for (calibration, skill) in [("none", 0.05), ("center", 0.02)] {
+        score(&mut hostile, ["tiny", evil, "last", "s", "names", calibration], skill, true);
+    }
+    fail(&mut hostile, ["tiny", evil, "last", "s", evil, "none"], evil);
+    hostile
 }
 
 /// The lines outside fenced blocks.

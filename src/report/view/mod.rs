@@ -19,9 +19,10 @@ use super::document::{Block, Figure};
 use super::escape::{code, text};
 use super::number::counted;
 use crate::results::{Axis, ResultsError, RunRecord};
+pub use leaderboard::adjusted_p;
 pub use standing::{Ranking, Standing};
 
-use contest::Contest;
+pub use contest::{AXES, Contest, Entry};
 use effects::Effect;
 
 /// What a figure's file is called, before its number.
