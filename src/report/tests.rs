@@ -1,8 +1,8 @@
 //! What must hold for every report, on run records made by hand.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::fixture::{self, TOPICS, demo, fail, labels, model, prompt, run, score, score_exactly, slice};
+use super::fixture::{TOPICS, demo, fail, hostile, labels, large, layers, model, prompt, run, score, score_exactly, slice};
 use super::{build, render};
 use crate::results::{Outcome, Recorder, RunRecord};
 
@@ -268,11 +268,12 @@ fn odd() -> Vec<(&'static str, RunRecord)> {
     ]
 }
 
-/// Renders the demo and odd runs to look at. Run by hand: `cargo test --release --lib report::tests::look -- --ignored`.
+/// Renders the demo and odd runs to look at, into the folder that `PAGES` names; `tests/html` opens them in a browser. By hand:
+/// `PAGES=DIR cargo test --release --lib report::tests::look -- --ignored`.
 #[test]
-#[ignore = "writes files for a person to look at"]
+#[ignore = "writes files to look at"]
 fn look() {
-    let folder = std::env::temp_dir().join("report-demo");
+    let folder = std::env::var_os("PAGES").map_or_else(|| std::env::temp_dir().join("report-demo"), PathBuf::from);
     let twenty: Vec<String> = (0..20).map(|i| if i % 3 == 0 { format!("生活服务{i}") } else { format!("游戏{i}") }).collect();
     let twenty: Vec<&str> = twenty.iter().map(String::as_str).collect();
     let mut wide = run("wide");
@@ -284,11 +285,12 @@ fn look() {
         }
     }
     let named = odd().into_iter().chain([
-        ("demo", fixture::demo()),
+        ("demo", demo()),
         ("wide", wide),
         ("small", small()),
         ("large", large()),
         ("hostile", hostile()),
+        ("layers", layers()),
     ]);
     for (name, record) in named {
         let place = folder.join(name.replace(' ', "-"));
@@ -302,36 +304,15 @@ fn look() {
     }
 }
 
-/// As many samples as a page should bear.
-fn large() -> RunRecord {
-    let mut large = run("large");
-    model(&mut large, "tiny", "path:models/tiny");
-    prompt(&mut large, "eol", "This sentence : \"{text}\" means in one word:\"");
-    slice(&mut large, "s", "test", &TOPICS, 100_000);
-    for labels in ["names", "described", "paraphrased"] {
-        for (calibration, skill) in [("none", 0.05), ("center", 0.07)] {
-            score(&mut large, ["tiny", "eol", "last", "s", labels, calibration], skill, calibration == "none");
-        }
-    }
-    large.provenance.reference = Some(large.cells[0].id.clone());
-    large
-}
-
-/// Texts, labels and templates that would break a page which trusted them.
-fn hostile() -> RunRecord {
-    let evil = "</script><img src=x onerror=alert(1)>\u{2028}\u{1b}[31m\u{202e}\0<!--";
-    let mut hostile = run("hostile");
-    model(&mut hostile, "tiny", "path:models/tiny");
-    prompt(&mut hostile, evil, &format!("{evil}: \u{201c}{{text}}\u{201d} {{{{x}}}}"));
-    slice(&mut hostile, "s", "test", &[evil, "b"], 12);
-    for (i, sample) in hostile.samples.values_mut().flatten().enumerate() {
-        sample.text = if i == 1 { "词".repeat(10_000) } else { format!("{evil}\r\nline {i}") };
-    }
-    for (calibration, skill) in [("none", 0.05), ("center", 0.02)] {
-        score(&mut hostile, ["tiny", evil, "last", "s", "names", calibration], skill, true);
-    }
-    fail(&mut hostile, ["tiny", evil, "last", "s", evil, "none"], evil);
-    hostile
+#[test]
+fn layers_calibrations_and_costs_are_drawn_where_they_vary() {
+    let drawn = |record: &RunRecord| render(record).unwrap().figures.into_keys().collect::<Vec<_>>().join(" ");
+    let all = "calibrations.svg confusion.svg cost.svg labels.svg layers.svg leaderboard.svg margins.svg prompts-labels.svg reliability.svg";
+    assert_eq!(drawn(&layers()), all);
+    let mut one = layers();
+    one.cells
+        .retain(|cell| cell.choices.readout == "last" && cell.choices.calibration == "none" && cell.choices.prompt == "raw");
+    assert_eq!(drawn(&one), "confusion.svg labels.svg leaderboard.svg margins.svg reliability.svg");
 }
 
 /// The lines outside fenced blocks.

@@ -13,12 +13,16 @@ use crate::results::{Axis, CellRecord, Outcome, PromptRecord, RunRecord, SampleR
 use crate::stats::Estimate;
 
 /// Most bytes of answers, of scores and of texts, before base64.
-const ANSWERS: usize = 12 << 20;
-const SCORES: usize = 24 << 20;
-const TEXTS: usize = 24 << 20;
+struct Limits {
+    answers: usize,
+    scores: usize,
+    texts: usize,
+}
+
+const LIMITS: Limits = Limits { answers: 12 << 20, scores: 24 << 20, texts: 24 << 20 };
 
 /// Most characters of a text, where whole texts would be too many.
-const LENGTHS: [usize; 7] = [4000, 2000, 1000, 500, 200, 80, 0];
+const LENGTHS: [usize; 10] = [4000, 2000, 1000, 500, 300, 200, 150, 100, 60, 0];
 
 #[derive(Serialize)]
 struct Run<'a> {
@@ -84,6 +88,10 @@ struct Texts {
 /// # Errors
 /// When the JSON library fails.
 pub fn elements(run: &RunRecord) -> Result<String, serde_json::Error> {
+    within(run, &LIMITS)
+}
+
+fn within(run: &RunRecord, limits: &Limits) -> Result<String, serde_json::Error> {
     let contests = Contest::everywhere(run);
     let mut arrays = Arrays::default();
     let slices: Vec<Slice> = contests.iter().map(|contest| slice(run, &contests, contest, &mut arrays)).collect();
@@ -91,8 +99,8 @@ pub fn elements(run: &RunRecord) -> Result<String, serde_json::Error> {
     for contest in &contests {
         place(contest, &mut cells);
     }
-    keep_outcomes(run, &contests, &mut cells, &mut arrays);
-    let length = length(&contests);
+    keep_outcomes(&contests, limits, &mut cells, &mut arrays);
+    let length = length(&contests, limits.texts);
     let axes = AXES.into_iter().chain([Axis::Slice]).map(Axis::name).collect();
     let prompts = run.provenance.prompts.iter().map(prompt).collect();
     let json = serde_json::to_string(&Run { axes, slices, prompts, cells, shortened: length })?;
@@ -177,11 +185,13 @@ fn place(contest: &Contest, cells: &mut [Cell]) {
 
 /// Answers, tokens and scores, for as many cells as there is room for: of each slice the best cell, the floor and the
 /// reference, then the others as they are ranked.
-fn keep_outcomes(run: &RunRecord, contests: &[Contest], cells: &mut [Cell], arrays: &mut Arrays) {
-    let (mut answers, mut scores) = (ANSWERS, SCORES);
+fn keep_outcomes(contests: &[Contest], limits: &Limits, cells: &mut [Cell], arrays: &mut Arrays) {
+    let (mut answers, mut scores) = (limits.answers, limits.scores);
     for entry in by_worth(contests) {
-        let (Some(record), Some(cell)) = (run.cells.get(entry.order), cells.get_mut(entry.order)) else { continue };
-        let Some(scored) = record.scored().filter(|scored| !scored.samples.is_empty()) else { continue };
+        let (scored, Some(cell)) = (entry.scored, cells.get_mut(entry.order)) else { continue };
+        if scored.samples.is_empty() {
+            continue;
+        }
         let column = |get: fn(&SampleRow) -> usize| -> Vec<usize> { scored.samples.iter().map(get).collect() };
         // Tokens are those of a model and a prompt, which many cells share.
         if take(&mut answers, 2 * scored.samples.len()) {
@@ -211,12 +221,12 @@ fn by_worth<'e, 'a>(contests: &'e [Contest<'a>]) -> Vec<&'e Entry<'a>> {
 }
 
 /// The longest that texts may be; None when all fit as they are.
-fn length(contests: &[Contest]) -> Option<usize> {
+fn length(contests: &[Contest], limit: usize) -> Option<usize> {
     let samples = || contests.iter().flat_map(|contest| contest.samples);
-    if samples().map(|sample| sample.text.len()).sum::<usize>() <= TEXTS {
+    if samples().map(|sample| sample.text.len()).sum::<usize>() <= limit {
         return None;
     }
-    let fits = |length: &usize| samples().map(|sample| beginning(&sample.text, *length).len()).sum::<usize>() <= TEXTS;
+    let fits = |length: &usize| samples().map(|sample| beginning(&sample.text, *length).len()).sum::<usize>() <= limit;
     Some(LENGTHS.into_iter().find(fits).unwrap_or(0))
 }
 
@@ -233,5 +243,44 @@ fn texts(samples: &[SampleText], length: Option<usize>) -> Texts {
     Texts {
         ids: samples.iter().map(|sample| escape::one_line(&sample.id)).collect(),
         texts: samples.iter().map(|sample| shown(&sample.text)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::demo;
+
+    fn cells(run: &RunRecord, limits: &Limits) -> (Vec<serde_json::Value>, serde_json::Value) {
+        let text = within(run, limits).unwrap();
+        let json = text.lines().next().unwrap();
+        let json =
+            json.strip_prefix("<script type=\"application/json\" id=\"run\">").unwrap().strip_suffix("</script>").unwrap();
+        let data: serde_json::Value = serde_json::from_str(json).unwrap();
+        (data["cells"].as_array().unwrap().clone(), data["shortened"].clone())
+    }
+
+    #[test]
+    fn a_small_run_is_kept_whole() {
+        let (cells, shortened) = cells(&demo(), &LIMITS);
+        let kept = cells.iter().filter(|cell| !cell["scores"].is_null() && !cell["predicted"].is_null()).count();
+        assert_eq!((cells.len(), kept, shortened), (26, 24, serde_json::Value::Null));
+    }
+
+    #[test]
+    fn of_a_large_run_the_best_cell_the_reference_and_the_floor_are_kept_first() {
+        let run = demo();
+        // Room for the answers of five cells over 160 texts, the scores of three, and most of the texts.
+        let limits = Limits { answers: 5 * 2 * 160, scores: 3 * 4 * 160 * 6, texts: 40_000 };
+        let (cells, shortened) = cells(&run, &limits);
+        let kept = |what: &str| -> Vec<usize> { (0..cells.len()).filter(|&i| !cells[i][what].is_null()).collect() };
+        let contests = Contest::all(&run);
+        let [contest] = &contests[..] else { panic!("one slice") };
+        let mut first: Vec<usize> =
+            [contest.best(), contest.reference_entry(), contest.floor()].map(|entry| entry.unwrap().order).into();
+        first.sort_unstable();
+        assert_eq!(kept("scores"), first);
+        assert_eq!(kept("predicted").len(), 5);
+        assert_eq!(shortened, 60);
     }
 }

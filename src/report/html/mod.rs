@@ -110,7 +110,8 @@ fn body(markdown: &str, figures: &BTreeMap<String, String>) -> (String, Vec<(Str
     let mut html = String::new();
     pulldown_cmark::html::push_html(&mut html, events.into_iter());
     html.push_str(if sections.is_empty() { "" } else { "</section>\n" });
-    (html, sections)
+    // What scrolls on its own must be reached by the keyboard.
+    (html.replace("<pre>", "<pre tabindex=\"0\">"), sections)
 }
 
 /// A section's name as an id: `The answer` is `the-answer`.

@@ -203,7 +203,7 @@ function whole(i) {
   return el(
     'div',
     { class: 'whole' },
-    el('div', {}, el('h4', {}, 'Text'), el('p', { class: 'text' }, textsOf(A.slice).texts[i]), prompted(i)),
+    el('div', {}, el('h4', {}, 'Text'), el('p', { class: 'text', tabindex: '0' }, textsOf(A.slice).texts[i]), prompted(i)),
     el(
       'div',
       {},
@@ -271,15 +271,20 @@ function prompted(i) {
   if (cut === 0 && prompt.clean === 'none' && prompt.views.every((view) => view === '{text}')) {
     return el('p', { class: 'limit' }, `Prompt ${prompt.id} is the text alone.`);
   }
+  // Of a text that this page shortens nobody knows here where it was cut.
+  const whole = RUN.shortened === null || !text.endsWith('…');
+  const shown = whole ? cut : 0;
   const views = prompt.views
     .slice(0, SHOWN_VIEWS)
-    .map((view) => el('p', { class: 'text prompt' }, marked(rendered(prompt, view, text), prompt.truncate, tokens, cut)));
+    .map((view) =>
+      el('p', { class: 'text prompt', tabindex: '0' }, marked(rendered(prompt, view, text), prompt.truncate, tokens, shown)),
+    );
   const more = prompt.views.length - views.length;
   const notes = [];
   if (more > 0) notes.push(`and ${counted(more, 'more view')}.`);
   if (cut > 0)
     notes.push(
-      `${counted(cut, 'token')} of ${grouped(tokens + cut)} were cut${prompt.views.length > 1 ? ' over all views' : ''}; the mark is where their share of the characters ends, the tokens themselves are not in the results.`,
+      `${counted(cut, 'token')} of ${grouped(tokens + cut)} were cut${prompt.views.length > 1 ? ' over all views' : ''}${whole ? '; the mark is where their share of the characters ends, the tokens themselves are not in the results' : ''}.`,
     );
   return el(
     'div',

@@ -2,14 +2,18 @@
 
 mod advice;
 mod answer;
+mod calibrations;
 mod comparison;
 mod confusion;
 mod contest;
+mod cost;
 mod diagnosis;
 mod effects;
 mod examples;
+mod layers;
 mod leaderboard;
 mod margins;
+mod reliability;
 mod reproduce;
 mod selection;
 mod standing;
@@ -26,7 +30,8 @@ pub use contest::{AXES, Contest, Entry};
 use effects::Effect;
 
 /// What a figure's file is called, before its number.
-pub const FIGURES: [&str; 4] = ["leaderboard", "prompts-labels", "confusion", "margins"];
+pub const FIGURES: [&str; 9] =
+    ["leaderboard", "prompts-labels", "calibrations", "layers", "cost", "confusion", "labels", "margins", "reliability"];
 
 /// A report before it has a format.
 #[derive(Clone, Debug)]
@@ -51,9 +56,17 @@ impl View {
         blocks.extend(section("The answer", &both, answer));
         blocks.extend(section("Leaderboard", &both, |contest, _| leaderboard::blocks(contest)));
         blocks.extend(leaderboard::failures(run));
-        blocks.extend(section("What each choice is worth", &both, worth::blocks));
+        let worth = |contest: &Contest, effects: &[Effect]| {
+            let figures = [calibrations::figure(contest), layers::figure(contest), cost::figure(contest)];
+            [worth::blocks(contest, effects), figures.into_iter().flatten().map(Block::Figure).collect()].concat()
+        };
+        blocks.extend(section("What each choice is worth", &both, worth));
         blocks.extend(section("Confusion", &both, |contest, _| confusion::blocks(contest)));
-        blocks.extend(section("Margins", &both, |contest, _| margins::blocks(contest)));
+        let margins = |contest: &Contest, _: &[Effect]| {
+            let reliability = reliability::figure(contest).map(Block::Figure);
+            [margins::blocks(contest), reliability.into_iter().collect()].concat()
+        };
+        blocks.extend(section("Margins", &both, margins));
         blocks.extend(section("Mistakes", &both, |contest, _| examples::blocks(contest)));
         blocks.extend(section("Diagnosis", &both, |contest, _| diagnosis::blocks(contest)));
         blocks.push(Block::Heading(2, "How to reproduce".to_owned()));
