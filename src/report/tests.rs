@@ -200,8 +200,8 @@ fn the_best_cell_is_chosen_on_dev_and_reported_on_test() {
     assert!(markdown.contains("prompt `x`, readout"), "a cell without a dev score is not chosen: {markdown}");
 }
 
-#[test]
-fn several_slices_have_parts_and_figures_of_their_own() {
+/// Two slices, neither of which chooses for the other.
+fn two() -> RunRecord {
     let mut record = run("two");
     model(&mut record, "tiny", "path:models/tiny");
     for (id, split) in [("one", "train"), ("other", "test")] {
@@ -210,7 +210,12 @@ fn several_slices_have_parts_and_figures_of_their_own() {
             score(&mut record, ["tiny", prompt, "last", id, "names", "none"], 0.05, false);
         }
     }
-    let report = render(&record).unwrap();
+    record
+}
+
+#[test]
+fn several_slices_have_parts_and_figures_of_their_own() {
+    let report = render(&two()).unwrap();
     assert_eq!(report.markdown.matches("### Slice `other`").count(), 7);
     assert!(report.figures.contains_key("confusion-2.svg"));
 }
@@ -288,6 +293,7 @@ fn look() {
         ("demo", demo()),
         ("wide", wide),
         ("small", small()),
+        ("two", two()),
         ("large", large()),
         ("hostile", hostile()),
         ("layers", layers()),

@@ -108,6 +108,13 @@ test('the leaderboard says what the table of report.md says', async () => {
     const shown = ['on dev', 'accuracy', 'macro F1', '± reference', 'p (Holm)'].map((name) => live[i][column(name)]);
     assert.deepEqual(shown, [dev, accuracy, f1, difference, p]);
   });
+  const [best, gain] = await words(page, '.tile .big');
+  const answer = await words(page, 'section[aria-labelledby="the-answer"] tbody tr');
+  assert.ok((await words(page, 'strong'))[0].includes(best), best);
+  assert.ok(
+    answer.some((row) => row.includes(`reference`) && row.includes(`${gain} [`)),
+    gain,
+  );
   await page.close();
 });
 
@@ -145,6 +152,24 @@ test('a count of the confusion matrix leads to its texts', async () => {
   assert.match((await words(page, '.samples'))[0] ?? '', /✗/);
   assert.ok((await words(page, '[role=status]')).some((line) => line.startsWith(`${count} text`)));
   assert.equal(await page.evaluate(() => document.activeElement.id), 'samples');
+  await page.close();
+});
+
+test('a text that changed sides leads to itself, and another slice to its own cells', async () => {
+  const { page, wrong } = await open(made('two'));
+  await page.evaluate(() =>
+    choose(
+      'A',
+      RUN.cells.find((cell) => cell.slice === 1 && cell.rank === 1),
+    ),
+  );
+  assert.deepEqual(await page.evaluate(() => [sliceOf(state.A).id, sliceOf(state.B).id]), ['other', 'other']);
+  const id = await page.$eval('.compare button.link', (button) => {
+    button.click();
+    return button.textContent;
+  });
+  assert.equal((await words(page, '.card[open] .id'))[0], id);
+  assert.deepEqual(wrong, []);
   await page.close();
 });
 

@@ -72,14 +72,7 @@ function told(pair) {
   const clear = pair.p < 0.05;
   const words = clear ? 'not noise, as one comparison' : 'may be noise';
   const scale = { low: Math.min(-0.02, low * 1.1), high: Math.max(0.02, high * 1.1) };
-  const drawn = el(
-    'div',
-    { class: 'interval broad', 'aria-hidden': 'true' },
-    el('i', { class: 'mark', style: { left: at(scale, 0) } }),
-    el('i', { class: 'range', style: { left: at(scale, low), right: `calc(100% - ${at(scale, high)})` } }),
-    el('i', { class: 'dot', style: { left: at(scale, pair.difference) } }),
-    el('span', { class: 'zero', style: { left: at(scale, 0) } }, '0'),
-  );
+  const drawn = drawnInterval(scale, [pair.difference, low, high], 0, '0');
   return el(
     'div',
     { class: 'told', role: 'status' },

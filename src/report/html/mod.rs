@@ -25,6 +25,7 @@ const SCRIPT: &str = concat!(
     include_str!("data.js"),
     include_str!("dom.js"),
     include_str!("leaderboard.js"),
+    include_str!("headline.js"),
     include_str!("compare.js"),
     include_str!("confusion.js"),
     include_str!("samples.js"),

@@ -27,18 +27,16 @@ function refresh() {
 
 function start() {
   if (RUN.cells.length === 0) return;
+  showHeadline();
   startLeaderboard();
-  if (ANSWERED.length === 0) {
-    showLeaderboard();
-    return;
-  }
+  showLeaderboard();
+  if (ANSWERED.length === 0) return;
   [state.A] = ANSWERED;
   state.B = rivalOf(state.A);
   startCompare();
   startConfusion();
   startSamples();
   refresh();
-  document.documentElement.dataset.ready = 'yes';
 }
 
 start();

@@ -144,7 +144,7 @@ impl Plane {
             for x in (LEFT..frame.right).step_by(7) {
                 canvas.line((x, y), ((x + 4).min(frame.right), y), INK, 1);
             }
-            canvas.text((LEFT + 6, y - 9), name, Anchor::Start, Face::small(INK));
+            canvas.text((frame.right - 4, y + 10), name, Anchor::End, Face::small(INK));
         }
     }
 

@@ -61,8 +61,10 @@ fn paths<'e, 'a>(contest: &'e Contest<'a>, calibrations: &[&str]) -> Vec<Vec<&'e
         };
         contest.entries.iter().find(fits)
     };
-    let mut starts: Vec<&Entry> =
-        contest.entries.iter().filter(|entry| Some(&entry.on(Axis::Calibration)) == calibrations.first()).collect();
+    let first = |entry: &&Entry| Some(&entry.on(Axis::Calibration)) == calibrations.first();
+    // As in the means by choice, the floor counts only when there is nothing else.
+    let counts = |entry: &&Entry| !entry.floor || contest.best_model().is_none();
+    let mut starts: Vec<&Entry> = contest.entries.iter().filter(first).filter(counts).collect();
     starts.sort_by_key(|entry| entry.order);
     starts.into_iter().filter_map(|start| calibrations.iter().map(|id| find(start, id)).collect()).collect()
 }
