@@ -217,6 +217,15 @@ test('the keyboard reaches and works everything', async () => {
     await page.evaluate(() => [document.activeElement.textContent, document.activeElement.ariaPressed].join()),
     'B,true',
   );
+  assert.equal(
+    await page.$$eval('button.side[aria-pressed="true"]', (pressed) =>
+      pressed
+        .map((one) => one.textContent)
+        .sort()
+        .join(),
+    ),
+    'A,B',
+  );
   await page.focus('.card summary');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.card[open] .whole');

@@ -3,9 +3,9 @@
 const leaderboard = { sort: 'rank', down: false, filters: new Map(), words: '', rows: null };
 
 function startLeaderboard() {
-  const shown = RUN.slices.findIndex((slice) => slice.id === RUN.cells.find((cell) => cell.slice === 0)?.choices.at(-1));
+  // The first slice is one that the report is about; the others are a choice away.
   const slices = VARYING.find((axis) => axis.name === 'slice');
-  if (slices && shown >= 0) leaderboard.filters.set(slices.place, RUN.slices[shown].id);
+  if (slices) leaderboard.filters.set(slices.place, RUN.slices[0].id);
   leaderboard.rows = el('div', { class: 'board' });
   const controls = VARYING.map((axis) => {
     const options = [{ value: '', name: 'all' }, ...axis.choices.map((choice) => ({ value: choice, name: choice }))];
@@ -166,15 +166,11 @@ function rowOf(cell, all, scale) {
       {
         type: 'button',
         class: 'side',
+        'data-cell': cell.id,
         'aria-pressed': String(state[side] === cell),
         disabled: cell.predicted === null,
         'aria-label': `Make ${nameOf(cell)} cell ${side}`,
-        click: (event) => {
-          choose(side, cell);
-          [...leaderboard.rows.querySelectorAll('button.side')]
-            .find((button) => button.getAttribute('aria-label') === event.target.ariaLabel)
-            ?.focus();
-        },
+        click: () => choose(side, cell),
       },
       side,
     );
@@ -197,6 +193,13 @@ function rowOf(cell, all, scale) {
     return el('td', { class: kindOf(one) }, String(one.show(cell)));
   });
   return el('tr', { class: cell.floor ? 'floor' : null, 'data-cell': cell.id }, shown);
+}
+
+/** Shows which rows are the two cells, and leaves the table where it is. */
+function markSides() {
+  for (const button of leaderboard.rows.querySelectorAll('button.side')) {
+    button.setAttribute('aria-pressed', String(state[button.textContent]?.id === button.dataset.cell));
+  }
 }
 
 /** The range that holds all intervals, with some air. */

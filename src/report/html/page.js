@@ -19,7 +19,7 @@ function rivalOf(cell) {
 }
 
 function refresh() {
-  showLeaderboard();
+  markSides();
   showCompare();
   showConfusion();
   showSamples();

@@ -11,14 +11,14 @@ use crate::stats::{Estimate, number};
 /// Lines that are named: those that end highest.
 const NAMED: usize = 3;
 
-/// One line for each combination that has every calibration; None with fewer than two calibrations.
+/// One line for each combination that has every calibration; None with fewer than two of either.
 pub fn figure(contest: &Contest) -> Option<Figure> {
     let calibrations = contest.choices(Axis::Calibration);
     let (first, last) = (calibrations.first()?, calibrations.last().filter(|_| calibrations.len() > 1)?);
     let paths = paths(contest, &calibrations);
     let gain = |path: &[&Entry]| Some(path.last()?.accuracy.value - path.first()?.accuracy.value);
     let gains: Vec<f64> = paths.iter().filter_map(|path| gain(path)).collect();
-    if gains.is_empty() {
+    if gains.len() < 2 {
         return None;
     }
     let mut ends: Vec<f64> = paths.iter().filter_map(|path| Some(path.last()?.accuracy.value)).collect();
