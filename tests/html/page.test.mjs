@@ -95,6 +95,28 @@ test('the exact test agrees with scipy beyond what runs show', async () => {
   await page.close();
 });
 
+test('prompts are rendered as the program renders them', async () => {
+  const { page } = await open(QUICKSTART);
+  const shown = (clean, view, text) =>
+    page.evaluate(
+      (...all) =>
+        rendered({ clean: all[0] }, all[1], all[2])
+          .map(({ words, slot }) => (slot ? `<${words}>` : words))
+          .join(''),
+      clean,
+      view,
+      text,
+    );
+  // The cases of `prompt::template` and `prompt::clean`.
+  assert.equal(await shown('none', '词：{text} {{{text}}}', '好'), '词：<好> {<好>}');
+  assert.equal(await shown('none', '<{text}>', '{text}}'), '<<{text}}>>');
+  assert.equal(await shown('prompteol', ' a {text}: ', 'Is he "smoking"?'), "a <Is he 'smoking'.>:");
+  const cleaned = ['A man is smoking', 'Is he smoking?', 'He said "no"', 'What?!', '"', '?', '', '好玩吗？'];
+  const wanted = ['A man is smoking.', 'Is he smoking.', "He said 'no'", 'What?!.', "'", '.', '', '好玩吗？.'];
+  assert.deepEqual(await page.evaluate((texts) => texts.map(cleaned), cleaned), wanted);
+  await page.close();
+});
+
 test('the leaderboard says what the table of report.md says', async () => {
   const { page } = await open(QUICKSTART);
   const rows = (selector) =>

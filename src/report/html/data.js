@@ -95,6 +95,10 @@ function rendered(prompt, view, text) {
     at = found.index + found[0].length;
   }
   fixed(view.slice(at));
+  if (prompt.clean === 'prompteol' && pieces.length > 0) {
+    pieces[0].words = pieces[0].words.trimStart();
+    pieces.at(-1).words = pieces.at(-1).words.trimEnd();
+  }
   return pieces;
 }
 

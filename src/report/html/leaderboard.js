@@ -75,14 +75,7 @@ function columns() {
       value: metric('macro_f1'),
       show: (cell) => percent(metric('macro_f1')(cell)),
     },
-    { key: 'difference', title: '± reference', number: true, high: true, value: (cell) => cell.difference, show: difference },
-    {
-      key: 'p',
-      title: 'p (Holm)',
-      number: true,
-      value: (cell) => cell.p,
-      show: (cell) => (cell.p === null ? '' : bareP(cell.p)),
-    },
+    ...(RUN.slices.some((slice) => slice.reference !== null) ? againstReference() : []),
     ...(cuts
       ? [
           {
@@ -95,6 +88,19 @@ function columns() {
           },
         ]
       : []),
+  ];
+}
+
+function againstReference() {
+  return [
+    { key: 'difference', title: '± reference', number: true, high: true, value: (cell) => cell.difference, show: difference },
+    {
+      key: 'p',
+      title: 'p (Holm)',
+      number: true,
+      value: (cell) => cell.p,
+      show: (cell) => (cell.p === null ? '' : bareP(cell.p)),
+    },
   ];
 }
 
