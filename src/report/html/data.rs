@@ -52,6 +52,14 @@ struct Prompt<'a> {
     views: Vec<String>,
     truncate: &'a str,
     clean: &'a str,
+    chat: Option<Chat>,
+}
+
+/// What surrounds a view in the model's chat format.
+#[derive(Serialize)]
+struct Chat {
+    system: Option<String>,
+    answer: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -135,6 +143,10 @@ fn prompt(prompt: &PromptRecord) -> Prompt<'_> {
         views: prompt.views.iter().map(|view| escape::lines(view)).collect(),
         truncate: &prompt.truncate,
         clean: &prompt.clean,
+        chat: prompt.chat.as_ref().map(|chat| Chat {
+            system: chat.system.as_deref().map(escape::lines),
+            answer: chat.answer.as_deref().map(escape::lines),
+        }),
     }
 }
 

@@ -268,7 +268,7 @@ function prompted(i) {
   if (!prompt) return null;
   const [tokens, cut] = [numbers(A.tokens)[i], numbers(A.cut)[i]];
   const text = textsOf(A.slice).texts[i];
-  if (cut === 0 && prompt.clean === 'none' && prompt.views.every((view) => view === '{text}')) {
+  if (cut === 0 && prompt.clean === 'none' && prompt.chat === null && prompt.views.every((view) => view === '{text}')) {
     return el('p', { class: 'limit' }, `Prompt ${prompt.id} is the text alone.`);
   }
   // Of a text that this page shortens nobody knows here where it was cut.
@@ -280,7 +280,7 @@ function prompted(i) {
       el('p', { class: 'text prompt', tabindex: '0' }, marked(rendered(prompt, view, text), prompt.truncate, tokens, shown)),
     );
   const more = prompt.views.length - views.length;
-  const notes = [];
+  const notes = prompt.chat === null ? [] : [`As a message in the model's own chat format${chatOf(prompt.chat)}.`];
   if (more > 0) notes.push(`and ${counted(more, 'more view')}.`);
   if (cut > 0)
     notes.push(
@@ -292,6 +292,14 @@ function prompted(i) {
     el('h4', {}, `As prompted: ${prompt.id}`),
     views,
     notes.length > 0 ? el('p', { class: 'limit' }, notes.join(' ')) : null,
+  );
+}
+
+/** What a chat adds to the message. */
+function chatOf({ system, answer }) {
+  return (
+    (system === null ? '' : `, after the system's “${system}”`) +
+    (answer === null ? '' : `, with an answer that begins “${answer}”`)
   );
 }
 
