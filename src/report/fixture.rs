@@ -8,7 +8,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::dataset::Origin;
 use crate::digest::Digest;
 use crate::results::{
-    CellRecord, Choices, FORMAT, LabelsRecord, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance, ReadoutRecord,
+    CellRecord, Chat, Choices, FORMAT, LabelsRecord, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance, ReadoutRecord,
     RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
 };
 use crate::stats::{Estimate, Interval, number, wilson};
@@ -317,6 +317,7 @@ pub fn hostile() -> RunRecord {
     let mut hostile = run("hostile");
     model(&mut hostile, "tiny", "path:models/tiny");
     prompt(&mut hostile, evil, &format!("{evil}: \u{201c}{{text}}\u{201d} {{{{x}}}}"));
+    hostile.provenance.prompts[0].chat = Some(Chat { system: Some(evil.into()), answer: Some("It is".into()) });
     slice(&mut hostile, "s", "test", &[evil, "b"], 12);
     for (i, sample) in hostile.samples.values_mut().flatten().enumerate() {
         sample.text = if i == 1 { "词".repeat(10_000) } else { format!("{evil}\r\nline {i}") };

@@ -117,6 +117,17 @@ test('prompts are rendered as the program renders them', async () => {
   await page.close();
 });
 
+test('what others wrote is shown as they wrote it, a chat around a prompt too', async () => {
+  const { page, wrong } = await open(made('hostile'));
+  await page.evaluate(() => document.querySelector('.card summary').click());
+  await page.waitForSelector('.whole');
+  const [shown] = await words(page, '.whole');
+  assert.match(shown, /<\/script><img src=x onerror=alert\(1\)>/);
+  assert.match(shown, /chat format, after the system's “<\/script>.*, with an answer that begins “It is”/);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
 test('the leaderboard says what the table of report.md says', async () => {
   const { page } = await open(QUICKSTART);
   const rows = (selector) =>
