@@ -71,7 +71,7 @@ fn get(source: &str, places: &Places) -> Result<(), Failure> {
 
 fn show(model: &Model, places: &Places) -> Result<(), Failure> {
     match &model.source {
-        Source::Path(folder) => outline(folder),
+        Source::Path(path) | Source::Gguf(path) => outline(path),
         Source::Hub { repo, revision } => {
             // Showing downloads nothing: what is not here is told with the way to get it.
             let Snapshot { folder, commit, .. } =

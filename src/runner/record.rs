@@ -71,11 +71,11 @@ fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
         source: model.source.to_string(),
         fit: match &model.source {
             Source::CharNgram { fit } => Some(fit.clone()),
-            Source::Path(_) | Source::Hub { .. } | Source::Server { .. } => None,
+            Source::Path(_) | Source::Gguf(_) | Source::Hub { .. } | Source::Server { .. } => None,
         },
         endpoint: match &model.source {
             Source::Server { endpoint, .. } => Some(endpoint.clone()),
-            Source::Path(_) | Source::Hub { .. } | Source::CharNgram { .. } => None,
+            Source::Path(_) | Source::Gguf(_) | Source::Hub { .. } | Source::CharNgram { .. } => None,
         },
         commit: card.commit.clone(),
         adapter: model.adapter.as_ref().map(|adapter| adapter.at(card.adapter_commit.as_deref()).to_string()),

@@ -113,7 +113,7 @@ impl<'a> Lowering<'a> {
         let deaf = match source {
             Source::CharNgram { .. } => Some(("`builtin:char-ngram`", "this model has no forward pass")),
             Source::Server { .. } => Some(("an embedding server", "it runs as it was started; `endpoint` has `max_chars`")),
-            Source::Path(_) | Source::Hub { .. } => None,
+            Source::Path(_) | Source::Gguf(_) | Source::Hub { .. } => None,
         };
         if let Some((what, why)) = deaf {
             let dtype = model.dtype.as_ref().map(|dtype| ("dtype", dtype.span()));
@@ -127,6 +127,10 @@ impl<'a> Lowering<'a> {
         }
         let device = model.device.and_then(|device| self.device(&device)).unwrap_or_default();
         let dtype = model.dtype.map(Spanned::into_inner).unwrap_or_default();
+        if let (Source::Gguf(_), Some(adapter)) = (&source, &model.adapter) {
+            let problem = Problem::new(adapter.span(), "`adapter` cannot be merged into a quantised file");
+            self.report(problem.help("take the model's safetensors folder: `path:DIR` or `hf:REPO`"));
+        }
         let adapter = model.adapter.as_ref().and_then(|adapter| self.adapter(adapter));
         let max_tokens = model.max_tokens.map(Spanned::into_inner);
         Some(Model { id: model.id.into_inner(), source, dtype, device, max_tokens, adapter })

@@ -119,6 +119,8 @@ pub struct Model {
 pub enum Source {
     /// `path:DIR`: a folder in the Hugging Face layout. Relative paths are relative to the working directory.
     Path(PathBuf),
+    /// `gguf:FILE`: a file of llama.cpp.
+    Gguf(PathBuf),
     /// `hf:REPO[@REV]`: a repository of the Hugging Face hub.
     Hub { repo: String, revision: Option<String> },
     /// `http://HOST:PORT/v1`: a server with OpenAI-style embeddings; `url` holds no secret.

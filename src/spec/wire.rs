@@ -60,7 +60,7 @@ pub struct Model {
     /// What reports call this model.
     #[schemars(schema_with = "schema::id")]
     pub id: Spanned<String>,
-    /// The model's address: `path:DIR` (a folder), `hf:REPO[@REV]` (the Hugging Face hub), `http://HOST:PORT/v1` (an
+    /// The model's address: `path:DIR` (a folder), `gguf:FILE` (a file of llama.cpp), `hf:REPO[@REV]` (the Hugging Face hub), `http://HOST:PORT/v1` (an
     /// embedding server) or `builtin:char-ngram`.
     #[schemars(schema_with = "schema::address")]
     pub source: Spanned<String>,

@@ -3,6 +3,7 @@
 mod adapters;
 mod chat;
 mod folders;
+mod gguf;
 mod parity;
 mod random_models;
 mod relations;
