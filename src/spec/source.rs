@@ -229,14 +229,14 @@ mod tests {
     #[test]
     fn mistakes_say_what_to_write() {
         let mistake = |text: &str| text.parse::<Source>().unwrap_err().to_string();
-        let kinds = "`path:DIR` for a folder, `hf:REPO` for the Hugging Face hub, `http://HOST:PORT/v1` for a server, or \
-                     `builtin:char-ngram`";
+        let kinds = "`path:DIR` for a folder, `gguf:FILE` for a file of llama.cpp, `hf:REPO` for the Hugging Face hub, \
+                     `http://HOST:PORT/v1` for a server, or `builtin:char-ngram`";
         assert_eq!(mistake("a/b"), format!("`a/b` does not say what kind of address it is: write {kinds}"));
         assert_eq!(mistake("paht:x"), "`paht:` is no kind of model address: did you mean `path:`?");
         assert_eq!(mistake("s3:x"), format!("`s3:` is no kind of model address: write {kinds}"));
         assert_eq!(
-            mistake("gguf:x.gguf"),
-            "`gguf:` models are not supported by this version: use the model's safetensors folder: `path:DIR` or `hf:REPO`"
+            mistake("gguf:"),
+            "`gguf:` names no file: write `gguf:FILE`; relative paths are relative to the working directory"
         );
         assert_eq!(
             mistake("hf:a/b/c"),
