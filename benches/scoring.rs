@@ -251,6 +251,10 @@ impl Encoder for Cached {
         Err(EmbedError::EmptyRow { row: 0 })
     }
 
+    fn piece(&self, id: u32) -> String {
+        id.to_string()
+    }
+
     fn positions(&self, _: &[&[u32]]) -> u64 {
         0
     }

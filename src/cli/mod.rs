@@ -144,7 +144,7 @@ pub fn main() -> ExitCode {
         Command::Gate(arguments) => gate::run(&arguments),
         Command::Bless(arguments) => gate::bless(&arguments),
         Command::Embed(arguments) => embed::run(&arguments, &places),
-        Command::Prompt(command) => Ok(prompt::run(&command)),
+        Command::Prompt(command) => prompt::run(&command, &places),
         Command::Data(command) => data::run(&command, &places),
         Command::Model(command) => model::run(&command, &places),
         Command::Cache(command) => cache::run(&command, &places),

@@ -63,6 +63,9 @@ pub trait Encoder: Send + Sync {
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError>;
 
+    /// What one token stands for, for people.
+    fn piece(&self, id: u32) -> String;
+
     /// Token positions that [`Encoder::encode`] computes for these rows.
     fn positions(&self, rows: &[&[u32]]) -> u64;
 

@@ -202,6 +202,10 @@ impl Encoder for Transformer {
         Ok(())
     }
 
+    fn piece(&self, id: u32) -> String {
+        self.tokenizer.piece(id)
+    }
+
     fn positions(&self, rows: &[&[u32]]) -> u64 {
         Schedule::new(rows, self.shares(), self.budget(rows)).positions()
     }

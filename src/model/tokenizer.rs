@@ -102,6 +102,12 @@ impl Tokenizer {
         self.inner.encode(text, true).map_err(failed(text))
     }
 
+    /// The text of one token; as the vocabulary writes it where that is no text by itself.
+    pub fn piece(&self, id: u32) -> String {
+        let text = self.inner.decode(&[id], false).ok().filter(|text| !text.is_empty() && !text.contains('\u{fffd}'));
+        text.or_else(|| self.inner.id_to_token(id)).unwrap_or_else(|| format!("[{id}]"))
+    }
+
     /// Tokenises a whole text that has its special tokens written out; offsets are bytes.
     pub(super) fn encode_plain(&self, text: &str) -> Result<Encoding, ModelError> {
         self.inner.encode(text, false).map_err(failed(text))

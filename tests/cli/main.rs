@@ -8,6 +8,7 @@ mod gate;
 mod hub;
 mod kill;
 mod lab;
+mod looks;
 mod mistakes;
 mod runs;
 mod server;

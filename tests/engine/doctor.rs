@@ -41,6 +41,10 @@ impl<F: Fn(&mut Batch, usize) + Send + Sync> Encoder for Faulty<F> {
         })
     }
 
+    fn piece(&self, id: u32) -> String {
+        self.inner.piece(id)
+    }
+
     fn positions(&self, rows: &[&[u32]]) -> u64 {
         self.inner.positions(rows)
     }
