@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::either::{Ids, Views};
 use super::schema;
-use super::{Calibration, DType, Endpoint, FitSet, Gate, Pooling};
+use super::{Aggregate, Calibration, DType, Endpoint, FitSet, Gate, Pooling, Protocol, TaskKind};
 use crate::prompt::{Clean, Truncation};
 
 /// One experiment of `bench`: the axes of a grid, and what to do with its cells.
@@ -207,19 +207,23 @@ pub struct Labels {
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// The kind of task.
+    ///
+    /// It is done on the slices whose samples are for it; one `[[task]]` of each kind at most.
     #[schemars(with = "TaskKind")]
     pub kind: Spanned<TaskKind>,
-    /// Corrections of the scores, each a choice on an axis of its own; `["none"]` when absent.
+    /// Corrections of the scores, each a choice on an axis of its own; `["none"]` when absent. Only for `label-similarity`.
     #[schemars(with = "Option<Vec<Calibration>>", length(min = 1))]
-    pub calibration: Option<Vec<Spanned<Calibration>>>,
-}
-
-/// The kinds of task.
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskKind {
-    /// Cosine between each text and each label's phrasings; the best label is the prediction.
-    LabelSimilarity,
+    #[serde(default)]
+    pub calibration: Option<Spanned<Vec<Spanned<Calibration>>>>,
+    /// Whose definition of the metrics is used. Only for `sts` and `pair-classification`.
+    #[schemars(with = "Option<Protocol>")]
+    pub protocol: Option<Spanned<Protocol>>,
+    /// How the subsets of a slice become one correlation; `pooled` when absent. Only for `sts`.
+    #[schemars(with = "Option<Aggregate>")]
+    pub aggregate: Option<Spanned<Aggregate>>,
+    /// Id of the slice that thresholds are picked on, so that accuracy is no oracle's. Only for `pair-classification`.
+    #[schemars(with = "Option<String>")]
+    pub thresholds_from: Option<Spanned<String>>,
 }
 
 /// Which combinations are cells.

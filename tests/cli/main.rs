@@ -9,5 +9,6 @@ mod hub;
 mod kill;
 mod lab;
 mod mistakes;
+mod pairs;
 mod runs;
 mod server;
