@@ -1,8 +1,9 @@
 //! Two runs -> paired differences of accuracy or of what pairs of texts are scored by, and a verdict on each.
 //!
-//! `pairing` decides what may be compared with what, `labels` and `cosines` compare, `gate` judges, `told` writes what others
+//! `anchors` holds a run against published figures. `pairing` decides what may be compared with what, `labels` and `cosines` compare, `gate` judges, `told` writes what others
 //! read.
 
+mod anchors;
 mod cosines;
 mod gate;
 mod labels;
@@ -18,6 +19,7 @@ use crate::results::{Answers, Choices, Outcomes, SampleText};
 use crate::spec::Measure;
 use crate::stats::{self, PairedDifference};
 
+pub use anchors::{Found, Held, Unheld, hold};
 pub use gate::{Judgement, Judgements, Verdict};
 pub use pairing::Refusal;
 pub use told::{annotations, bare_p, changes, json, junit, margins, markdown, percent, points, value, verdicts};

@@ -20,6 +20,8 @@ mod tables;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
+mod pair_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -73,6 +73,7 @@ impl<'a> Lowering<'a> {
         let labels = self.labels(file.labels, &tasks, &slices, &prompts);
         let skips = select::skips(file.grid, &mut self);
         let reference = select::reference(file.compare, &skips, &mut self);
+        let anchors = list(file.anchor).map(|anchor| select::anchor(anchor.into_inner(), &mut self)).collect();
         let wrong_gate = file.gate.as_ref().and_then(|gate| gate.get_ref().problem(gate.span(), &tasks));
         self.problems.extend(wrong_gate);
         let spec = Spec {
@@ -88,6 +89,7 @@ impl<'a> Lowering<'a> {
             skips: skips.into_iter().map(Spanned::into_inner).collect(),
             reference,
             gate: file.gate.map(Spanned::into_inner),
+            anchors,
             path: self.path.to_owned(),
             text: self.text.to_owned(),
         };

@@ -57,6 +57,8 @@ pub struct Spec {
     pub reference: Option<Selector>,
     /// How much worse than its baseline a run may be; the default policy when absent.
     pub gate: Option<Gate>,
+    /// Published figures that the run is held against.
+    pub anchors: Vec<Anchor>,
     /// Where the spec was read from.
     pub path: PathBuf,
     /// The file's text, kept for the run record.
@@ -292,6 +294,21 @@ pub enum Calibration {
     None,
     /// Texts minus the slice's mean text vector, labels minus the mean label vector; then cosine.
     Center,
+}
+
+/// A figure that somebody else published for what a cell is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anchor {
+    /// The cell it is about: exactly one matches.
+    pub cell: Selector,
+    /// One of the cell's metrics over its whole slice.
+    pub metric: String,
+    /// On the metric's own scale: a published 82.03 is 0.8203.
+    pub value: f64,
+    /// How far the run may be from it, at most; not less than the rounding of what was published.
+    pub tolerance: f64,
+    /// Where it was published.
+    pub source: String,
 }
 
 /// Matches cells by the ids of their choices; an axis that is not named matches any choice.

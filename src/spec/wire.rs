@@ -51,6 +51,9 @@ pub struct File {
     /// How much worse than its baseline a run may be.
     #[schemars(with = "Option<Gate>")]
     pub gate: Option<Spanned<Gate>>,
+    /// Published figures that `bench verify` holds the run against.
+    #[schemars(with = "Option<Vec<Anchor>>")]
+    pub anchor: Option<Vec<Spanned<Anchor>>>,
 }
 
 /// A model to embed with.
@@ -293,6 +296,27 @@ pub struct Reference {
     /// A calibration.
     #[schemars(with = "Option<String>")]
     pub calibration: Option<Spanned<String>>,
+}
+
+/// A figure that somebody else published for what a cell is.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// The cell it is about, by the ids of its choices: exactly one cell matches.
+    #[schemars(with = "Reference")]
+    pub cell: Spanned<Reference>,
+    /// One of the cell's metrics over its whole slice: `accuracy`, `spearman`, `ap`, ...
+    #[schemars(length(min = 1))]
+    pub metric: String,
+    /// The published figure on the metric's own scale: 82.03 is written 0.8203.
+    #[schemars(with = "f64")]
+    pub value: Spanned<f64>,
+    /// How far the run may be from it, at most.
+    #[schemars(range(min = 0.0))]
+    pub tolerance: f64,
+    /// Where it was published.
+    #[schemars(length(min = 1))]
+    pub source: String,
 }
 
 const fn seed() -> u64 {

@@ -64,8 +64,9 @@ impl<'a> PairContest<'a> {
         };
         entries.sort_by(|a, b| judged(b).total_cmp(&judged(a)).then(a.order.cmp(&b.order)));
         let named = run.provenance.reference.as_ref().and_then(|id| run.cells.iter().find(|cell| cell.id == *id));
-        let reference = named.and_then(|cell| twin(run, cell, &slice.id));
-        let reference = reference.and_then(|cell| entries.iter().position(|entry| entry.cell.id == cell.id));
+        // The named cell may be one of another kind of slice: what both have are model, prompt and readout.
+        let reference = named
+            .and_then(|cell| entries.iter().position(|entry| AXES.iter().all(|&axis| entry.on(axis) == cell.choices.on(axis))));
         let failed = cells().filter(|(_, cell)| cell.failure().is_some()).count();
         let task = run.provenance.task(slice.kind);
         Self { run, slice, samples, gold: PairGold::of(samples), entries, failed, chosen_on, reference, task, number }
