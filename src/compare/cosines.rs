@@ -32,10 +32,8 @@ pub fn pair(sides: &Sides<'_>, asked: Option<Measure>) -> Result<Pair, Refusal> 
     let (Some(was), Some(is)) = (agreement(&before), agreement(&after)) else {
         return Err(unknown("one side takes no threshold from another slice"));
     };
-    let n = gold.gold.len();
-    let (Some(was_value), Some(is_value), Some((difference, p_value))) =
-        (was.overall(n), is.overall(n), is.minus(&was, &gold.clusters, SEED))
-    else {
+    let [was, is] = [was, is].map(|side| side.resampled(&gold.clusters, SEED));
+    let (Some(was_value), Some(is_value), Some((difference, p_value))) = (was.overall, is.overall, is.minus(&was)) else {
         return Err(unknown(match metric {
             Measure::Ap => "no pair is of the second label",
             Measure::Spearman | Measure::Pearson | Measure::Accuracy => "all cosines, or all gold scores, are equal",

@@ -1,6 +1,6 @@
 //! How well the numbers that a system gives to samples agree with what is right about them, on as many resamples as need be.
 
-use super::{Clusters, Estimate, Ordered, RESAMPLES, average_precision, number, pearson, spearman};
+use super::{Clusters, Estimate, Ordered, RESAMPLES, average_precision, number, pearson, resampled_difference, spearman};
 
 /// One figure of one system, prepared so that a resample costs no sorting.
 #[derive(Clone, Debug)]
@@ -68,13 +68,30 @@ impl Agreement {
         }
     }
 
-    /// This system's figure minus another's on the same samples, with interval and two-sided p-value; see
-    /// [`Clusters::difference`]. None where one of the two is undefined.
-    pub fn minus(&self, other: &Self, clusters: &Clusters, seed: u64) -> Option<(Estimate, f64)> {
+    /// The figure over all samples and on resamples of their clusters.
+    pub fn resampled(&self, clusters: &Clusters, seed: u64) -> Resampled {
         let samples = clusters.numbers().len();
-        let value = self.overall(samples)? - other.overall(samples)?;
-        let gain = |counts: &[u32]| Some(self.of(counts)? - other.of(counts)?);
-        Some(clusters.difference(seed, RESAMPLES, gain, value))
+        let drawn = clusters.draws(seed, RESAMPLES, |counts| self.of(counts));
+        Resampled { overall: self.overall(samples), drawn, samples }
+    }
+}
+
+/// One figure of one system on all samples and on resamples of them, which are the same for every system of one seed.
+#[derive(Clone, Debug)]
+pub struct Resampled {
+    /// None where it is undefined.
+    pub overall: Option<f64>,
+    drawn: Vec<Option<f64>>,
+    samples: usize,
+}
+
+impl Resampled {
+    /// This system's figure minus another's on the same resamples, with interval and two-sided p-value; see
+    /// [`resampled_difference`]. None where one of the two is undefined.
+    pub fn minus(&self, other: &Self) -> Option<(Estimate, f64)> {
+        let gain = |(own, other): (&Option<f64>, &Option<f64>)| Some((*own)? - (*other)?);
+        let gains: Vec<Option<f64>> = self.drawn.iter().zip(&other.drawn).map(gain).collect();
+        Some(resampled_difference(self.overall? - other.overall?, &gains, self.samples))
     }
 }
 
@@ -132,8 +149,8 @@ mod tests {
 
     #[test]
     fn a_system_differs_from_itself_by_nothing() {
-        let system = Agreement::rank(&GIVEN, &GOLD, &[]);
-        let (difference, p) = system.minus(&system, &Clusters::of([None; 6].into_iter()), 1).unwrap();
+        let system = Agreement::rank(&GIVEN, &GOLD, &[]).resampled(&Clusters::of([None; 6].into_iter()), 1);
+        let (difference, p) = system.minus(&system).unwrap();
         assert_eq!((difference.value, p), (0.0, 1.0));
     }
 }

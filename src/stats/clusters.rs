@@ -75,36 +75,34 @@ impl Clusters {
         estimates.map(|estimate| Estimate { n: self.of.len(), ..estimate })
     }
 
-    /// A difference of two systems on the same samples, with its interval and p-value.
-    ///
-    /// The p-value is two-sided: twice the smaller share of resamples in which the difference is on the far side of 0, counting
-    /// one more on either side, so that it is never 0. An undefined difference is on both sides.
-    ///
-    /// Source: Efron and Tibshirani (1993), "An introduction to the bootstrap", section 16.4; Davison and Hinkley (1997),
-    /// section 4.4, for the one more.
-    pub fn difference(
-        &self,
-        seed: u64,
-        resamples: usize,
-        difference: impl Fn(&[u32]) -> Option<f64> + Sync,
-        value: f64,
-    ) -> (Estimate, f64) {
-        let drawn = draws(self.count, seed, resamples, |drawn| difference(&self.counts(drawn)));
-        let n = self.of.len();
-        if drawn.is_empty() {
-            return (Estimate::exact(value, n), 1.0);
-        }
-        let interval = percentiles(drawn.iter().copied());
-        let side = |holds: fn(f64) -> bool| drawn.iter().filter(|drawn| drawn.is_none_or(holds)).count();
-        let smaller = side(|drawn| drawn <= 0.0).min(side(|drawn| drawn >= 0.0));
-        let p = 2.0 * number(smaller + 1) / number(drawn.len() + 1);
-        (Estimate { value, interval, n }, p.min(1.0))
+    /// A statistic on each resample of clusters; none with fewer than two clusters. The same seed draws the same resamples.
+    pub fn draws(&self, seed: u64, resamples: usize, statistic: impl Fn(&[u32]) -> Option<f64> + Sync) -> Vec<Option<f64>> {
+        draws(self.count, seed, resamples, |drawn| statistic(&self.counts(drawn)))
     }
 
     /// How often each sample counts when clusters count so often.
     fn counts(&self, drawn: &[u32]) -> Vec<u32> {
         self.of.iter().map(|&cluster| drawn[cluster]).collect()
     }
+}
+
+/// A difference of two systems on the same `n` samples, given its value on all of them and on each resample: with its interval
+/// and p-value.
+///
+/// The p-value is two-sided: twice the smaller share of resamples in which the difference is on the far side of 0, counting one
+/// more on either side, so that it is never 0. An undefined difference is on both sides.
+///
+/// Source: Efron and Tibshirani (1993), "An introduction to the bootstrap", section 16.4; Davison and Hinkley (1997), section 4.4,
+/// for the one more.
+pub fn resampled_difference(value: f64, drawn: &[Option<f64>], n: usize) -> (Estimate, f64) {
+    if drawn.is_empty() {
+        return (Estimate::exact(value, n), 1.0);
+    }
+    let interval = percentiles(drawn.iter().copied());
+    let side = |holds: fn(f64) -> bool| drawn.iter().filter(|drawn| drawn.is_none_or(holds)).count();
+    let smaller = side(|drawn| drawn <= 0.0).min(side(|drawn| drawn >= 0.0));
+    let p = 2.0 * number(smaller + 1) / number(drawn.len() + 1);
+    (Estimate { value, interval, n }, p.min(1.0))
 }
 
 #[cfg(test)]
@@ -151,11 +149,13 @@ mod tests {
     fn a_difference_has_its_p_value() {
         let gains = [0.3, 0.1, 0.2, 0.4, -0.05, 0.2, 0.1, 0.3, 0.25, 0.15];
         let alone = Clusters::of([None; 10].into_iter());
-        let (estimate, p) = alone.difference(1, RESAMPLES, mean(&gains), 0.195);
+        let of = |gains: &[f64]| alone.draws(1, RESAMPLES, mean(gains));
+        let (estimate, p) = resampled_difference(0.195, &of(&gains), 10);
         assert!(estimate.interval.unwrap().low > 0.0 && p < 0.01, "{estimate:?} {p}");
-        let (same, p) = alone.difference(1, RESAMPLES, mean(&[0.0; 10]), 0.0);
+        let (same, p) = resampled_difference(0.0, &of(&[0.0; 10]), 10);
         assert_eq!((same.interval.unwrap().high, p), (0.0, 1.0));
-        let (single, p) = Clusters::of([None].into_iter()).difference(1, RESAMPLES, mean(&[0.5]), 0.5);
+        let one = Clusters::of([None].into_iter());
+        let (single, p) = resampled_difference(0.5, &one.draws(1, RESAMPLES, mean(&[0.5])), 1);
         assert_eq!((single.interval, p), (None, 1.0));
     }
 
@@ -174,7 +174,8 @@ mod tests {
             let (one, two) = (Ordered::new(&system()), Ordered::new(&system()));
             let gold = Ordered::new(&gold);
             let gain = |counts: &[u32]| Some(spearman(&one, &gold, counts)? - spearman(&two, &gold, counts)?);
-            let (_, p) = Clusters::of(std::iter::repeat_n(None, n)).difference(run, 400, gain, 0.0);
+            let clusters = Clusters::of(std::iter::repeat_n(None, n));
+            let (_, p) = resampled_difference(0.0, &clusters.draws(run, 400, gain), n);
             called += usize::from(p < 0.05);
         }
         // 20 of 400 expected; 6 to 36 are within three and a half standard deviations of 4.4.

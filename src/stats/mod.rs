@@ -10,9 +10,9 @@ mod separation;
 
 use serde::{Deserialize, Serialize};
 
-pub use agreement::Agreement;
+pub use agreement::{Agreement, Resampled};
 pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all};
-pub use clusters::Clusters;
+pub use clusters::{Clusters, resampled_difference};
 pub use correlation::{Ordered, pearson, rank_distances, spearman};
 pub use detect::detectable;
 pub use paired::{PairedDifference, holm, mcnemar_exact, paired_accuracy};

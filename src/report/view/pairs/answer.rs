@@ -65,7 +65,7 @@ fn comparisons(contest: &PairContest, best: &PairEntry) -> Option<Block> {
     let rows: Vec<Vec<String>> = others
         .map(|(role, other)| {
             let name: Vec<&str> = contest.shown_axes().into_iter().map(|axis| other.on(axis)).collect();
-            let (difference, p) = match contest.difference(best, other) {
+            let (difference, p) = match PairContest::difference(best, other) {
                 Some((difference, p)) => (gap(&difference), bare_p(p)),
                 None => ("–".to_owned(), "–".to_owned()),
             };
@@ -120,7 +120,7 @@ fn thresholds(contest: &PairContest, best: &PairEntry) -> Vec<Block> {
 
 /// How many cells the pairs cannot tell from the best one.
 fn equals(contest: &PairContest, best: &PairEntry) -> Option<String> {
-    let rivals = contest.entries.iter().skip(1).filter_map(|entry| contest.difference(best, entry));
+    let rivals = contest.entries.iter().skip(1).filter_map(|entry| PairContest::difference(best, entry));
     let raw: Vec<f64> = rivals.map(|(_, p)| p).collect();
     if raw.is_empty() {
         return None;

@@ -5,7 +5,7 @@ use crate::report::number::{counted, decimal};
 use crate::report::view::contest::{dev_slice, twin};
 use crate::results::{Axis, CellRecord, Kind, PairGold, Paired, RunRecord, SampleText, SliceRecord};
 use crate::spec::{Aggregate, Protocol, Task};
-use crate::stats::{self, Agreement, Estimate};
+use crate::stats::{self, Agreement, Estimate, Resampled};
 
 /// The axes that cells of pairs have.
 pub const AXES: [Axis; 3] = [Axis::Model, Axis::Prompt, Axis::Readout];
@@ -38,6 +38,8 @@ pub struct PairEntry<'a> {
     pub on_dev: Option<&'a CellRecord>,
     pub floor: bool,
     pub order: usize,
+    /// The metric on resamples, the same for all cells of the slice.
+    resampled: Resampled,
 }
 
 impl<'a> PairContest<'a> {
@@ -56,9 +58,10 @@ impl<'a> PairContest<'a> {
 
     fn on(run: &'a RunRecord, slice: &'a SliceRecord, chosen_on: Option<&'a SliceRecord>, number: usize) -> Self {
         let samples = run.samples.get(&slice.id).map_or(&[][..], Vec::as_slice);
+        let (task, gold) = (run.provenance.task(slice.kind), PairGold::of(samples));
         let cells = || run.cells.iter().enumerate().filter(|(_, cell)| cell.choices.slice == slice.id);
         let mut entries: Vec<PairEntry> =
-            cells().filter_map(|(order, cell)| PairEntry::new(run, cell, order, chosen_on)).collect();
+            cells().filter_map(|(order, cell)| PairEntry::new(run, cell, order, chosen_on, (task, &gold))).collect();
         let judged = |entry: &PairEntry| {
             if chosen_on.is_none() { entry.value.value } else { entry.dev_value().map_or(f64::NEG_INFINITY, |dev| dev.value) }
         };
@@ -68,8 +71,7 @@ impl<'a> PairContest<'a> {
         let reference = named
             .and_then(|cell| entries.iter().position(|entry| AXES.iter().all(|&axis| entry.on(axis) == cell.choices.on(axis))));
         let failed = cells().filter(|(_, cell)| cell.failure().is_some()).count();
-        let task = run.provenance.task(slice.kind);
-        Self { run, slice, samples, gold: PairGold::of(samples), entries, failed, chosen_on, reference, task, number }
+        Self { run, slice, samples, gold, entries, failed, chosen_on, reference, task, number }
     }
 
     /// The name of the metric that cells are ranked by.
@@ -137,45 +139,35 @@ impl<'a> PairContest<'a> {
     }
 
     /// One cell's metric minus another's on the same pairs, and how likely that is by chance alone.
-    pub fn difference(&self, entry: &PairEntry, other: &PairEntry) -> Option<(Estimate, f64)> {
-        let (entry, other) = (self.agreement(entry), self.agreement(other));
-        entry.minus(&other, &self.gold.clusters, self.run.provenance.seed)
+    pub fn difference(entry: &PairEntry, other: &PairEntry) -> Option<(Estimate, f64)> {
+        entry.resampled.minus(&other.resampled)
     }
 
     /// The p-value of each cell against the reference, after Holm over all of them; None for the reference itself. With the
     /// differences they belong to.
     pub fn against_reference(&self) -> Vec<Option<(Estimate, f64)>> {
         let Some(reference) = self.reference_entry() else { return vec![None; self.entries.len()] };
-        let others = |entry: &PairEntry| (entry.cell.id != reference.cell.id).then(|| self.difference(entry, reference))?;
+        let others = |entry: &PairEntry| (entry.cell.id != reference.cell.id).then(|| Self::difference(entry, reference))?;
         let raw: Vec<Option<(Estimate, f64)>> = self.entries.iter().map(others).collect();
         let p: Vec<f64> = raw.iter().flatten().map(|(_, p)| *p).collect();
         let mut adjusted = stats::holm(&p).into_iter();
         raw.into_iter().map(|found| found.and_then(|(difference, _)| Some((difference, adjusted.next()?)))).collect()
     }
-
-    fn agreement(&self, entry: &PairEntry) -> Agreement {
-        let gold = &self.gold.gold;
-        match self.task {
-            Some(Task::PairClassification { .. }) => {
-                let measures = entry.paired.scores.len() / entry.paired.samples.len().max(1);
-                let of = |place: usize| entry.paired.scores.iter().skip(place).step_by(measures.max(1)).copied().collect();
-                let all: Vec<Vec<f64>> = (0..measures).map(of).collect();
-                Agreement::precision(&all, gold.iter().map(|&gold| gold > 0.5).collect())
-            }
-            Some(Task::Sts { aggregate: Aggregate::PerSubset, .. }) => {
-                Agreement::rank(&entry.paired.cosines(), gold, &self.gold.parts())
-            }
-            _ => Agreement::rank(&entry.paired.cosines(), gold, &[]),
-        }
-    }
 }
 
 impl<'a> PairEntry<'a> {
-    fn new(run: &'a RunRecord, cell: &'a CellRecord, order: usize, dev: Option<&SliceRecord>) -> Option<Self> {
+    fn new(
+        run: &'a RunRecord,
+        cell: &'a CellRecord,
+        order: usize,
+        dev: Option<&SliceRecord>,
+        (task, gold): (Option<&Task>, &PairGold),
+    ) -> Option<Self> {
         let (paired, value) = (cell.paired()?, cell.headline()?.estimate?);
         let model = run.provenance.models.iter().find(|model| model.id == cell.choices.model);
         let floor = model.is_some_and(|model| model.source.starts_with("builtin:"));
-        Some(Self { cell, paired, value, on_dev: dev.and_then(|dev| twin(run, cell, &dev.id)), floor, order })
+        let resampled = agreement(task, paired, gold).resampled(&gold.clusters, run.provenance.seed);
+        Some(Self { cell, paired, value, on_dev: dev.and_then(|dev| twin(run, cell, &dev.id)), floor, order, resampled })
     }
 
     /// The metric on the slice that the ranking comes from.
@@ -185,6 +177,22 @@ impl<'a> PairEntry<'a> {
 
     pub fn on(&self, axis: Axis) -> &'a str {
         self.cell.choices.on(axis)
+    }
+}
+
+/// The metric of a cell, as its task has it.
+fn agreement(task: Option<&Task>, paired: &Paired, gold: &PairGold) -> Agreement {
+    match task {
+        Some(Task::PairClassification { .. }) => {
+            let measures = paired.scores.len() / paired.samples.len().max(1);
+            let of = |place: usize| paired.scores.iter().skip(place).step_by(measures.max(1)).copied().collect();
+            let all: Vec<Vec<f64>> = (0..measures).map(of).collect();
+            Agreement::precision(&all, gold.gold.iter().map(|&gold| gold > 0.5).collect())
+        }
+        Some(Task::Sts { aggregate: Aggregate::PerSubset, .. }) => {
+            Agreement::rank(&paired.cosines(), &gold.gold, &gold.parts())
+        }
+        _ => Agreement::rank(&paired.cosines(), &gold.gold, &[]),
     }
 }
 

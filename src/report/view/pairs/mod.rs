@@ -6,6 +6,9 @@ mod contest;
 mod leaderboard;
 mod worst;
 
+#[cfg(test)]
+mod tests;
+
 pub use agreement::{diagnosis, similarity};
 pub use answer::answer;
 pub use contest::{PairContest, PairEntry, hundredths, with_interval};
