@@ -103,7 +103,7 @@ enum Command {
     Gate(gate::Arguments),
     /// Keep the outcomes of a run as a baseline, small enough for git
     Bless(gate::Bless),
-    /// Hold a run against the published figures of its spec's [[anchor]]: 0 all hold, 1 some are off, 2 some are not there
+    /// Hold a run against the published figures of its spec's `[[anchor]]`: 0 all hold, 1 some are off, 2 some are not there
     Verify(verify::Arguments),
     /// Embed a file of texts with a cell of a run, or with a recipe named by flags
     Embed(Box<embed::Arguments>),

@@ -137,29 +137,41 @@ fn undefined(contest: &PairContest) -> Vec<Block> {
     reasons.into_iter().map(line).collect()
 }
 
-/// The mean of each choice over combinations of the other choices that every choice of its axis took part in.
+/// The mean of each choice over combinations of the other choices that every choice of its axis took part in: in the order of the
+/// means on the slice that choices are made on, where there is one.
 ///
 /// # Errors
 /// When the table library fails.
 pub fn worth(contest: &PairContest) -> Result<Vec<Block>, ResultsError> {
-    let mut compared: Vec<&PairEntry> = contest.entries.iter().collect();
+    let judged = |entry: &&PairEntry| contest.chosen_on.is_none() || entry.on_dev.is_some();
+    let mut compared: Vec<&PairEntry> = contest.entries.iter().filter(judged).collect();
     if compared.iter().any(|entry| !entry.floor) {
         compared.retain(|entry| !entry.floor);
     }
     compared.sort_by_key(|entry| entry.order);
     let cells: Vec<&CellRecord> = compared.iter().map(|entry| entry.cell).collect();
+    let twins: Vec<&CellRecord> = compared.iter().filter_map(|entry| entry.on_dev).collect();
+    let top = if contest.chosen_on.is_some() { "chosen" } else { "best" };
     let mut rows = Vec::new();
     for axis in AXES {
         let mut means = axis_means(&cells, axis)?;
         if means.len() < 2 {
             continue;
         }
-        means.sort_by(|a, b| b.value.total_cmp(&a.value));
+        let on_dev = axis_means(&twins, axis)?;
+        let dev = |choice: &str| on_dev.iter().find(|mean| mean.choice == choice).map(|mean| mean.value);
+        means.sort_by(|a, b| {
+            let [a, b] = [a, b].map(|mean| dev(mean.choice).unwrap_or(mean.value));
+            b.total_cmp(&a)
+        });
         let best = means[0].value;
         rows.extend(means.iter().enumerate().map(|(place, mean)| {
             let title = if place == 0 { format!("**{}**", axis.name()) } else { String::new() };
-            let below = if place == 0 { "best".to_owned() } else { points(mean.value - best) };
-            vec![title, text(mean.choice), hundredths(mean.value), below, mean.cells.len().to_string()]
+            let gap = if place == 0 { top.to_owned() } else { points(mean.value - best) };
+            let mut row = vec![title, text(mean.choice)];
+            row.extend(contest.chosen_on.map(|_| dev(mean.choice).map_or("–".to_owned(), hundredths)));
+            row.extend([hundredths(mean.value), gap, mean.cells.len().to_string()]);
+            row
         }));
     }
     if rows.is_empty() {
@@ -167,13 +179,13 @@ pub fn worth(contest: &PairContest) -> Result<Vec<Block>, ResultsError> {
             "No two scored cells differ in one choice alone, so no choice can be priced.".to_owned(),
         )]);
     }
-    let columns = vec![
-        Column::words("axis"),
-        Column::words("choice"),
+    let mut columns = vec![Column::words("axis"), Column::words("choice")];
+    columns.extend(contest.chosen_on.map(|dev| Column::numbers(format!("mean on {}", text(&dev.id)))));
+    columns.extend([
         Column::numbers(format!("mean {}", contest.metric_title())),
-        Column::numbers("to the best choice, points"),
+        Column::numbers(format!("to the {top} choice, points")),
         Column::numbers("combinations"),
-    ];
+    ]);
     let note = "Each row is the mean of one choice over combinations of all other choices that every choice of its axis took part in. The lexical floor is left out. Whether a difference is noise is told by the leaderboard.";
     Ok(vec![Block::Paragraph(note.to_owned()), Block::table(columns, rows)])
 }
