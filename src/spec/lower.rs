@@ -10,7 +10,9 @@ use super::ids::{DEFAULT_LABELS, DEFAULT_READOUT, Ids, bad_name};
 use super::problem::Problem;
 use super::source::SourceError;
 use super::suggest::suggest;
-use super::{Axis, Calibration, Device, LabelSet, Model, Pooling, Readout, Slice, Source, Spec, Task, prompts, select, wire};
+use super::{
+    Axis, Device, LabelSet, Model, Pooling, Readout, Slice, Source, Spec, Task, TaskKind, prompts, select, tasks, wire,
+};
 use crate::prompt::{Prompt, catalogue};
 
 /// What lowering needs to know beside the mirror itself.
@@ -67,10 +69,12 @@ impl<'a> Lowering<'a> {
         let models = list(file.model).filter_map(|model| self.model(model)).collect();
         let prompts = self.prompts(file.prompt);
         let slices: Vec<Slice> = list(file.slice).map(|slice| self.slice(slice.into_inner())).collect();
-        let labels = self.label_sets(file.labels, &slices, &prompts);
+        let tasks = tasks::tasks(file.task, &mut self);
+        let labels = self.labels(file.labels, &tasks, &slices, &prompts);
         let skips = select::skips(file.grid, &mut self);
         let reference = select::reference(file.compare, &skips, &mut self);
-        let wrong_gate = file.gate.as_ref().and_then(|gate| gate.get_ref().problem(gate.span()));
+        let anchors = list(file.anchor).map(|anchor| select::anchor(anchor.into_inner(), &mut self)).collect();
+        let wrong_gate = file.gate.as_ref().and_then(|gate| gate.get_ref().problem(gate.span(), &tasks));
         self.problems.extend(wrong_gate);
         let spec = Spec {
             name: file.name.map(Spanned::into_inner).unwrap_or_default(),
@@ -81,10 +85,11 @@ impl<'a> Lowering<'a> {
             readouts: readouts(file.readout),
             slices,
             labels,
-            tasks: self.tasks(file.task),
+            tasks,
             skips: skips.into_iter().map(Spanned::into_inner).collect(),
             reference,
             gate: file.gate.map(Spanned::into_inner),
+            anchors,
             path: self.path.to_owned(),
             text: self.text.to_owned(),
         };
@@ -194,6 +199,24 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// How labels are worded, in a spec that scores labels.
+    fn labels(
+        &mut self,
+        entries: Option<Vec<Spanned<wire::Labels>>>,
+        tasks: &[Task],
+        slices: &[Slice],
+        prompts: &[Prompt],
+    ) -> Vec<LabelSet> {
+        if tasks.iter().any(|task| task.kind() == TaskKind::LabelSimilarity) {
+            return self.label_sets(entries, slices, prompts);
+        }
+        if let Some(first) = entries.iter().flatten().next() {
+            let problem = Problem::new(first.get_ref().id.span(), "`[[labels]]` means nothing to the tasks of this spec");
+            self.report(problem.help("pairs of texts are scored without labels: remove it, or add `label-similarity`"));
+        }
+        Vec::new()
+    }
+
     fn label_sets(
         &mut self,
         entries: Option<Vec<Spanned<wire::Labels>>>,
@@ -261,18 +284,6 @@ impl<'a> Lowering<'a> {
         };
         self.report(Problem::new(name.span(), format!("there is no prompt `{id}`")).help(help));
         None
-    }
-
-    fn tasks(&mut self, entries: Option<Vec<Spanned<wire::Task>>>) -> Vec<Task> {
-        let entries = entries.unwrap_or_default();
-        for second in entries.iter().skip(1) {
-            let problem = Problem::new(second.get_ref().kind.span(), "`label-similarity` is there twice");
-            self.report(problem.help("list all calibrations in one `[[task]]`"));
-        }
-        let calibrations: Vec<Calibration> =
-            entries.into_iter().filter_map(|task| task.into_inner().calibration).flatten().map(Spanned::into_inner).collect();
-        let calibrations = if calibrations.is_empty() { vec![Calibration::default()] } else { calibrations };
-        vec![Task::LabelSimilarity { calibrations }]
     }
 }
 

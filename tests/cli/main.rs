@@ -10,5 +10,6 @@ mod kill;
 mod lab;
 mod looks;
 mod mistakes;
+mod pairs;
 mod runs;
 mod server;

@@ -5,12 +5,14 @@ mod confusion;
 mod dots;
 mod grid;
 mod histogram;
+mod scatter;
 
 pub use canvas::PlotError;
 pub use confusion::Confusion;
-pub use dots::{Dot, Dots, Mark, Tone};
+pub use dots::{Dot, Dots, Mark, Tone, Unit};
 pub use grid::{Grid, Panel};
 pub use histogram::Histogram;
+pub use scatter::Scatter;
 
 /// Width of every figure. Unit: pixels at scale 1, the width of a report's text.
 pub const WIDTH: i32 = 760;
@@ -22,6 +24,7 @@ pub enum Drawing {
     Grid(Grid),
     Confusion(Confusion),
     Histogram(Histogram),
+    Scatter(Scatter),
 }
 
 /// The drawing as a standalone SVG document whose accessible name is `title`.
@@ -34,5 +37,6 @@ pub fn svg(drawing: &Drawing, title: &str) -> Result<String, PlotError> {
         Drawing::Grid(grid) => grid.draw(title),
         Drawing::Confusion(confusion) => confusion.draw(title),
         Drawing::Histogram(histogram) => histogram.draw(title),
+        Drawing::Scatter(scatter) => scatter.draw(title),
     }
 }
