@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use embed_bench::compare::{Judgements, Verdict, compare};
-use embed_bench::dataset::Origin;
+use embed_bench::dataset::{Kind, Origin};
 use embed_bench::digest::Digest;
-use embed_bench::results::{CellOutcomes, Choices, Outcomes, SliceRecord};
+use embed_bench::results::{Answers, CellOutcomes, Choices, Outcomes, SliceRecord};
 use embed_bench::spec::Gate;
 use embed_bench::stats::{Estimate, paired_accuracy, wilson};
 use rand_chacha::ChaCha8Rng;
@@ -37,7 +37,7 @@ fn row(n: usize, drop: f64) {
     let (mut regressed, mut doubtful, mut paired, mut single) = (0, 0, 0, 0);
     for trial in 0..TRIALS {
         let (before, after) = systems(n, drop, trial);
-        let judged = Judgements::of(&compare(&outcomes(&[&before]), &outcomes(&[&after])), &policy);
+        let judged = Judgements::of(&compare(&outcomes(&[&before]), &outcomes(&[&after]), None), &policy);
         regressed += judged.count(Verdict::Regressed);
         doubtful += judged.count(Verdict::Inconclusive);
         paired += usize::from(holds(&paired_accuracy(&after, &before).difference, -drop));
@@ -85,15 +85,17 @@ fn outcomes(cells: &[&[bool]]) -> Outcomes {
             labels: "l".into(),
             calibration: "none".into(),
         },
-        predicted: Ok(right.iter().map(|right| usize::from(!right)).collect()),
+        answers: Ok(Answers::Labels(right.iter().map(|right| usize::from(!right)).collect())),
         gold_margins: Vec::new(),
     };
     Outcomes {
         name: "simulated".into(),
         engine: "1".into(),
         gate: None,
-        slices: vec![SliceRecord { id: "s".into(), digest, labels, samples: n, origin }],
+        slices: vec![SliceRecord { id: "s".into(), digest, kind: Kind::Classification, labels, samples: n, origin }],
         gold: BTreeMap::from([("s".into(), vec![0; n])]),
+        pairs: BTreeMap::new(),
+        tasks: Vec::new(),
         texts: BTreeMap::new(),
         cells: cells.iter().enumerate().map(cell).collect(),
     }
@@ -105,7 +107,7 @@ fn large() {
     let before = outcomes(&runs.iter().map(|(before, _)| before.as_slice()).collect::<Vec<_>>());
     let after = outcomes(&runs.iter().map(|(_, after)| after.as_slice()).collect::<Vec<_>>());
     let start = Instant::now();
-    let judged = Judgements::of(&compare(&before, &after), &Gate::default());
+    let judged = Judgements::of(&compare(&before, &after, None), &Gate::default());
     println!(
         "1000 cells x 10000 samples: {:.2} s, {} regressed",
         start.elapsed().as_secs_f64(),

@@ -15,11 +15,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use embed_bench::cache::{Key, Store};
-use embed_bench::dataset::{Origin, Sample, Slice};
+use embed_bench::dataset::{Gold, Kind, Origin, Sample, Slice};
 use embed_bench::digest::Digest;
 use embed_bench::embed::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
 use embed_bench::observe::{Silent, Stop};
-use embed_bench::plan::{Cell, ModelWork, Plan, Rows, Texts, Wording};
+use embed_bench::plan::{Against, Cell, ModelWork, Plan, Rows, Texts, Wording};
 use embed_bench::prompt::{Template, Truncation};
 use embed_bench::runner;
 use embed_bench::spec::{Calibration, Pooling, Readout, Spec};
@@ -192,12 +192,30 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         (Texts::Phrasings { prompt: Some(0), labels: 0, slice: 0 }, vec![rows.block(labels)]),
     ]);
     let names: Vec<String> = (0..size.labels).map(|i| format!("label {i}")).collect();
-    let sample = |i: usize| Sample { id: format!("t:{i}"), text: format!("text {i}"), gold: i * 31 % size.labels };
+    let sample = |i: usize| Sample {
+        id: format!("t:{i}"),
+        text: format!("text {i}"),
+        gold: Gold::Label(i * 31 % size.labels),
+        partner: None,
+    };
     let origin = Origin { dataset: "d".into(), split: "t".into(), files: Vec::new(), skipped: 0 };
     let samples = (0..size.texts).map(sample).collect();
-    let slice = Slice { id: "s".into(), digest: Digest::of_bytes(b"s"), labels: names.clone(), samples, origin };
-    let cell =
-        |id: &str, calibration| Cell { id: id.into(), model: 0, prompt: 0, readout: 0, slice: 0, labels: 0, calibration };
+    let slice = Slice {
+        id: "s".into(),
+        digest: Digest::of_bytes(b"s"),
+        kind: Kind::Classification,
+        labels: names.clone(),
+        samples,
+        origin,
+    };
+    let cell = |id: &str, calibration| Cell {
+        id: id.into(),
+        model: 0,
+        prompt: 0,
+        readout: 0,
+        slice: 0,
+        scored: Against::Labels { labels: 0, calibration },
+    };
     let mut cells = vec![cell("a", Calibration::None)];
     if both {
         cells.push(cell("b", Calibration::Center));
@@ -249,6 +267,10 @@ impl Encoder for Cached {
         _: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> std::result::Result<(), EmbedError> {
         Err(EmbedError::EmptyRow { row: 0 })
+    }
+
+    fn piece(&self, id: u32) -> String {
+        id.to_string()
     }
 
     fn positions(&self, _: &[&[u32]]) -> u64 {

@@ -8,6 +8,7 @@ pub mod cause;
 pub mod compare;
 pub mod dataset;
 pub mod digest;
+pub mod doctor;
 pub mod embed;
 pub mod embeddings;
 pub mod error;

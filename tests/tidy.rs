@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["results"],
     &["plan"],
     &["runner"],
-    &["apply", "compare", "report"],
+    &["apply", "compare", "doctor", "report"],
     &["error"],
 ];
 

@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
                 continue;
             }
         };
-        let wrong: Vec<_> = spec.slices.iter().filter_map(|slice| catalog.check(slice).err()).collect();
+        let wrong: Vec<_> = spec.slices.iter().filter_map(|slice| catalog.check(slice, &spec.tasks).err()).collect();
         if wrong.is_empty() {
             out::line(format!("{}: good ({})", path.display(), axes(&spec)));
         } else {
@@ -56,9 +56,9 @@ fn axes(spec: &Spec) -> String {
         count(spec.prompts.len(), "prompt"),
         count(spec.readouts.len(), "readout"),
         count(spec.slices.len(), "slice"),
-        count(spec.labels.len(), "label set"),
     ];
-    axes.join(" × ")
+    let labels = (!spec.labels.is_empty()).then(|| count(spec.labels.len(), "label set"));
+    axes.into_iter().chain(labels).collect::<Vec<_>>().join(" × ")
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use embed_bench::compare::{self, ALPHA, Comparison, percent, points};
+use embed_bench::compare::{self, ALPHA, Comparison, points, value};
 use embed_bench::results::Outcomes;
+use embed_bench::spec::Measure;
 
 use super::{Answer, Failure, out};
 
@@ -16,6 +17,9 @@ pub struct Arguments {
     candidate: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Compare cells by this metric where their task has it: accuracy, spearman, pearson or ap; else by the task's first
+    #[arg(long)]
+    metric: Option<Measure>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -29,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let candidate = open(&arguments.candidate)?;
     let comparisons: Vec<Comparison> = (arguments.baselines.iter())
         .map(|baseline| {
-            let compared = compare::compare(&open(baseline)?, &candidate);
+            let compared = compare::compare(&open(baseline)?, &candidate, arguments.metric);
             Ok(Comparison { baseline: baseline.clone(), candidate: arguments.candidate.clone(), ..compared })
         })
         .collect::<Result<_, Failure>>()?;
@@ -76,8 +80,8 @@ fn print(comparison: &Comparison) {
         let mut row: Vec<String> = axes.map(Clone::clone).to_vec();
         let ends = pair.paired.difference.interval.map(|ends| format!(" [{}, {}]", points(ends.low), points(ends.high)));
         row.extend([
-            percent(pair.baseline_accuracy),
-            percent(pair.candidate_accuracy),
+            value(pair.metric, pair.baseline_value),
+            value(pair.metric, pair.candidate_value),
             points(pair.paired.difference.value) + &ends.unwrap_or_default(),
             compare::bare_p(pair.p_adjusted),
             pair.detectable.map_or("–".to_owned(), points),
@@ -88,21 +92,17 @@ fn print(comparison: &Comparison) {
         out::line(table);
     }
     for refused in &comparison.refused {
-        let choices = &refused.choices;
-        let cell = [&choices.model, &choices.prompt, &choices.slice, &choices.labels, &choices.calibration].map(String::as_str);
-        out::line(format!("not compared: {}: {}", cell.join(" / "), refused.why));
+        out::line(format!("not compared: {}: {}", refused.choices, refused.why));
     }
     comparison.notes.iter().for_each(|note| out::line(format!("note: {note}")));
     let alone = comparison.pairs.len() == 1;
     for pair in comparison.pairs.iter().filter(|pair| alone || pair.p_adjusted < ALPHA) {
-        let (wins, losses) = (pair.paired.wins, pair.paired.losses);
-        out::line(format!("\n{}: {wins} only the candidate gets right, {losses} only the baseline", pair.candidate_cell));
+        out::line(format!("\n{}: {}", pair.candidate_cell, compare::changes(pair)));
         for flip in pair.flips.iter().take(FLIPS) {
             let sample = flip.sample.clone().unwrap_or_else(|| flip.index.to_string());
-            let margin = |margin: Option<f64>| margin.map_or("–".to_owned(), |margin| format!("{margin:+.4}"));
-            let margins = format!("margin {} → {}", margin(flip.margin_before), margin(flip.margin_after));
+            let margins = compare::margins(pair.metric, flip);
             let text = out::shortened(flip.text.as_deref().unwrap_or_default(), 40);
-            out::line(format!("  {sample}: {} → {} (right: {}), {margins}  {text}", flip.before, flip.after, flip.gold));
+            out::line(format!("  {sample}: {} → {} (right: {}){margins}  {text}", flip.before, flip.after, flip.gold));
         }
     }
 }

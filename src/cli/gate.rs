@@ -40,12 +40,11 @@ const VERDICTS: [Verdict; 5] =
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let baseline = Outcomes::open(&arguments.baseline)?;
     let candidate = Outcomes::open(&arguments.results)?;
-    let comparison = compare::compare(&baseline, &candidate);
-    let judgements = Judgements::of(&comparison, &candidate.gate.clone().unwrap_or_default());
+    let policy = candidate.gate.clone().unwrap_or_default();
+    let comparison = compare::compare(&baseline, &candidate, policy.metric);
+    let judgements = Judgements::of(&comparison, &policy);
     for judged in judgements.cells.iter().filter(|judged| judged.verdict != Verdict::Pass) {
-        let choices = &judged.choices;
-        let cell = [&choices.model, &choices.prompt, &choices.readout, &choices.slice, &choices.labels, &choices.calibration];
-        out::line(format!("{}: {}: {}", judged.verdict.name(), cell.map(String::as_str).join(" / "), judged.sentence));
+        out::line(format!("{}: {}: {}", judged.verdict.name(), judged.choices, judged.sentence));
     }
     if arguments.github {
         compare::annotations(&judgements).iter().for_each(out::line);

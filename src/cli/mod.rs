@@ -14,6 +14,7 @@ mod prompt;
 mod report;
 mod run;
 mod starter;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,6 +103,8 @@ enum Command {
     Gate(gate::Arguments),
     /// Keep the outcomes of a run as a baseline, small enough for git
     Bless(gate::Bless),
+    /// Hold a run against the published figures of its spec's `[[anchor]]`: 0 all hold, 1 some are off, 2 some are not there
+    Verify(verify::Arguments),
     /// Embed a file of texts with a cell of a run, or with a recipe named by flags
     Embed(Box<embed::Arguments>),
     /// Look at the built-in prompts
@@ -143,8 +146,9 @@ pub fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Gate(arguments) => gate::run(&arguments),
         Command::Bless(arguments) => gate::bless(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Embed(arguments) => embed::run(&arguments, &places),
-        Command::Prompt(command) => Ok(prompt::run(&command)),
+        Command::Prompt(command) => prompt::run(&command, &places),
         Command::Data(command) => data::run(&command, &places),
         Command::Model(command) => model::run(&command, &places),
         Command::Cache(command) => cache::run(&command, &places),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use embed_bench::doctor::{self, Finding};
 use embed_bench::embed;
 use embed_bench::http::Network;
 use embed_bench::model::{Hub, Outline, Snapshot};
@@ -17,6 +18,18 @@ pub enum Command {
         /// `hf:REPO` or `hf:REPO@REVISION`
         source: String,
     },
+    /// Examine a model: batch against single, order, last token, precision; exit 1 if something is wrong
+    Doctor {
+        /// `path:DIR`, `gguf:FILE`, `hf:REPO@REVISION`, or a spec, for all of its models
+        #[arg(value_name = "SOURCE|SPEC")]
+        source: String,
+        /// f32, f16 or bf16
+        #[arg(long, default_value = "f32", value_parser = str::parse::<DType>)]
+        dtype: DType,
+        /// auto, cpu, cuda:N or metal
+        #[arg(long, default_value = "auto", value_parser = str::parse::<Device>)]
+        device: Device,
+    },
     /// Show a model: architecture, tokenizer, weights, memory; loads no weights
     Show {
         /// `path:DIR`, `hf:REPO@REVISION`, or a spec, for all of its models
@@ -28,6 +41,18 @@ pub enum Command {
 pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
     match command {
         Command::Get { source } => get(source, places)?,
+        Command::Doctor { source, dtype, device } => {
+            let models = if is_spec(source) {
+                Spec::load(Path::new(source))?.models
+            } else {
+                let (id, source) = (source.clone(), parse(source)?);
+                vec![Model { id, source, dtype: *dtype, device: *device, max_tokens: None, adapter: None }]
+            };
+            let well = models.iter().map(|model| examine(model, places)).collect::<Result<Vec<bool>, _>>()?;
+            if well.contains(&false) {
+                return Ok(Answer::No);
+            }
+        }
         Command::Show { source } if is_spec(source) => {
             for model in Spec::load(Path::new(source))?.models {
                 out::line(format!("{}: {}", model.id, model.source));
@@ -71,7 +96,7 @@ fn get(source: &str, places: &Places) -> Result<(), Failure> {
 
 fn show(model: &Model, places: &Places) -> Result<(), Failure> {
     match &model.source {
-        Source::Path(folder) => outline(folder),
+        Source::Path(path) | Source::Gguf(path) => outline(path),
         Source::Hub { repo, revision } => {
             // Showing downloads nothing: what is not here is told with the way to get it.
             let Snapshot { folder, commit, .. } =
@@ -88,6 +113,28 @@ fn show(model: &Model, places: &Places) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Prints what a doctor finds; whether all is well.
+fn examine(model: &Model, places: &Places) -> Result<bool, Failure> {
+    let (catalog, progress) = (places.catalog()?, Progress::new());
+    let open = |dtype| embed::open(&Model { dtype, ..model.clone() }, &places.sources(&catalog, &progress));
+    let encoder = open(model.dtype)?;
+    // Servers run as they were started, and the lexical model has one precision.
+    let rounds = model.dtype != DType::F32 && !matches!(model.source, Source::Server { .. } | Source::CharNgram { .. });
+    let exact = rounds.then(|| open(DType::F32)).transpose()?;
+    let found = doctor::examine(encoder.as_ref(), exact.as_deref(), model.dtype)?;
+    out::line(format!("model           {}, {} on {}", encoder.card().name, model.dtype, encoder.card().device));
+    for Finding { what, told, well } in &found.findings {
+        out::line(format!("{what:<15} {}{told}", if *well { "" } else { "WRONG: " }));
+    }
+    let noise = if found.noise == 0.0 {
+        "none: a vector depends on its text alone".to_owned()
+    } else {
+        format!("{:.1e} of a vector; cosines move by up to {:.1e}, so smaller margins mean nothing", found.noise, found.cosine)
+    };
+    out::line(format!("noise floor     {noise}"));
+    Ok(found.findings.iter().all(|finding| finding.well))
 }
 
 fn outline(folder: &Path) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use embed_bench::dataset::Kind;
 use embed_bench::embed::{available_memory, measured_rate};
 use embed_bench::plan::{ModelSummary, Plan};
 use embed_bench::spec::{Model, Source, Spec};
@@ -27,13 +28,11 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
     let plan = Plan::build(spec, &places.sources(&catalog, &progress))?;
     let summary = plan.summary(&places.store())?;
     for slice in &plan.slices {
-        out::line(format!(
-            "slice {}: {} samples, {} labels, digest {}",
-            slice.id,
-            slice.samples.len(),
-            slice.labels.len(),
-            slice.digest.short()
-        ));
+        let what = match slice.kind {
+            Kind::Classification => format!("{} samples, {} labels", slice.samples.len(), slice.labels.len()),
+            kind => format!("{} {}", slice.samples.len(), kind.samples()),
+        };
+        out::line(format!("slice {}: {what}, digest {}", slice.id, slice.digest.short()));
     }
     plan.warnings.iter().for_each(|warning| out::line(format!("warning: {warning}")));
     work(&plan, &summary.models);

@@ -85,7 +85,8 @@ fn print_rankings(record: &RunRecord) {
         if ranking.chosen_on.is_some() {
             header.push("on dev");
         }
-        header.extend(["accuracy [95 %]", "± reference", "p (Holm)"]);
+        let value = format!("{} [95 %]", ranking.metric);
+        header.extend([&value, "± reference", "p (Holm)"]);
         let mut table = out::table(&header);
         let shown = |(place, standing): &(usize, &Standing)| *place < ROWS || standing.difference == "reference";
         let shown: Vec<(usize, &Standing)> = ranking.standings.iter().enumerate().filter(shown).collect();
@@ -94,7 +95,7 @@ fn print_rankings(record: &RunRecord) {
             let mut row = vec![(place + 1).to_string()];
             row.extend_from_slice(&standing.choices);
             row.extend(standing.on_dev.clone());
-            row.extend([&standing.accuracy, &standing.difference, &standing.p].map(Clone::clone));
+            row.extend([&standing.value, &standing.difference, &standing.p].map(Clone::clone));
             table.add_row(row);
         }
         out::line(table);

@@ -59,7 +59,7 @@ impl Judgements {
             choices: refused.choices.clone(),
             verdict: match refused.why {
                 Refusal::Missing | Refusal::Failed { .. } => Verdict::Missing,
-                Refusal::BaselineFailed { .. } | Refusal::Slice { .. } => Verdict::Incomparable,
+                Refusal::BaselineFailed { .. } | Refusal::Slice { .. } | Refusal::Metric { .. } => Verdict::Incomparable,
             },
             sentence: refused.why.to_string(),
         });
@@ -95,7 +95,7 @@ impl Judgements {
 fn judge(pair: &Pair, policy: &Gate) -> Judgement {
     let change = pair.paired.difference.value;
     let drop = -change;
-    let moved = format!("accuracy changed by {} points ({})", points(change), p_value(pair.p_adjusted));
+    let moved = format!("{} changed by {} points ({})", pair.metric, points(change), p_value(pair.p_adjusted));
     // Shares are quotients of counts: a drop of exactly the limit must not exceed it by rounding.
     let exceeds = |limit: f64| drop > limit + 1e-12;
     let significant = pair.p_adjusted < policy.alpha;

@@ -1,8 +1,12 @@
-//! Two runs -> paired differences of accuracy, and a verdict on each.
+//! Two runs -> paired differences of accuracy or of what pairs of texts are scored by, and a verdict on each.
 //!
-//! `pairing` decides what may be compared with what, `gate` judges, `told` writes what others read.
+//! `anchors` holds a run against published figures. `pairing` decides what may be compared with what, `labels` and `cosines` compare, `gate` judges, `told` writes what others
+//! read.
 
+mod anchors;
+mod cosines;
 mod gate;
+mod labels;
 mod pairing;
 mod told;
 
@@ -11,12 +15,14 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::results::{Choices, Outcomes};
-use crate::stats::{self, PairedDifference, number};
+use crate::results::{Answers, Choices, Outcomes, SampleText};
+use crate::spec::Measure;
+use crate::stats::{self, PairedDifference};
 
+pub use anchors::{Found, Held, Unheld, hold};
 pub use gate::{Judgement, Judgements, Verdict};
 pub use pairing::Refusal;
-pub use told::{annotations, bare_p, json, junit, markdown, percent, points, verdicts};
+pub use told::{annotations, bare_p, changes, json, junit, margins, markdown, percent, points, value, verdicts};
 
 /// Differences less likely than this under chance alone are called significant.
 pub const ALPHA: f64 = 0.05;
@@ -48,15 +54,20 @@ pub struct Pair {
     pub candidate_cell: String,
     /// The candidate's.
     pub choices: Choices,
-    pub baseline_accuracy: f64,
-    pub candidate_accuracy: f64,
-    /// Candidate minus baseline, on the same samples.
+    /// What the two values are.
+    pub metric: Measure,
+    pub baseline_value: f64,
+    pub candidate_value: f64,
+    /// Candidate minus baseline, on the same samples. Of pairs that are scored by their ranking, wins and losses are those
+    /// whose rank lies nearer that of their gold score on one of the two sides.
     pub paired: PairedDifference,
-    /// Exact `McNemar` after Holm over all pairs of the comparison.
+    /// Exact `McNemar` for labels of texts, else the bootstrap over the pairs; after Holm over all pairs of the comparison.
     pub p_adjusted: f64,
-    /// The smallest difference that would be significant at 5 % as the first of Holm's steps, the strictest; null where none could be.
+    /// The smallest difference that would be significant at 5 % as the first of Holm's steps, the strictest; null where none
+    /// could be, and where p comes from a bootstrap.
     pub detectable: Option<f64>,
-    /// Samples that one of the two alone gets right, the clearest first.
+    /// Samples that one of the two alone gets right, the clearest first; of pairs scored by their ranking, those that moved
+    /// most.
     pub flips: Vec<Flip>,
 }
 
@@ -78,9 +89,17 @@ pub struct Flip {
 
 /// Holds a candidate against a baseline, cell by cell. Cells are partners when their content is the same, else when their
 /// choices have the same names, else, where each side has one cell, those two; and always on the same samples alone.
-pub fn compare(baseline: &Outcomes, candidate: &Outcomes) -> Comparison {
-    let (partners, refused) = pairing::partners(baseline, candidate);
-    let mut pairs: Vec<Pair> = partners.iter().map(|pairing| pair(baseline, candidate, pairing, partners.len())).collect();
+///
+/// They are compared by `metric` where their task has it, else by the task's first metric.
+pub fn compare(baseline: &Outcomes, candidate: &Outcomes, metric: Option<Measure>) -> Comparison {
+    let (partners, mut refused) = pairing::partners(baseline, candidate);
+    let mut pairs = Vec::with_capacity(partners.len());
+    for pairing in &partners {
+        match pair(baseline, candidate, pairing, metric, partners.len()) {
+            Ok(pair) => pairs.push(pair),
+            Err(why) => refused.push(Refused { choices: pairing.baseline.choices.clone(), why }),
+        }
+    }
     let raw: Vec<f64> = pairs.iter().map(|pair| pair.paired.p_value).collect();
     pairs.iter_mut().zip(stats::holm(&raw)).for_each(|(pair, p)| pair.p_adjusted = p);
     let mut notes = Vec::new();
@@ -91,48 +110,44 @@ pub fn compare(baseline: &Outcomes, candidate: &Outcomes) -> Comparison {
     Comparison { baseline: baseline.name.clone(), candidate: candidate.name.clone(), pairs, refused, notes }
 }
 
-fn pair(baseline: &Outcomes, candidate: &Outcomes, partners: &pairing::Partners<'_>, family: usize) -> Pair {
-    let right =
-        |labels: &[usize]| -> Vec<bool> { labels.iter().zip(partners.gold).map(|(label, gold)| label == gold).collect() };
-    let (before, after) = (right(partners.before), right(partners.after));
-    let paired = stats::paired_accuracy(&after, &before);
-    let n = paired.difference.n;
-    let accuracy = |right: &[bool]| number(right.iter().filter(|right| **right).count()) / number(n.max(1));
-    Pair {
-        baseline_cell: partners.baseline.id.clone(),
-        candidate_cell: partners.candidate.id.clone(),
-        choices: partners.candidate.choices.clone(),
-        baseline_accuracy: accuracy(&before),
-        candidate_accuracy: accuracy(&after),
-        paired,
-        p_adjusted: paired.p_value,
-        detectable: stats::detectable(paired.wins + paired.losses, n, ALPHA / number(family)),
-        flips: flips(baseline, candidate, partners),
+fn pair(
+    baseline: &Outcomes,
+    candidate: &Outcomes,
+    partners: &pairing::Partners<'_>,
+    metric: Option<Measure>,
+    family: usize,
+) -> Result<Pair, Refusal> {
+    match (partners.before, partners.after) {
+        (Answers::Labels(before), Answers::Labels(after)) => {
+            Ok(labels::pair(&Sides { baseline, candidate, partners }, before, after, family))
+        }
+        (Answers::Pairs { .. }, Answers::Pairs { .. }) => cosines::pair(&Sides { baseline, candidate, partners }, metric),
+        _ => Err(Refusal::Slice {
+            slice: partners.candidate.choices.slice.clone(),
+            difference: "texts and labels on one side, pairs on the other".to_owned(),
+        }),
     }
 }
 
-fn flips(baseline: &Outcomes, candidate: &Outcomes, partners: &pairing::Partners<'_>) -> Vec<Flip> {
-    let slice = &partners.candidate.choices.slice;
-    let labels = candidate.slice(slice).map_or(&[][..], |slice| &slice.labels);
-    let name = |label: usize| labels.get(label).cloned().unwrap_or_default();
-    let kept = |outcomes: &Outcomes, slice: &str| outcomes.texts.get(slice).filter(|texts| !texts.is_empty()).cloned();
-    let texts = kept(candidate, slice).or_else(|| kept(baseline, &partners.baseline.choices.slice)).unwrap_or_default();
-    let margin = |margins: &[Option<f64>], index: usize| margins.get(index).copied().flatten();
-    let answers = partners.gold.iter().zip(partners.before.iter().zip(partners.after)).enumerate();
-    let mut flips: Vec<Flip> = answers
-        .filter(|(_, (gold, (before, after)))| (before == gold) != (after == gold))
-        .map(|(index, (gold, (before, after)))| Flip {
-            index,
-            sample: texts.get(index).map(|text| text.id.clone()),
-            text: texts.get(index).map(|text| text.text.clone()),
-            gold: name(*gold),
-            before: name(*before),
-            after: name(*after),
-            margin_before: margin(&partners.baseline.gold_margins, index),
-            margin_after: margin(&partners.candidate.gold_margins, index),
-        })
-        .collect();
-    let clear = |flip: &Flip| flip.margin_after.unwrap_or(0.0).abs();
-    flips.sort_by(|a, b| clear(b).total_cmp(&clear(a)).then(a.index.cmp(&b.index)));
-    flips
+/// Two cells and the runs they are from.
+struct Sides<'a> {
+    baseline: &'a Outcomes,
+    candidate: &'a Outcomes,
+    partners: &'a pairing::Partners<'a>,
+}
+
+impl Sides<'_> {
+    /// The samples' texts, from whichever side keeps them.
+    fn texts(&self) -> &[SampleText] {
+        let kept = |outcomes: &'_ Outcomes, slice: &str| outcomes.texts.get(slice).is_some_and(|texts| !texts.is_empty());
+        let (before, after) = (&self.partners.baseline.choices.slice, &self.partners.candidate.choices.slice);
+        let from = if kept(self.candidate, after) { self.candidate.texts.get(after) } else { self.baseline.texts.get(before) };
+        from.map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of the slice's labels.
+    fn label(&self, label: usize) -> String {
+        let slice = self.candidate.slice(&self.partners.candidate.choices.slice);
+        slice.and_then(|slice| slice.labels.get(label)).cloned().unwrap_or_default()
+    }
 }

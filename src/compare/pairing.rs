@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Refused;
-use crate::results::{CellOutcomes, Outcomes, SliceRecord};
+use crate::results::{Answers, CellOutcomes, Outcomes, SliceRecord};
+use crate::spec::Measure;
 
 /// Two cells with outcomes on the same samples.
 pub struct Partners<'a> {
     pub baseline: &'a CellOutcomes,
     pub candidate: &'a CellOutcomes,
-    pub gold: &'a [usize],
-    pub before: &'a [usize],
-    pub after: &'a [usize],
+    pub before: &'a Answers,
+    pub after: &'a Answers,
 }
 
 /// Why a cell of the baseline is compared with nothing.
@@ -28,6 +28,8 @@ pub enum Refusal {
     BaselineFailed { reason: String },
     #[error("slice `{slice}` is other data: {difference}")]
     Slice { slice: String, difference: String },
+    #[error("its {metric} is not known on both sides: {why}")]
+    Metric { metric: Measure, why: String },
 }
 
 pub fn partners<'a>(baseline: &'a Outcomes, candidate: &'a Outcomes) -> (Vec<Partners<'a>>, Vec<Refused>) {
@@ -69,10 +71,9 @@ fn joined<'a>(
     if let Some(difference) = difference(before, after) {
         return Err(refused(difference));
     }
-    let labels = cell.predicted.as_deref().map_err(|reason| Refusal::BaselineFailed { reason: reason.clone() })?;
-    let others = other.predicted.as_deref().map_err(|reason| Refusal::Failed { reason: reason.clone() })?;
-    let gold = baseline.gold.get(slice).map_or(&[][..], Vec::as_slice);
-    Ok(Partners { baseline: cell, candidate: other, gold, before: labels, after: others })
+    let before = cell.answers.as_ref().map_err(|reason| Refusal::BaselineFailed { reason: reason.clone() })?;
+    let after = other.answers.as_ref().map_err(|reason| Refusal::Failed { reason: reason.clone() })?;
+    Ok(Partners { baseline: cell, candidate: other, before, after })
 }
 
 /// How two slices differ, by the first of their properties that does; None for the same samples in the same order.
@@ -82,7 +83,9 @@ fn difference(before: &SliceRecord, after: &SliceRecord) -> Option<String> {
     }
     let (from, to) = (&before.origin, &after.origin);
     let both = |what: &str, a: &str, b: &str| format!("{what} `{a}` in the baseline, `{b}` in the candidate");
-    Some(if from.dataset != to.dataset {
+    Some(if before.kind != after.kind {
+        format!("{} in the baseline, {} in the candidate", before.kind.samples(), after.kind.samples())
+    } else if from.dataset != to.dataset {
         both("dataset", &from.dataset, &to.dataset)
     } else if from.split != to.split {
         both("split", &from.split, &to.split)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::results::CellOutcomes;
+use crate::results::{Answers, CellOutcomes};
 use crate::spec::{Gate, OnDoubt};
 
 /// One slice of `n` samples of two labels, and cells that err on the samples of these ranges.
@@ -23,7 +23,9 @@ fn outcomes(n: usize, cells: &[(&str, std::ops::Range<usize>)]) -> Outcomes {
             labels: "names".into(),
             calibration: "none".into(),
         },
-        predicted: Ok(gold.iter().enumerate().map(|(i, gold)| if wrong.contains(&i) { 1 - gold } else { *gold }).collect()),
+        answers: Ok(Answers::Labels(
+            gold.iter().enumerate().map(|(i, gold)| if wrong.contains(&i) { 1 - gold } else { *gold }).collect(),
+        )),
         gold_margins: Vec::new(),
     };
     Outcomes {
@@ -33,18 +35,20 @@ fn outcomes(n: usize, cells: &[(&str, std::ops::Range<usize>)]) -> Outcomes {
         slices: vec![serde_json::from_value(slice).unwrap()],
         cells: cells.iter().map(cell).collect(),
         gold: BTreeMap::from([("test".into(), gold)]),
+        pairs: BTreeMap::new(),
+        tasks: Vec::new(),
         texts: BTreeMap::new(),
     }
 }
 
 fn verdict(before: &Outcomes, after: &Outcomes, policy: &Gate) -> (Verdict, String) {
-    let judged = Judgements::of(&compare(before, after), policy).cells.remove(0);
+    let judged = Judgements::of(&compare(before, after, None), policy).cells.remove(0);
     (judged.verdict, judged.sentence)
 }
 
 #[test]
 fn a_difference_is_paired_and_flips_are_listed() {
-    let compared = compare(&outcomes(100, &[("raw", 0..10)]), &outcomes(100, &[("raw", 8..30)]));
+    let compared = compare(&outcomes(100, &[("raw", 0..10)]), &outcomes(100, &[("raw", 8..30)]), None);
     let pair = &compared.pairs[0];
     assert_eq!((pair.paired.wins, pair.paired.losses, pair.paired.difference.n), (8, 20, 100));
     assert!((pair.paired.difference.value + 0.12).abs() < 1e-12 && pair.flips.len() == 28);
@@ -75,7 +79,7 @@ fn every_verdict_has_its_case() {
     assert_eq!(refused, Verdict::Incomparable);
     assert_eq!(sentence, "slice `test` is other data: split `test` in the baseline, `dev` in the candidate");
     let mut failed = base.clone();
-    failed.cells[0].predicted = Err("no room".into());
+    failed.cells[0].answers = Err("no room".into());
     assert_eq!(verdict(&base, &failed, &policy), (Verdict::Missing, "it failed in the candidate: no room".to_owned()));
     assert_eq!(verdict(&failed, &base, &policy).0, Verdict::Incomparable);
 }
@@ -83,7 +87,7 @@ fn every_verdict_has_its_case() {
 #[test]
 fn the_policy_decides_about_doubts() {
     let (base, worse) = (outcomes(100, &[("raw", 0..10)]), outcomes(100, &[("raw", 0..14)]));
-    let compared = compare(&base, &worse);
+    let compared = compare(&base, &worse, None);
     assert!(!Judgements::of(&compared, &Gate::default()).failed());
     assert!(Judgements::of(&compared, &Gate { inconclusive: OnDoubt::Fail, ..Gate::default() }).failed());
 }
@@ -93,13 +97,13 @@ fn content_goes_before_names() {
     let mut renamed = outcomes(100, &[("raw", 0..10), ("eol", 0..20)]);
     let (first, second) = renamed.cells.split_at_mut(1);
     std::mem::swap(&mut first[0].choices, &mut second[0].choices);
-    let compared = compare(&outcomes(100, &[("raw", 0..10), ("eol", 0..20)]), &renamed);
+    let compared = compare(&outcomes(100, &[("raw", 0..10), ("eol", 0..20)]), &renamed, None);
     assert!(compared.pairs.iter().all(|pair| pair.baseline_cell == pair.candidate_cell && pair.flips.is_empty()));
 }
 
 #[test]
 fn correction_is_over_all_pairs() {
     let cells = |wrong: usize| [("raw", 0..wrong), ("eol", 0..wrong)];
-    let compared = compare(&outcomes(100, &cells(10)), &outcomes(100, &cells(18)));
+    let compared = compare(&outcomes(100, &cells(10)), &outcomes(100, &cells(18)), None);
     assert!(compared.pairs.iter().all(|pair| (pair.p_adjusted - 2.0 * pair.paired.p_value).abs() < 1e-15));
 }

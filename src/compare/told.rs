@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Comparison, Judgements, Pair, Verdict};
+use super::{Comparison, Flip, Judgements, Pair, Verdict};
 use crate::results::Choices;
+use crate::spec::Measure;
+use crate::stats::PairedDifference;
 
 /// Flipped samples that Markdown lists for each pair.
 const FLIPS: usize = 5;
@@ -25,8 +27,8 @@ pub fn markdown(comparison: &Comparison) -> String {
     for pair in &comparison.pairs {
         let columns = [
             cell(&name(&pair.choices)),
-            percent(pair.baseline_accuracy),
-            percent(pair.candidate_accuracy),
+            value(pair.metric, pair.baseline_value),
+            value(pair.metric, pair.candidate_value),
             difference(pair),
             bare_p(pair.p_adjusted),
             pair.detectable.map_or("–".to_owned(), points),
@@ -40,21 +42,11 @@ pub fn markdown(comparison: &Comparison) -> String {
         line(&mut text, &format!("\nNote: {}.", cell(note)));
     }
     for pair in comparison.pairs.iter().filter(|pair| !pair.flips.is_empty()) {
-        line(
-            &mut text,
-            &format!(
-                "\n{}: {} only the candidate gets right, {} only the baseline\n",
-                cell(&name(&pair.choices)),
-                pair.paired.wins,
-                pair.paired.losses
-            ),
-        );
+        line(&mut text, &format!("\n{}: {}\n", cell(&name(&pair.choices)), changes(pair)));
         for flip in pair.flips.iter().take(FLIPS) {
             let sample = flip.sample.clone().unwrap_or_else(|| flip.index.to_string());
             let labels = format!("{} → {} (right: {})", flip.before, flip.after, flip.gold);
-            let margin = |margin: Option<f64>| margin.map_or("–".to_owned(), |margin| format!("{margin:+.4}"));
-            let margins = format!("margin {} → {}", margin(flip.margin_before), margin(flip.margin_after));
-            line(&mut text, &format!("- {}: {}, {margins}", cell(&sample), cell(&labels)));
+            line(&mut text, &format!("- {}: {}{}", cell(&sample), cell(&labels), margins(pair.metric, flip)));
         }
     }
     text
@@ -112,15 +104,37 @@ pub fn annotations(judgements: &Judgements) -> Vec<String> {
     .collect()
 }
 
+/// How many samples each side alone gets right; of pairs, whose rank is nearer that of their gold score on which side.
+pub fn changes(pair: &Pair) -> String {
+    let PairedDifference { wins, losses, .. } = pair.paired;
+    if pair.metric == Measure::Accuracy {
+        return format!("{wins} only the candidate gets right, {losses} only the baseline");
+    }
+    format!("{wins} ranked nearer their gold score by the candidate, {losses} by the baseline; these moved most")
+}
+
+/// The margins of a flip, behind a comma; nothing where pairs moved, which have none.
+pub fn margins(metric: Measure, flip: &Flip) -> String {
+    if metric != Measure::Accuracy {
+        return String::new();
+    }
+    let margin = |margin: Option<f64>| margin.map_or("–".to_owned(), |margin| format!("{margin:+.4}"));
+    format!(", margin {} → {}", margin(flip.margin_before), margin(flip.margin_after))
+}
+
 /// The choices of a cell, joined.
 pub(super) fn name(choices: &Choices) -> String {
-    let Choices { model, prompt, readout, slice, labels, calibration } = choices;
-    [model, prompt, readout, slice, labels, calibration].map(String::as_str).join(" / ")
+    choices.to_string()
 }
 
 /// A share: `72.5 %`.
 pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
+}
+
+/// A value of a metric: a share of samples as `72.5 %`, any other number times a hundred as `82.03`.
+pub fn value(metric: Measure, value: f64) -> String {
+    if metric == Measure::Accuracy { percent(value) } else { format!("{:.2}", 100.0 * value).replace('-', "\u{2212}") }
 }
 
 /// A difference of shares in percentage points, with its sign.

@@ -79,7 +79,7 @@ fn the_six_topics_of_iflytek() {
     };
     let counts = |slice: &super::Slice| {
         let mut counts = [0; 6];
-        slice.samples.iter().for_each(|sample| counts[sample.gold] += 1);
+        slice.samples.iter().for_each(|sample| counts[sample.gold.label().unwrap()] += 1);
         counts
     };
     let slice = catalog.slice(&asked, 42).unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DatasetError, MissingFile};
 use super::fetch::{self, FetchReport};
-use super::manifest::{Manifest, Split};
+use super::manifest::{Kind, Manifest, Split};
 use super::read::{self, FileRows};
 use super::{Origin, Row, Slice, slice};
 use crate::digest::Digest;
@@ -69,14 +69,20 @@ impl Catalog {
         Manifest::load(&self.datasets.join(name).join("dataset.toml"))
     }
 
-    /// What can be wrong with a slice before any data is read: its dataset, split and labels.
+    /// What can be wrong with a slice before any data is read: its dataset, split and labels, and that a task is for it.
+    /// Gives the kind of its samples.
     ///
     /// # Errors
-    /// A dataset or split that is not there; labels that the manifest does not list.
-    pub fn check(&self, slice: &spec::Slice) -> Result<(), DatasetError> {
+    /// A dataset or split that is not there; labels that the manifest does not list; samples that no task is for.
+    pub fn check(&self, slice: &spec::Slice, tasks: &[spec::Task]) -> Result<Kind, DatasetError> {
         let manifest = self.manifest(&slice.dataset)?;
         find_split(&manifest, &slice.split)?;
-        slice::check(slice, &manifest)
+        slice::check(slice, &manifest)?;
+        let kind = manifest.kind;
+        if tasks.iter().any(|task| task.kind() == kind.task()) {
+            return Ok(kind);
+        }
+        Err(DatasetError::NoTask { slice: slice.id.clone(), dataset: manifest.name, kind })
     }
 
     /// The samples a spec's slice names.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::manifest::Kind;
 use crate::digest::Digest;
 use crate::spec::Problems;
 
@@ -25,13 +26,22 @@ pub enum DatasetError {
     #[error("slice `{slice}`: `{key}` names `{label}` twice; name it once")]
     RepeatedLabel { slice: String, key: &'static str, label: String },
 
-    #[error(
-        "slice `{slice}`: dataset `{dataset}` has no labelled texts (kind = \"{kind}\"); a slice needs a dataset of kind \"classification\""
-    )]
-    NotClassification { slice: String, dataset: String, kind: &'static str },
+    #[error("slice `{slice}`: split `{split}` of dataset `{dataset}` has no {gold}; splits with {gold}: {}", list(others))]
+    NoGold { slice: String, dataset: String, split: String, gold: &'static str, others: Vec<String> },
 
-    #[error("slice `{slice}`: split `{split}` of dataset `{dataset}` has no labels; splits with labels: {}", list(labelled))]
-    NoLabels { slice: String, dataset: String, split: String, labelled: Vec<String> },
+    #[error("slice `{slice}`: `{key}` is about labels, and the pairs of dataset `{dataset}` have scores; leave it out")]
+    WithoutLabels { slice: String, dataset: String, key: &'static str },
+
+    #[error(
+        "slice `{slice}`: pairs are the same or not, so they need two labels, the second for the same; dataset `{dataset}` gives {}",
+        list(labels)
+    )]
+    NotBinary { slice: String, dataset: String, labels: Vec<String> },
+
+    #[error(
+        "slice `{slice}` holds {} (dataset `{dataset}`), and no `[[task]]` is for them; add one with kind = \"{}\"", kind.samples(), kind.task()
+    )]
+    NoTask { slice: String, dataset: String, kind: Kind },
 
     #[error(
         "slice `{slice}` keeps none of the {rows} samples of dataset `{dataset}`, split `{split}`: {removed}; loosen what removed them"

@@ -23,15 +23,16 @@ fn cells(line: &[u8], wanted: &[(Role, &Column)]) -> Result<Vec<Cell>, RowProble
     let line = std::str::from_utf8(line).map_err(|_| RowProblem::NotUtf8)?;
     let value =
         serde_json::from_str(line).map_err(|error| RowProblem::NotJson { byte: error.column(), ends_early: error.is_eof() })?;
-    let mut object = match value {
+    let object = match value {
         Value::Object(object) => object,
         other => return Err(RowProblem::NotAnObject { found: type_name(&other) }),
     };
     let mut cells = Vec::with_capacity(wanted.len());
     for (_, column) in wanted {
         let key = column.key();
-        match object.get_mut(&key) {
-            Some(value) => cells.push(cell(value.take())),
+        // Not taken out of the object: one column may be both the text and the group.
+        match object.get(&key) {
+            Some(value) => cells.push(cell(value.clone())),
             None => return Err(RowProblem::NoKey { wanted: key, keys: object.keys().cloned().collect() }),
         }
     }
@@ -61,6 +62,14 @@ const fn type_name(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_column_may_be_two_things() {
+        let text = Column::Name("t".to_owned());
+        let read = records(b"{\"t\": \"a\"}", &[(Role::Text, &text), (Role::Group, &text)]);
+        let twice = vec![Cell::Text("a".to_owned()), Cell::Text("a".to_owned())];
+        assert_eq!(read[0].cells.as_ref().unwrap(), &twice);
+    }
 
     fn read(bytes: &[u8]) -> Vec<(u64, Result<Vec<Cell>, String>)> {
         let (text, label) = (Column::Name("t".to_owned()), Column::Name("l".to_owned()));

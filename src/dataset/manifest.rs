@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use super::DatasetError;
 use super::document::Section;
 use super::lower;
 use crate::digest::Digest;
-use crate::spec::{Problem, Problems};
+use crate::spec::{Problem, Problems, TaskKind};
 
 /// A dataset: what it is, where its files come from, how they are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +39,11 @@ pub struct Manifest {
 }
 
 /// What a row of a dataset is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A text and its label.
+    #[default]
     Classification,
     /// Two texts and a label.
     Pairs,
@@ -55,6 +58,24 @@ impl Kind {
             Self::Classification => "classification",
             Self::Pairs => "pairs",
             Self::Sts => "sts",
+        }
+    }
+
+    /// What its samples are called in a sentence.
+    pub const fn samples(self) -> &'static str {
+        match self {
+            Self::Classification => "labelled texts",
+            Self::Pairs => "labelled pairs",
+            Self::Sts => "scored pairs",
+        }
+    }
+
+    /// The kind of task that scores such rows.
+    pub const fn task(self) -> TaskKind {
+        match self {
+            Self::Classification => TaskKind::LabelSimilarity,
+            Self::Pairs => TaskKind::PairClassification,
+            Self::Sts => TaskKind::Sts,
         }
     }
 }

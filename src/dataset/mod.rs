@@ -5,12 +5,14 @@ mod bundled;
 mod catalog;
 mod delimited;
 mod document;
+mod draw;
 mod error;
 mod fetch;
 mod input;
 mod jsonl;
 mod lower;
 mod manifest;
+mod pairs;
 mod parquet;
 mod read;
 mod slice;
@@ -20,6 +22,7 @@ pub use error::{DatasetError, MissingFile, Removed, RowProblem, UnknownLabel};
 pub use fetch::{FetchReport, Fetched};
 pub use input::read_texts;
 pub use manifest::{Column, Columns, Contents, Download, Format, Kind, Manifest, OnBadRow, Split};
+pub use pairs::PairGold;
 
 use crate::digest::Digest;
 
@@ -29,21 +32,63 @@ pub struct Slice {
     pub id: String,
     /// Digest of the samples and labels, in order: not of the file, the machine or the slice's id.
     pub digest: Digest,
-    /// Label names in reporting order; `Sample::gold` points into it.
+    /// What its samples are, and so which task they are for.
+    pub kind: Kind,
+    /// Label names in reporting order, which gold labels point into; none where samples have scores. Of the two labels of
+    /// pairs, the second says that they are the same.
     pub labels: Vec<String>,
     pub samples: Vec<Sample>,
     /// Where the samples came from.
     pub origin: Origin,
 }
 
-/// One labelled text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One text, or one pair of texts, with what is right about it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The row's own id where the dataset has one, else `<split>:<line number>`.
     pub id: String,
     pub text: String,
+    pub gold: Gold,
+    /// What a pair has beside its first text; null for a single text.
+    pub partner: Option<Partner>,
+}
+
+/// What is right about a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Gold {
     /// Index into `Slice::labels`.
-    pub gold: usize,
+    Label(usize),
+    /// How similar a pair is, on the dataset's own scale; finite.
+    Score(f64),
+}
+
+impl Gold {
+    /// The index of the label, if it is one.
+    pub const fn label(self) -> Option<usize> {
+        match self {
+            Self::Label(label) => Some(label),
+            Self::Score(_) => None,
+        }
+    }
+
+    /// The score; of a pair's label, its index: 0 for different, 1 for the same.
+    pub fn value(self) -> f64 {
+        match self {
+            Self::Label(label) => crate::stats::number(label),
+            Self::Score(score) => score,
+        }
+    }
+}
+
+/// The rest of a pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partner {
+    /// The second text.
+    pub text: String,
+    /// Pairs of one group are not independent: they are drawn together.
+    pub group: Option<String>,
+    /// The named part of the split that the pair is from.
+    pub subset: Option<String>,
 }
 
 /// One row of a split, as the dataset has it.

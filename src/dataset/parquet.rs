@@ -34,7 +34,10 @@ fn decode(bytes: &[u8], path: &Path, wanted: &[(Role, &Column)]) -> Result<Vec<R
             have,
         });
     }
-    let frame: DataFrame = reader.with_columns(Some(names.clone())).finish().map_err(failed)?;
+    let mut distinct = names.clone();
+    distinct.sort();
+    distinct.dedup();
+    let frame: DataFrame = reader.with_columns(Some(distinct)).finish().map_err(failed)?;
     let columns: Vec<&Series> = names.iter().map(|name| frame.column(name)).collect::<Result<_, _>>().map_err(failed)?;
     let mut records = Vec::with_capacity(frame.height());
     for (place, row) in (1..).zip(0..frame.height()) {
@@ -75,14 +78,14 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name_and_values_keep_their_kind() {
-        let columns = ["score", "label", "text"].map(|name| Column::Name(name.to_owned()));
+        let columns = ["score", "label", "text", "label"].map(|name| Column::Name(name.to_owned()));
         let wanted: Vec<(Role, &Column)> = columns.iter().map(|column| (Role::Text, column)).collect();
         let read: Vec<_> =
             records(&file(), Path::new("x"), &wanted).unwrap().into_iter().map(|r| (r.place, r.cells.unwrap())).collect();
         let number = |text: &str| Cell::Number(text.to_owned());
         let expected = vec![
-            (1, vec![number("0.5"), number("3"), Cell::Text("甲".to_owned())]),
-            (2, vec![number("2"), number("4"), Cell::Null]),
+            (1, vec![number("0.5"), number("3"), Cell::Text("甲".to_owned()), number("3")]),
+            (2, vec![number("2"), number("4"), Cell::Null, number("4")]),
         ];
         assert_eq!(read, expected);
     }

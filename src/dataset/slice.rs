@@ -1,20 +1,19 @@
 //! Cuts a slice out of a split's rows.
-//!
-//! Determinism: which samples a limit keeps depends on the seed and on each sample's own content, never on its place or
-//! on a random generator. A row that goes or comes elsewhere changes a draw by as little as it can.
 
 use std::collections::BTreeMap;
 
+use super::draw::{draw, quotas};
 use super::error::{DatasetError, Removed, UnknownLabel};
 use super::manifest::{Kind, Manifest, Split};
-use super::{Origin, Row, Sample, Slice};
+use super::{Gold, Origin, Partner, Row, Sample, Slice};
 use crate::digest::{Digest, Hasher};
 use crate::spec::{self, suggest};
 
 /// The slice `asked` of the rows of `split`, which are in the order of the files.
 ///
 /// # Errors
-/// A dataset or split without labels, a label that the dataset does not have, a slice without samples.
+/// A split without labels or scores, a label that the dataset does not have, pairs of more than two labels, a slice without
+/// samples.
 pub(super) fn cut(
     asked: &spec::Slice,
     manifest: &Manifest,
@@ -23,23 +22,13 @@ pub(super) fn cut(
     origin: Origin,
     seed: u64,
 ) -> Result<Slice, DatasetError> {
-    if manifest.kind != Kind::Classification {
-        return Err(DatasetError::NotClassification {
-            slice: asked.id.clone(),
-            dataset: manifest.name.clone(),
-            kind: manifest.kind.id(),
-        });
-    }
-    if split.columns.label.is_none() {
-        let labelled = manifest.splits.iter().filter(|split| split.columns.label.is_some());
-        return Err(DatasetError::NoLabels {
-            slice: asked.id.clone(),
-            dataset: manifest.name.clone(),
-            split: split.name.clone(),
-            labelled: labelled.map(|split| split.name.clone()).collect(),
-        });
-    }
+    check(asked, manifest)?;
+    check_gold(asked, manifest, split)?;
     let names = Names::new(asked, manifest, &rows)?;
+    if manifest.kind == Kind::Pairs && names.kept.len() != 2 {
+        let (slice, dataset) = (asked.id.clone(), manifest.name.clone());
+        return Err(DatasetError::NotBinary { slice, dataset, labels: names.kept });
+    }
     let count = rows.len();
     let (samples, removed) = filter(asked, &names, rows, seed);
     if samples.is_empty() {
@@ -52,17 +41,38 @@ pub(super) fn cut(
         });
     }
     let labels = names.kept;
-    Ok(Slice { id: asked.id.clone(), digest: digest(&labels, &samples), labels, samples, origin })
+    Ok(Slice { id: asked.id.clone(), digest: digest(&labels, &samples), kind: manifest.kind, labels, samples, origin })
+}
+
+/// Checks that a split says what is right: a label, or a score for pairs that have scores.
+fn check_gold(asked: &spec::Slice, manifest: &Manifest, split: &Split) -> Result<(), DatasetError> {
+    let scored = manifest.kind == Kind::Sts;
+    let has = |split: &Split| if scored { split.columns.score.is_some() } else { split.columns.label.is_some() };
+    if has(split) {
+        return Ok(());
+    }
+    Err(DatasetError::NoGold {
+        slice: asked.id.clone(),
+        dataset: manifest.name.clone(),
+        split: split.name.clone(),
+        gold: if scored { "scores" } else { "labels" },
+        others: manifest.splits.iter().filter(|split| has(split)).map(|split| split.name.clone()).collect(),
+    })
 }
 
 /// The labels of a slice: what each of the dataset's becomes, and which are kept in which order.
 struct Names {
     renamed: BTreeMap<String, String>,
     kept: Vec<String>,
+    kind: Kind,
 }
 
 impl Names {
     fn new(asked: &spec::Slice, manifest: &Manifest, rows: &[Row]) -> Result<Self, DatasetError> {
+        let kind = manifest.kind;
+        if kind == Kind::Sts {
+            return Ok(Self { renamed: BTreeMap::new(), kept: Vec::new(), kind });
+        }
         let mut labels = manifest.labels.clone();
         if labels.is_empty() {
             labels = rows.iter().filter_map(|row| row.label.clone()).collect();
@@ -107,38 +117,54 @@ impl Names {
                 return Err(repeated("labels", label));
             }
         }
-        Ok(Self { renamed, kept: if asked.labels.is_empty() { known } else { asked.labels.clone() } })
+        Ok(Self { renamed, kept: if asked.labels.is_empty() { known } else { asked.labels.clone() }, kind })
     }
 
-    /// Where a row's label is among the kept ones.
-    fn gold(&self, label: Option<&String>) -> Option<usize> {
-        let label = label?;
+    /// Where a row's label is among the kept ones, or its score where rows have those.
+    fn gold(&self, row: &Row) -> Option<Gold> {
+        if self.kind == Kind::Sts {
+            return row.score.map(Gold::Score);
+        }
+        let label = row.label.as_ref()?;
         let name = self.renamed.get(label).unwrap_or(label);
-        self.kept.iter().position(|kept| kept == name)
+        self.kept.iter().position(|kept| kept == name).map(Gold::Label)
     }
 }
 
-/// Checks a slice's label names against a manifest that lists its labels.
+/// Checks what a slice asks of its labels against a manifest: that there are labels, and these.
 pub(super) fn check(asked: &spec::Slice, manifest: &Manifest) -> Result<(), DatasetError> {
+    let about_labels =
+        [("labels", !asked.labels.is_empty()), ("rename", !asked.rename.is_empty()), ("per_label", asked.per_label.is_some())];
+    if manifest.kind == Kind::Sts
+        && let Some((key, _)) = about_labels.into_iter().find(|(_, given)| *given)
+    {
+        return Err(DatasetError::WithoutLabels { slice: asked.id.clone(), dataset: manifest.name.clone(), key });
+    }
     if manifest.labels.is_empty() { Ok(()) } else { Names::new(asked, manifest, &[]).map(|_| ()) }
 }
 
-/// Applies the filters in their order: labels, lengths, `per_label`, `limit`.
+/// Applies the filters in their order: labels, lengths (of both texts of a pair), `per_label`, `limit`.
 fn filter(asked: &spec::Slice, names: &Names, rows: Vec<Row>, seed: u64) -> (Vec<Sample>, Removed) {
     let mut removed = Removed::default();
     let mut samples = Vec::with_capacity(rows.len());
     for row in rows {
-        let Some(gold) = names.gold(row.label.as_ref()) else {
+        let Some(gold) = names.gold(&row) else {
             removed.labels += 1;
             continue;
         };
-        let chars = row.text.chars().count();
-        if asked.min_chars.is_some_and(|least| chars < least) {
+        let chars = || {
+            std::iter::once(&row.text)
+                .chain(row.text2.as_ref().filter(|_| names.kind != Kind::Classification))
+                .map(|text| text.chars().count())
+        };
+        if asked.min_chars.is_some_and(|least| chars().any(|chars| chars < least)) {
             removed.min_chars += 1;
-        } else if asked.max_chars.is_some_and(|most| chars > most) {
+        } else if asked.max_chars.is_some_and(|most| chars().any(|chars| chars > most)) {
             removed.max_chars += 1;
         } else {
-            samples.push(Sample { id: row.id, text: row.text, gold });
+            let Row { id, text, text2, group, subset, .. } = row;
+            let partner = text2.filter(|_| names.kind != Kind::Classification);
+            samples.push(Sample { id, text, gold, partner: partner.map(|text| Partner { text, group, subset }) });
         }
     }
     if let Some(most) = asked.per_label {
@@ -154,54 +180,17 @@ fn filter(asked: &spec::Slice, names: &Names, rows: Vec<Row>, seed: u64) -> (Vec
     (samples, removed)
 }
 
-/// Keeps, of each label, as many samples as `quotas` says from the labels' counts: those with the smallest digests.
-fn draw(samples: Vec<Sample>, labels: &[String], seed: u64, quotas: impl Fn(&[usize]) -> Vec<usize>) -> Vec<Sample> {
-    let mut ranked: Vec<Vec<(Digest, usize)>> = vec![Vec::new(); labels.len()];
-    for (i, sample) in samples.iter().enumerate() {
-        let digest = Hasher::new("draw/1")
-            .field("seed", seed.to_le_bytes())
-            .field("label", &labels[sample.gold])
-            .field("text", &sample.text)
-            .finish();
-        ranked[sample.gold].push((digest, i));
-    }
-    let counts: Vec<usize> = ranked.iter().map(Vec::len).collect();
-    let mut keep = vec![false; samples.len()];
-    for (mut ranked, quota) in ranked.into_iter().zip(quotas(&counts)) {
-        ranked.sort_unstable();
-        for (_, i) in ranked.into_iter().take(quota) {
-            keep[i] = true;
-        }
-    }
-    samples.into_iter().zip(keep).filter_map(|(sample, keep)| keep.then_some(sample)).collect()
-}
-
-/// `limit` shared out in proportion to the counts by largest remainder; equal remainders go to the earlier label.
-fn quotas(counts: &[usize], limit: usize) -> Vec<usize> {
-    let total: usize = counts.iter().sum();
-    if limit >= total {
-        return counts.to_vec();
-    }
-    let (mut quotas, mut remainders) = (Vec::with_capacity(counts.len()), Vec::with_capacity(counts.len()));
-    for (label, &count) in counts.iter().enumerate() {
-        let share = count as u128 * limit as u128;
-        // Below `count`, because `limit < total`.
-        quotas.push(usize::try_from(share / total as u128).unwrap_or(count));
-        remainders.push((std::cmp::Reverse(share % total as u128), label));
-    }
-    remainders.sort_unstable();
-    let left = limit - quotas.iter().sum::<usize>();
-    for &(_, label) in remainders.iter().take(left) {
-        quotas[label] += 1;
-    }
-    quotas
-}
-
 fn digest(labels: &[String], samples: &[Sample]) -> Digest {
-    let hasher = Hasher::new("slice/1").json("labels", &labels);
-    let add =
-        |hasher: Hasher, sample: &Sample| hasher.field("text", &sample.text).field("gold", (sample.gold as u64).to_le_bytes());
-    samples.iter().fold(hasher, add).finish()
+    let add = |hasher: Hasher, sample: &Sample| {
+        let hasher = hasher.field("text", &sample.text);
+        let hasher = match sample.gold {
+            Gold::Label(label) => hasher.field("gold", (label as u64).to_le_bytes()),
+            Gold::Score(score) => hasher.field("score", score.to_le_bytes()),
+        };
+        let Some(partner) = &sample.partner else { return hasher };
+        hasher.field("partner", &partner.text).json("group", &partner.group).json("subset", &partner.subset)
+    };
+    samples.iter().fold(Hasher::new("slice/1").json("labels", &labels), add).finish()
 }
 
 #[cfg(test)]
@@ -257,7 +246,7 @@ mod tests {
     }
 
     fn golds(slice: &Slice) -> Vec<(&str, usize)> {
-        slice.samples.iter().map(|sample| (sample.text.as_str(), sample.gold)).collect()
+        slice.samples.iter().map(|sample| (sample.text.as_str(), sample.gold.label().unwrap())).collect()
     }
 
     fn names(names: &[&str]) -> Vec<String> {
@@ -284,21 +273,13 @@ mod tests {
     }
 
     #[test]
-    fn quotas_follow_the_counts_by_largest_remainder() {
-        assert_eq!(quotas(&[30, 17, 3], 10), [6, 3, 1]); // shares 6, 3.4, 0.6
-        assert_eq!(quotas(&[1, 1, 1], 2), [1, 1, 0]); // equal remainders: the earlier labels
-        assert_eq!(quotas(&[0, 4], 3), [0, 3]);
-        assert_eq!(quotas(&[2, 2], 9), [2, 2]);
-    }
-
-    #[test]
     fn limits_are_stratified_and_the_seed_decides_which() {
         let texts: Vec<String> = (0..60).map(|i| format!("text {i}")).collect();
         let all: Vec<(&str, &str)> =
             texts.iter().enumerate().map(|(i, text)| (text.as_str(), if i % 3 == 0 { "b" } else { "a" })).collect();
         let asked = spec::Slice { limit: Some(9), ..asked() };
         let draw = |seed| cut_of(&asked, rows(&all), seed).unwrap();
-        let of_a = draw(1).samples.iter().filter(|sample| sample.gold == 0).count();
+        let of_a = draw(1).samples.iter().filter(|sample| sample.gold == Gold::Label(0)).count();
         assert_eq!((draw(1).samples.len(), of_a), (9, 6));
         assert_eq!(draw(1).samples, draw(1).samples);
         assert_ne!(draw(1).samples, draw(2).samples);
@@ -364,7 +345,7 @@ mod tests {
             let drawn = |pairs: &[(&str, &str)]| {
                 let slice = cut_of(&asked, rows(pairs), seed).unwrap();
                 let mut texts: Vec<String> =
-                    slice.samples.into_iter().filter(|sample| sample.gold == 0).map(|sample| sample.text).collect();
+                    slice.samples.into_iter().filter(|sample| sample.gold == Gold::Label(0)).map(|sample| sample.text).collect();
                 texts.sort();
                 texts
             };

@@ -63,6 +63,9 @@ pub trait Encoder: Send + Sync {
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError>;
 
+    /// What one token stands for, for people.
+    fn piece(&self, id: u32) -> String;
+
     /// Token positions that [`Encoder::encode`] computes for these rows.
     fn positions(&self, rows: &[&[u32]]) -> u64;
 
@@ -221,7 +224,7 @@ pub struct Sources<'a> {
 /// A folder, repository, server or fit set that cannot be used; the error says what is missing and what to do.
 pub fn open(model: &Model, sources: &Sources<'_>) -> Result<Box<dyn Encoder>, EmbedError> {
     Ok(match &model.source {
-        Source::Path(_) | Source::Hub { .. } => {
+        Source::Path(_) | Source::Gguf(_) | Source::Hub { .. } => {
             let adapter = model.adapter.as_ref().map(|adapter| folder(adapter, Hub::adapters, sources)).transpose()?;
             let files = Files { model: folder(&model.source, |hub| hub, sources)?, adapter };
             Box::new(transformer::Transformer::open(model, &files, sources.home)?)
@@ -243,7 +246,7 @@ fn folder(source: &Source, of: impl Fn(Hub) -> Hub, sources: &Sources<'_>) -> Re
             let snapshot = hub.fetch(repo, revision.as_deref(), sources.observer)?;
             Ok(Found { folder: snapshot.folder, commit: Some(snapshot.commit) })
         }
-        Source::Path(path) => Ok(Found { folder: path.clone(), commit: None }),
+        Source::Path(path) | Source::Gguf(path) => Ok(Found { folder: path.clone(), commit: None }),
         Source::Server { .. } | Source::CharNgram { .. } => Err(ModelError::NoFolder { path: source.to_string().into() }),
     }
 }

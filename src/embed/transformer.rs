@@ -11,11 +11,11 @@ use super::schedule::Schedule;
 use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
 use crate::digest::Hasher;
 use crate::model::{
-    self, Adapter, Backend, Folder, ModelError, Pooled, Tap, Tokenizer, Weights, available_memory, fits, peak_bytes,
+    self, Adapter, Backend, Folder, Gguf, ModelError, Pooled, Tap, Tokenizer, Weights, available_memory, fits, peak_bytes,
     tokens_per_batch,
 };
 use crate::prompt::{Template, Truncation};
-use crate::spec::{DType, Model, Readout};
+use crate::spec::{DType, Model, Readout, Source};
 
 /// Raised whenever the same weights and ids give other vectors than before, so that no cache serves the old ones.
 const ENGINE: u32 = 2;
@@ -52,7 +52,8 @@ type Loaded = Result<Arc<model::Transformer>, Arc<ModelError>>;
 impl Transformer {
     /// Reads everything but the weights, and checks that the weights are there in their shapes.
     pub fn open(model: &Model, files: &Files, home: &Path) -> Result<Self, ModelError> {
-        let mut folder = Folder::open(&files.model.folder)?;
+        let gguf = matches!(model.source, Source::Gguf(_)).then(|| Gguf::open(&files.model.folder)).transpose()?;
+        let mut folder = gguf.as_ref().map_or_else(|| Folder::open(&files.model.folder), Gguf::folder)?;
         let adapter = files.adapter.as_ref().map(|found| Adapter::open(&found.folder, &folder.description)).transpose()?;
         if let Some(vocabulary) = adapter.as_ref().and_then(Adapter::vocabulary) {
             folder.description.vocabulary = vocabulary;
@@ -64,8 +65,14 @@ impl Transformer {
         };
         let backend = Backend::open(model.device)?;
         let own = adapter.as_ref().and_then(Adapter::tokenizer);
-        let tokenizer = Tokenizer::open(own.unwrap_or(&folder.path), limit)?;
-        let weights = Weights::open(&folder.path, &folder.description, adapter)?;
+        let tokenizer = match &gguf {
+            Some(gguf) => gguf.tokenizer(limit)?,
+            None => Tokenizer::open(own.unwrap_or(&folder.path), limit)?,
+        };
+        let weights = match gguf {
+            Some(gguf) => Weights::of_gguf(gguf, &folder.description)?,
+            None => Weights::open(&folder.path, &folder.description, adapter)?,
+        };
         let identity = Hasher::new("model/1")
             .json("description", &folder.description)
             .field("weights", weights.digest(home)?.as_bytes())
@@ -195,6 +202,10 @@ impl Encoder for Transformer {
         Ok(())
     }
 
+    fn piece(&self, id: u32) -> String {
+        self.tokenizer.piece(id)
+    }
+
     fn positions(&self, rows: &[&[u32]]) -> u64 {
         Schedule::new(rows, self.shares(), self.budget(rows)).positions()
     }
@@ -217,7 +228,7 @@ impl Encoder for Transformer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Device, Pooling, Source};
+    use crate::spec::{Device, Pooling};
 
     #[test]
     fn weights_that_cannot_be_loaded_are_not_tried_again() {

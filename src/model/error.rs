@@ -68,6 +68,8 @@ pub enum ModelError {
     NoShard { index: PathBuf, shard: String },
     #[error("{path} is not a whole safetensors file; download it again", path = .path.display())]
     Weights { path: PathBuf, source: candle_core::Error },
+    #[error("{path} cannot be read as a GGUF file; if it is whole, its kind of quantisation is not supported", path = .path.display())]
+    Gguf { path: PathBuf, source: candle_core::Error },
     #[error("{folder} has no tensor `{tensor}`; its weights are not those of the model that config.json describes", folder = .folder.display())]
     NoTensor { folder: PathBuf, tensor: String },
     #[error("{path}: tensor `{tensor}` has shape {found:?}, and config.json asks for {wanted:?}", path = .path.display())]

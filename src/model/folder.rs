@@ -18,6 +18,8 @@ pub struct Folder {
     pub description: Description,
     /// The fewest tokens that any of the folder's files allows.
     pub max_tokens: usize,
+    /// What [`Pooling::Own`] means, where no files beside the weights say it.
+    pub(super) own: Option<Pooled>,
 }
 
 impl Folder {
@@ -39,7 +41,7 @@ impl Folder {
             limit(&path.join("sentence_bert_config.json"), "max_seq_length")?,
         ];
         let max_tokens = max_tokens.into_iter().flatten().fold(description.max_positions, usize::min);
-        Ok(Self { path: path.to_owned(), description, max_tokens })
+        Ok(Self { path: path.to_owned(), description, max_tokens, own: None })
     }
 
     /// How vectors are made with a pooling that a spec asks for; the folder itself decides about [`Pooling::Own`].
@@ -51,7 +53,9 @@ impl Folder {
             Pooling::Last => Pool::Last,
             Pooling::Mean => Pool::Mean,
             Pooling::Cls => Pool::Cls,
-            Pooling::Own => return Pooled::read(&self.path, self.description.attention.causal),
+            Pooling::Own => {
+                return self.own.map_or_else(|| Pooled::read(&self.path, self.description.attention.causal), Ok);
+            }
         };
         Ok(Pooled { pool, normalize: false })
     }

@@ -11,6 +11,7 @@ mod device;
 mod digests;
 mod error;
 mod folder;
+mod gguf;
 mod hub;
 mod kernels;
 mod layers;
@@ -32,6 +33,7 @@ pub use description::{Activation, Attention, Description, FeedForward, Norm, Pla
 pub use device::Backend;
 pub use error::ModelError;
 pub use folder::Folder;
+pub use gguf::Gguf;
 pub use hub::{Hub, HubError, Snapshot};
 pub use memory::{available_memory, fits, peak_bytes, tokens_per_batch};
 pub use outline::{Outline, Special};

@@ -10,7 +10,8 @@ use safetensors::tensor::Metadata;
 use super::description::Description;
 use super::device::Backend;
 use super::error::ModelError;
-use super::folder::{Folder, read_json_if_there};
+use super::folder::Folder;
+use super::gguf::Gguf;
 use super::memory::{peak_bytes, tokens_per_batch};
 use super::pooling::Pooled;
 use super::tokenizer::Tokenizer;
@@ -52,18 +53,26 @@ impl Outline {
     /// # Errors
     /// What opening the model as an encoder would meet, short of loading its weights.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let folder = Folder::open(path)?;
-        let tokenizer = Tokenizer::open(path, folder.max_tokens)?;
-        Weights::open(path, &folder.description, None)?;
-        let pooling = folder.pooling(Pooling::Own)?;
-        let paths = find(path)?;
-        let config = read_json_if_there(&path.join("tokenizer_config.json"))?;
-        let written = config.is_some_and(|config| config.get("chat_template").is_some_and(|template| !template.is_null()));
         let mut values = BTreeMap::new();
         let mut files = Vec::new();
-        for path in paths {
-            files.push((path.clone(), head(&path, &mut values)?));
-        }
+        let (folder, tokenizer) = if path.is_file() {
+            let gguf = Gguf::open(path)?;
+            let folder = gguf.folder()?;
+            let tokenizer = gguf.tokenizer(folder.max_tokens)?;
+            values = gguf.values();
+            files.push((path.to_owned(), gguf.bytes()));
+            Weights::of_gguf(gguf, &folder.description)?;
+            (folder, tokenizer)
+        } else {
+            let folder = Folder::open(path)?;
+            let tokenizer = Tokenizer::open(path, folder.max_tokens)?;
+            Weights::open(path, &folder.description, None)?;
+            for path in find(path)? {
+                files.push((path.clone(), head(&path, &mut values)?));
+            }
+            (folder, tokenizer)
+        };
+        let pooling = folder.pooling(Pooling::Own)?;
         let Folder { description, max_tokens, .. } = folder;
         let workers = Backend::open(Device::Cpu)?.workers();
         let tokens = (workers * tokens_per_batch(&description, workers)) as u64;
@@ -71,7 +80,7 @@ impl Outline {
             max_tokens,
             pooling,
             special: special(&tokenizer)?,
-            chat_template: written || path.join("chat_template.jinja").is_file(),
+            chat_template: tokenizer.chat().is_ok(),
             files,
             values,
             memory: DType::ALL.iter().map(|&dtype| (dtype, peak_bytes(&description, dtype, tokens))).collect(),

@@ -33,6 +33,19 @@ pub struct Tokenizer {
     chat: Option<ChatTemplate>,
 }
 
+/// What a tokenizer is made of.
+pub(super) struct Parts<'a> {
+    /// Where the first of these comes from.
+    pub path: &'a Path,
+    /// `tokenizer.json`
+    pub json: &'a [u8],
+    pub config_path: &'a Path,
+    /// `tokenizer_config.json`
+    pub config: Value,
+    /// `special_tokens_map.json`, which older folders have.
+    pub tokens: Option<Value>,
+}
+
 impl Tokenizer {
     /// Reads a folder's tokenizer; texts may have up to `limit` tokens.
     ///
@@ -43,19 +56,28 @@ impl Tokenizer {
         if !path.is_file() {
             return Err(ModelError::NoTokenizer { folder: folder.to_owned() });
         }
-        let bytes = read(&path)?;
-        let mut inner = parse(&path, &bytes)?;
-        // Cutting and padding that were saved with the tokenizer are a caller's choice, not the model's.
-        inner.with_truncation(None).map_err(|source| ModelError::Tokenizer { path: path.clone(), source })?;
-        inner.with_padding(None);
-
         let config_path = folder.join("tokenizer_config.json");
-        let config = read_json_if_there(&config_path)?.unwrap_or(Value::Null);
-        let policy =
-            Policy { config, path: &config_path, tokens: read_json_if_there(&folder.join("special_tokens_map.json"))? };
+        let parts = Parts {
+            path: &path,
+            json: &read(&path)?,
+            config: read_json_if_there(&config_path)?.unwrap_or(Value::Null),
+            config_path: &config_path,
+            tokens: read_json_if_there(&folder.join("special_tokens_map.json"))?,
+        };
+        Self::build(parts, folder, limit)
+    }
+
+    /// The same from what the files hold.
+    pub(super) fn build(parts: Parts<'_>, folder: &Path, limit: usize) -> Result<Self, ModelError> {
+        let Parts { path, json, config_path, config, tokens } = parts;
+        let mut inner = parse(path, json)?;
+        // Cutting and padding that were saved with the tokenizer are a caller's choice, not the model's.
+        inner.with_truncation(None).map_err(|source| ModelError::Tokenizer { path: path.to_owned(), source })?;
+        inner.with_padding(None);
+        let policy = Policy { config, path: config_path, tokens };
         policy.apply(&mut inner)?;
         let mut hasher = Hasher::new("tokenizer/1")
-            .field("tokenizer.json", &bytes)
+            .field("tokenizer.json", json)
             .json("tokenizer_config.json", &policy.config)
             .json("special_tokens_map.json", &policy.tokens);
         let chat = ChatTemplate::read(folder, &policy.config, policy.named())?;
@@ -78,6 +100,12 @@ impl Tokenizer {
     /// Tokenises a whole text, with special tokens; offsets are bytes.
     pub(super) fn encode(&self, text: &str) -> Result<Encoding, ModelError> {
         self.inner.encode(text, true).map_err(failed(text))
+    }
+
+    /// The text of one token; as the vocabulary writes it where that is no text by itself.
+    pub fn piece(&self, id: u32) -> String {
+        let text = self.inner.decode(&[id], false).ok().filter(|text| !text.is_empty() && !text.contains('\u{fffd}'));
+        text.or_else(|| self.inner.id_to_token(id)).unwrap_or_else(|| format!("[{id}]"))
     }
 
     /// Tokenises a whole text that has its special tokens written out; offsets are bytes.

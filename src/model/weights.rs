@@ -12,16 +12,23 @@ use super::adapter::Adapter;
 use super::description::Description;
 use super::digests::file_digests;
 use super::error::ModelError;
+use super::gguf::Gguf;
 use super::layers;
 use crate::digest::{Digest, Hasher};
 
 /// The weight files of a model folder, opened but not read.
 pub struct Weights {
     folder: PathBuf,
-    files: Vec<(PathBuf, MmapedSafetensors)>,
+    store: Store,
     prefix: &'static str,
     bytes: u64,
     adapter: Option<Adapter>,
+}
+
+/// Where tensors are kept.
+enum Store {
+    Safetensors(Vec<(PathBuf, MmapedSafetensors)>),
+    Gguf(Gguf),
 }
 
 impl Weights {
@@ -40,12 +47,26 @@ impl Weights {
             let map = map(&path)?;
             files.push((path, map));
         }
-        let mut weights = Self { folder: folder.to_owned(), files, prefix: "", bytes, adapter };
+        let store = Store::Safetensors(files);
+        let mut weights = Self { folder: folder.to_owned(), store, prefix: "", bytes, adapter };
         weights.prefix = weights.find_prefix(description)?;
+        weights.check_all(description)
+    }
+
+    /// Those of a GGUF file, checked in the same way.
+    ///
+    /// # Errors
+    /// A missing tensor, and a shape that the file's own configuration does not ask for.
+    pub fn of_gguf(gguf: Gguf, description: &Description) -> Result<Self, ModelError> {
+        let (folder, bytes) = (gguf.path().to_owned(), gguf.bytes());
+        Self { folder, store: Store::Gguf(gguf), prefix: "", bytes, adapter: None }.check_all(description)
+    }
+
+    fn check_all(self, description: &Description) -> Result<Self, ModelError> {
         for (name, shape) in layers::tensors(description) {
-            weights.check(&name, &shape)?;
+            self.check(&name, &shape)?;
         }
-        Ok(weights)
+        Ok(self)
     }
 
     /// Size of the files together.
@@ -58,10 +79,13 @@ impl Weights {
     /// # Errors
     /// A file that cannot be read.
     pub fn digest(&self, home: &Path) -> Result<Digest, ModelError> {
-        let paths: Vec<&Path> = self.files.iter().map(|(path, _)| path.as_path()).collect();
+        let paths: Vec<&Path> = match &self.store {
+            Store::Safetensors(files) => files.iter().map(|(path, _)| path.as_path()).collect(),
+            Store::Gguf(gguf) => vec![gguf.path()],
+        };
         let digests = file_digests(&paths, home)?;
         let mut hasher = Hasher::new("weights/1");
-        for ((path, _), digest) in self.files.iter().zip(digests) {
+        for (path, digest) in paths.into_iter().zip(digests) {
             let name = path.file_name().unwrap_or_default();
             hasher = hasher.field(&name.to_string_lossy(), digest.as_bytes());
         }
@@ -85,9 +109,14 @@ impl Weights {
         pick: impl Fn(Tensor) -> candle_core::Result<Tensor>,
     ) -> Result<Tensor, ModelError> {
         let name = format!("{}{plain}", self.prefix);
-        let (path, map) = self.holder(&name)?;
-        let own = || map.load(&name, &Device::Cpu);
-        let whole = self.adapter.as_ref().map_or_else(own, |adapter| adapter.apply(plain, own));
+        let (path, whole) = match &self.store {
+            Store::Gguf(gguf) => (gguf.path(), gguf.load(&name)),
+            Store::Safetensors(files) => {
+                let (path, map) = self.holder(files, &name)?;
+                let own = || map.load(&name, &Device::Cpu);
+                (path, self.adapter.as_ref().map_or_else(own, |adapter| adapter.apply(plain, own)))
+            }
+        };
         whole
             .and_then(|tensor| pick(tensor)?.to_dtype(dtype)?.to_device(device))
             .map_err(|source| ModelError::Weights { path: path.to_owned(), source })
@@ -95,7 +124,8 @@ impl Weights {
 
     fn find_prefix(&self, description: &Description) -> Result<&'static str, ModelError> {
         let names = description.names;
-        let has = |prefix: &&&str| self.holder(&format!("{prefix}{}", names.tokens)).is_ok();
+        let Store::Safetensors(files) = &self.store else { return Ok("") };
+        let has = |prefix: &&&str| self.holder(files, &format!("{prefix}{}", names.tokens)).is_ok();
         names.prefixes.iter().find(has).copied().ok_or_else(|| ModelError::NoTensor {
             folder: self.folder.clone(),
             tensor: format!("{}{}", names.prefixes.first().unwrap_or(&""), names.tokens),
@@ -107,7 +137,20 @@ impl Weights {
             return Ok(());
         }
         let name = format!("{}{name}", self.prefix);
-        let (path, map) = self.holder(&name)?;
+        let files = match &self.store {
+            Store::Safetensors(files) => files,
+            Store::Gguf(gguf) => {
+                let path = || gguf.path().to_owned();
+                return match gguf.shape(&name) {
+                    None => Err(ModelError::NoTensor { folder: path(), tensor: name }),
+                    Some(found) if found != wanted => {
+                        Err(ModelError::Shape { path: path(), tensor: name, found, wanted: wanted.to_vec() })
+                    }
+                    Some(_) => Ok(()),
+                };
+            }
+        };
+        let (path, map) = self.holder(files, &name)?;
         let view = map.get(&name).map_err(|source| ModelError::Weights { path: path.to_owned(), source })?;
         if view.shape() != wanted {
             let (found, wanted) = (view.shape().to_vec(), wanted.to_vec());
@@ -121,8 +164,12 @@ impl Weights {
         Ok(())
     }
 
-    fn holder(&self, name: &str) -> Result<(&Path, &MmapedSafetensors), ModelError> {
-        let mut files = self.files.iter().map(|(path, map)| (path.as_path(), map));
+    fn holder<'a>(
+        &self,
+        files: &'a [(PathBuf, MmapedSafetensors)],
+        name: &str,
+    ) -> Result<(&'a Path, &'a MmapedSafetensors), ModelError> {
+        let mut files = files.iter().map(|(path, map)| (path.as_path(), map));
         files
             .find(|(_, map)| map.get(name).is_ok())
             .ok_or_else(|| ModelError::NoTensor { folder: self.folder.clone(), tensor: name.to_owned() })

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::texts::{self, Block, Rows};
-use super::{Cell, ModelWork, Plan, PlanError, Texts, Unready, Wording};
-use crate::dataset::{Sample, Slice};
+use super::{Against, Cell, ModelWork, Plan, PlanError, Texts, Unready, Wording};
+use crate::dataset::{Kind, Sample, Slice};
 use crate::digest::Hasher;
 use crate::embed::{self, Encoder, Resolved, Sources};
 use crate::observe::{Event, Observer, Unit};
 use crate::prompt::{Prompt, Template};
-use crate::spec::{Axis, Calibration, LabelSet, Spec, Task};
+use crate::spec::{Calibration, LabelSet, Protocol, Spec, Task};
 
 impl Plan {
     /// Plans a grid: reads data, tokenizers and configurations, no weights.
@@ -20,14 +20,17 @@ impl Plan {
     pub fn build(spec: Spec, sources: &Sources<'_>) -> Result<Self, PlanError> {
         let mut problems = Vec::new();
         let slices = load_slices(&spec, sources, &mut problems);
+        if problems.is_empty() {
+            idle_tasks(&spec, &slices, &mut problems);
+        }
         let encoders = open_encoders(&spec, sources, &mut problems);
         if !problems.is_empty() {
             return Err(PlanError(problems));
         }
         let wordings = word_labels(&spec, &slices, &mut problems);
-        let cells = product(&spec);
+        let cells = product(&spec, &slices, &mut problems);
         if cells.is_empty() {
-            problems.push(Unready::Empty(combinations(&spec)));
+            problems.push(Unready::Empty(combinations(&spec, &slices)));
         }
         let mut models = Vec::new();
         for (model, encoder) in encoders.into_iter().enumerate() {
@@ -60,10 +63,7 @@ impl Plan {
             if refers && self.reference.is_none() {
                 self.reference = Some(cell.id.clone());
             }
-            let name = format!(
-                "{} / {} / {} / {} / {} / {}",
-                choices.model, choices.prompt, choices.readout, choices.slice, choices.labels, choices.calibration
-            );
+            let name = choices.to_string();
             if let Some(first) = seen.get(&cell.id) {
                 self.warnings.push(format!("cell {name} is the same experiment as {first}; it is run once, under that name"));
             } else {
@@ -76,21 +76,54 @@ impl Plan {
 
     fn content_id(&self, cell: &Cell) -> String {
         let work = &self.models[cell.model];
-        let labels = &self.spec.labels[cell.labels];
         let prompt = &self.spec.prompts[cell.prompt];
         let card = work.encoder.card();
-        Hasher::new("cell/1")
+        let readout = work.readouts.get(&cell.readout);
+        let hasher = Hasher::new("cell/1")
             .field("model", card.identity.as_bytes())
             .field("dtype", self.spec.models[cell.model].dtype.to_string())
             .json("max tokens", &card.max_tokens)
             .json("prompt", &content(prompt))
-            .field("readout", work.readouts.get(&cell.readout).map_or_else(String::new, Resolved::key))
-            .field("slice", self.slices[cell.slice].digest.as_bytes())
-            .json("wording", &self.wordings[cell.labels][cell.slice])
-            .json("label prompt", &content(labels.prompt.as_ref().unwrap_or(prompt)))
-            .field("calibration", cell.calibration.to_string())
-            .finish()
-            .short()
+            .field("readout", readout.map_or_else(String::new, Resolved::key))
+            .field("slice", self.slices[cell.slice].digest.as_bytes());
+        let hasher = match cell.scored {
+            Against::Labels { labels, calibration } => {
+                let own = self.spec.labels[labels].prompt.as_ref();
+                hasher
+                    .json("wording", &self.wordings[labels][cell.slice])
+                    .json("label prompt", &content(own.unwrap_or(prompt)))
+                    .field("calibration", calibration.to_string())
+            }
+            Against::Pairs { thresholds_from } => {
+                let task = self.task(cell);
+                let thresholds = thresholds_from.map(|slice| self.slices[slice].digest);
+                // Only MTEB's distances see the vectors' lengths.
+                let lengths = matches!(task, Some(Task::PairClassification { protocol: Some(Protocol::Mteb), .. }));
+                hasher
+                    .json("task", &task.map(without_names))
+                    .json("thresholds", &thresholds)
+                    .json("scaled", &readout.filter(|_| lengths).map(|readout| readout.normalize))
+            }
+        };
+        hasher.finish().short()
+    }
+}
+
+/// What of a task on pairs decides a cell's numbers: everything but the ids in it.
+fn without_names(task: &Task) -> Task {
+    match task {
+        Task::PairClassification { protocol, .. } => Task::PairClassification { protocol: *protocol, thresholds_from: None },
+        Task::Sts { .. } | Task::LabelSimilarity { .. } => task.clone(),
+    }
+}
+
+/// Tasks that no slice is for; label similarity is there without being asked for.
+fn idle_tasks(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) {
+    for kind in [Kind::Classification, Kind::Pairs, Kind::Sts] {
+        let task = kind.task();
+        if spec.tasks.iter().any(|known| known.kind() == task) && slices.iter().all(|slice| slice.kind != kind) {
+            problems.push(Unready::Idle { task, samples: kind });
+        }
     }
 }
 
@@ -102,7 +135,8 @@ fn content(prompt: &Prompt) -> (&[Template], crate::prompt::Truncation, crate::p
 fn load_slices(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) -> Vec<Slice> {
     let mut slices = Vec::new();
     for slice in &spec.slices {
-        match sources.catalog.slice(slice, spec.seed) {
+        let checked = sources.catalog.check(slice, &spec.tasks);
+        match checked.and_then(|_| sources.catalog.slice(slice, spec.seed)) {
             Ok(loaded) => slices.push(loaded),
             Err(source) => problems.push(Unready::Slice { slice: slice.id.clone(), source }),
         }
@@ -156,7 +190,8 @@ fn word(set: &LabelSet, slice: &Slice) -> Wording {
 
 fn calibrations(spec: &Spec) -> Vec<Calibration> {
     let mut all = Vec::new();
-    for Task::LabelSimilarity { calibrations } in &spec.tasks {
+    for task in &spec.tasks {
+        let Task::LabelSimilarity { calibrations } = task else { continue };
         for &calibration in calibrations {
             if !all.contains(&calibration) {
                 all.push(calibration);
@@ -166,25 +201,56 @@ fn calibrations(spec: &Spec) -> Vec<Calibration> {
     all
 }
 
-fn combinations(spec: &Spec) -> usize {
-    [spec.models.len(), spec.prompts.len(), spec.readouts.len(), spec.slices.len(), spec.labels.len()].iter().product::<usize>()
-        * calibrations(spec).len()
+fn combinations(spec: &Spec, slices: &[Slice]) -> usize {
+    let on_slice =
+        |slice: &Slice| if slice.kind == Kind::Classification { spec.labels.len() * calibrations(spec).len() } else { 1 };
+    [spec.models.len(), spec.prompts.len(), spec.readouts.len()].iter().product::<usize>()
+        * slices.iter().map(on_slice).sum::<usize>()
+}
+
+/// What the samples of each slice are scored against: every wording and calibration, or each other.
+fn against(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) -> Vec<Vec<Against>> {
+    let calibrations = calibrations(spec);
+    let mut all = Vec::new();
+    for slice in slices {
+        all.push(match slice.kind {
+            Kind::Classification => {
+                let of = |labels| calibrations.iter().map(move |&calibration| Against::Labels { labels, calibration });
+                (0..spec.labels.len()).flat_map(of).collect()
+            }
+            Kind::Sts => vec![Against::Pairs { thresholds_from: None }],
+            Kind::Pairs => vec![Against::Pairs { thresholds_from: thresholds_from(spec, slices, slice, problems) }],
+        });
+    }
+    all
+}
+
+/// The slice that thresholds for `slice` are picked on; None where it is `slice` itself.
+fn thresholds_from(spec: &Spec, slices: &[Slice], slice: &Slice, problems: &mut Vec<Unready>) -> Option<usize> {
+    let named = spec.tasks.iter().find_map(|task| match task {
+        Task::PairClassification { thresholds_from, .. } => thresholds_from.as_ref(),
+        Task::LabelSimilarity { .. } | Task::Sts { .. } => None,
+    })?;
+    let place = slices.iter().position(|other| other.id == *named)?;
+    let from = &slices[place];
+    if from.kind != Kind::Pairs || from.labels != slice.labels {
+        problems.push(Unready::Thresholds { slice: from.id.clone(), other: slice.id.clone() });
+    }
+    (from.id != slice.id).then_some(place)
 }
 
 /// The product of the axes without the skipped combinations; ids are filled in later.
-fn product(spec: &Spec) -> Vec<Cell> {
-    let calibrations = calibrations(spec);
+fn product(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) -> Vec<Cell> {
+    let against = against(spec, slices, problems);
     let mut cells = Vec::new();
     for model in 0..spec.models.len() {
         for prompt in 0..spec.prompts.len() {
             for readout in 0..spec.readouts.len() {
-                for slice in 0..spec.slices.len() {
-                    for labels in 0..spec.labels.len() {
-                        for &calibration in &calibrations {
-                            let cell = Cell { id: String::new(), model, prompt, readout, slice, labels, calibration };
-                            if !skipped(spec, &cell) {
-                                cells.push(cell);
-                            }
+                for (slice, against) in against.iter().enumerate() {
+                    for &scored in against {
+                        let cell = Cell { id: String::new(), model, prompt, readout, slice, scored };
+                        if !spec.skips.iter().any(|skip| skip.matches(|axis| cell.on(axis, spec))) {
+                            cells.push(cell);
                         }
                     }
                 }
@@ -192,20 +258,6 @@ fn product(spec: &Spec) -> Vec<Cell> {
         }
     }
     cells
-}
-
-fn skipped(spec: &Spec, cell: &Cell) -> bool {
-    let calibration = cell.calibration.to_string();
-    spec.skips.iter().any(|skip| {
-        skip.matches(|axis| match axis {
-            Axis::Model => &spec.models[cell.model].id,
-            Axis::Prompt => &spec.prompts[cell.prompt].id,
-            Axis::Readout => &spec.readouts[cell.readout].id,
-            Axis::Slice => &spec.slices[cell.slice].id,
-            Axis::Labels => &spec.labels[cell.labels].id,
-            Axis::Calibration => &calibration,
-        })
-    })
 }
 
 fn resolve_readouts(
@@ -247,7 +299,8 @@ impl Draft<'_> {
         encoder: &dyn Encoder,
         problems: &mut Vec<Unready>,
     ) -> (Rows, BTreeMap<Texts, Vec<Block>>) {
-        let sets: BTreeSet<Texts> = cells.iter().flat_map(|cell| [cell.samples(), cell.phrasings(self.spec)]).collect();
+        let sets: BTreeSet<Texts> =
+            cells.iter().flat_map(|cell| std::iter::once(cell.samples()).chain(cell.others(self.spec))).collect();
         let total = sets.iter().map(|&set| self.texts(set).0.len() as u64).sum();
         let stage = format!("tokenise for {}", self.spec.models[model].id);
         self.observer.observe(Event::Started { stage, total: Some(total), unit: Unit::Texts });
@@ -282,7 +335,9 @@ impl Draft<'_> {
             Texts::Samples { slice, .. } => {
                 let slice = &self.slices[slice];
                 let name = |sample: &Sample| format!("sample `{}` of slice `{}`", sample.id, slice.id);
-                slice.samples.iter().map(|sample| (sample.text.as_str(), name(sample))).unzip()
+                let first = slice.samples.iter().map(|sample| (sample.text.as_str(), name(sample)));
+                let partners = slice.samples.iter().filter_map(|sample| Some((sample, sample.partner.as_ref()?)));
+                first.chain(partners.map(|(sample, partner)| (partner.text.as_str(), name(sample)))).unzip()
             }
             Texts::Phrasings { labels, slice, .. } => {
                 let phrasings = &self.wordings[labels][slice].phrasings;

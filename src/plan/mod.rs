@@ -7,11 +7,11 @@ mod texts;
 use std::collections::BTreeMap;
 
 use crate::cause::told;
-use crate::dataset::{DatasetError, Slice};
+use crate::dataset::{DatasetError, Kind, Slice};
 use crate::embed::{EmbedError, Encoder, Resolved};
 use crate::prompt::Prompt;
-use crate::results::Choices;
-use crate::spec::{Calibration, Spec};
+use crate::results::{Axis, Choices, NO_CHOICE};
+use crate::spec::{Calibration, Spec, Task, TaskKind};
 
 pub use summary::{ModelSummary, PromptCuts, Summary};
 pub use texts::{Block, Rows, prepare};
@@ -42,8 +42,16 @@ pub struct Cell {
     pub prompt: usize,
     pub readout: usize,
     pub slice: usize,
-    pub labels: usize,
-    pub calibration: Calibration,
+    pub scored: Against,
+}
+
+/// What a cell's samples are scored against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// Texts against labels: a choice on two more axes.
+    Labels { labels: usize, calibration: Calibration },
+    /// Pairs against each other; thresholds are picked on that slice, where the task names one.
+    Pairs { thresholds_from: Option<usize> },
 }
 
 /// One label set in the words of one slice's labels.
@@ -68,7 +76,7 @@ pub struct ModelWork {
 /// A set of texts that cells read together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Texts {
-    /// A slice's samples under a prompt.
+    /// A slice's samples under a prompt: of pairs, all first texts before all second ones.
     Samples { prompt: usize, slice: usize },
     /// The phrasings of a slice's labels, under the cell's prompt or (`None`) the label set's own.
     Phrasings { prompt: Option<usize>, labels: usize, slice: usize },
@@ -77,28 +85,52 @@ pub enum Texts {
 impl Plan {
     /// The ids a cell chose on each axis.
     pub fn choices(&self, cell: &Cell) -> Choices {
-        let spec = &self.spec;
+        let on = |axis: Axis| cell.on(axis, &self.spec).to_owned();
         Choices {
-            model: spec.models[cell.model].id.clone(),
-            prompt: spec.prompts[cell.prompt].id.clone(),
-            readout: spec.readouts[cell.readout].id.clone(),
-            slice: spec.slices[cell.slice].id.clone(),
-            labels: spec.labels[cell.labels].id.clone(),
-            calibration: cell.calibration.to_string(),
+            model: on(Axis::Model),
+            prompt: on(Axis::Prompt),
+            readout: on(Axis::Readout),
+            slice: on(Axis::Slice),
+            labels: on(Axis::Labels),
+            calibration: on(Axis::Calibration),
         }
+    }
+
+    /// The task that is for a cell's samples.
+    pub fn task(&self, cell: &Cell) -> Option<&Task> {
+        let kind = self.slices[cell.slice].kind.task();
+        self.spec.tasks.iter().find(|task| task.kind() == kind)
     }
 }
 
 impl Cell {
+    /// The id of its choice on an axis.
+    pub fn on<'a>(&self, axis: Axis, spec: &'a Spec) -> &'a str {
+        match (axis, self.scored) {
+            (Axis::Model, _) => &spec.models[self.model].id,
+            (Axis::Prompt, _) => &spec.prompts[self.prompt].id,
+            (Axis::Readout, _) => &spec.readouts[self.readout].id,
+            (Axis::Slice, _) => &spec.slices[self.slice].id,
+            (Axis::Labels, Against::Labels { labels, .. }) => &spec.labels[labels].id,
+            (Axis::Calibration, Against::Labels { calibration, .. }) => calibration.name(),
+            (Axis::Labels | Axis::Calibration, Against::Pairs { .. }) => NO_CHOICE,
+        }
+    }
+
     /// The sample texts this cell reads.
     pub const fn samples(&self) -> Texts {
         Texts::Samples { prompt: self.prompt, slice: self.slice }
     }
 
-    /// The label phrasings this cell reads.
-    pub fn phrasings(&self, spec: &Spec) -> Texts {
-        let own = spec.labels[self.labels].prompt.is_some();
-        Texts::Phrasings { prompt: (!own).then_some(self.prompt), labels: self.labels, slice: self.slice }
+    /// The other texts this cell reads: the phrasings of its labels, or the pairs that thresholds are picked on.
+    pub fn others(&self, spec: &Spec) -> Option<Texts> {
+        match self.scored {
+            Against::Labels { labels, .. } => {
+                let own = spec.labels[labels].prompt.is_some();
+                Some(Texts::Phrasings { prompt: (!own).then_some(self.prompt), labels, slice: self.slice })
+            }
+            Against::Pairs { thresholds_from } => thresholds_from.map(|slice| Texts::Samples { prompt: self.prompt, slice }),
+        }
     }
 }
 
@@ -151,4 +183,8 @@ pub enum Unready {
     Reference,
     #[error("[grid] skip leaves no cell: every one of the {0} combinations is skipped")]
     Empty(usize),
+    #[error("[[task]] `{task}` has nothing to do: no slice holds {}; add a slice, or remove the task", samples.samples())]
+    Idle { task: TaskKind, samples: Kind },
+    #[error("`thresholds_from` names slice `{slice}`, which does not hold pairs of the same two labels as slice `{other}`")]
+    Thresholds { slice: String, other: String },
 }

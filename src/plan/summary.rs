@@ -76,7 +76,9 @@ impl Plan {
         for (set, views) in &work.blocks {
             let Texts::Samples { prompt, slice } = *set else { continue };
             let samples = self.slices[slice].samples.len();
-            let cut = (0..samples).filter(|&i| views.iter().any(|view| view.cut[i] > 0)).count();
+            let cut = (0..samples)
+                .filter(|&i| views.iter().any(|view| view.of_sample(i, samples).any(|at| view.cut[at] > 0)))
+                .count();
             let lengths = views.iter().flat_map(|view| view.rows.iter().map(|&row| work.rows[row].len()));
             cuts.push(PromptCuts {
                 prompt: self.spec.prompts[prompt].id.clone(),

@@ -19,6 +19,13 @@ pub struct Block {
     pub cut: Vec<usize>,
 }
 
+impl Block {
+    /// Places of one of so many samples' texts: one, or those of both texts of a pair.
+    pub fn of_sample(&self, sample: usize, samples: usize) -> impl Iterator<Item = usize> + use<> {
+        (sample..self.rows.len()).step_by(samples.max(1))
+    }
+}
+
 /// Renders and tokenises texts under one view of a prompt, in parallel.
 ///
 /// # Errors

@@ -8,8 +8,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::dataset::Origin;
 use crate::digest::Digest;
 use crate::results::{
-    CellRecord, Chat, Choices, FORMAT, LabelsRecord, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance, ReadoutRecord,
-    RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
+    CellRecord, Chat, Choices, FORMAT, Gold, Kind, LabelsRecord, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance,
+    ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
 };
 use crate::stats::{Estimate, Interval, number, wilson};
 
@@ -39,6 +39,7 @@ pub fn run(name: &str) -> RunRecord {
         readouts: vec![ReadoutRecord { id: "last".into(), layer: -1, pool: "last".into(), norm: false, normalize: true }],
         slices: Vec::new(),
         labels: Vec::new(),
+        tasks: Vec::new(),
         reference: None,
         gate: None,
         times,
@@ -84,12 +85,13 @@ pub fn labels(run: &mut RunRecord, id: &str, template: Option<&str>) {
 pub fn slice(run: &mut RunRecord, id: &str, split: &str, labels: &[&str], n: usize) {
     let samples = (0..n).map(|i| {
         let gold = i % labels.len();
-        SampleText { id: format!("{split}:{}", i + 1), text: text(i, labels[gold]), gold }
+        SampleText { id: format!("{split}:{}", i + 1), text: text(i, labels[gold]), gold: Gold::Label(gold), partner: None }
     });
     run.samples.insert(id.into(), samples.collect());
     run.provenance.slices.push(SliceRecord {
         id: id.into(),
         digest: Digest::of_bytes(id.as_bytes()),
+        kind: Kind::Classification,
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         samples: n,
         origin: Origin {
@@ -143,11 +145,12 @@ pub fn score(run: &mut RunRecord, ids: [&str; 6], skill: f64, cuts: bool) {
             let mut noise = ChaCha8Rng::seed_from_u64(i as u64);
             let mut own = ChaCha8Rng::from_seed(*Digest::of_bytes(format!("{id}{i}").as_bytes()).as_bytes());
             let mut scores: Vec<f64> = labels.iter().map(|_| 0.5 + 0.12 * unit(&mut noise) + 0.07 * unit(&mut own)).collect();
-            scores[sample.gold] += skill;
-            if sample.gold == 1 && labels.len() > 1 {
+            let gold = sample.gold.label().unwrap();
+            scores[gold] += skill;
+            if gold == 1 && labels.len() > 1 {
                 scores[0] += 0.8 * skill;
             }
-            row(sample.gold, scores, if cuts && i % 7 == 0 { 30 + i } else { 0 })
+            row(gold, scores, if cuts && i % 7 == 0 { 30 + i } else { 0 })
         })
         .collect();
     push(run, choices, &labels, rows);
@@ -158,7 +161,8 @@ pub fn score_exactly(run: &mut RunRecord, ids: [&str; 6], scores: &[&[f64]]) {
     let choices = choices(ids);
     let samples = run.samples.get(ids[3]).unwrap();
     let labels = run.provenance.slices.iter().find(|slice| slice.id == ids[3]).unwrap().labels.clone();
-    let rows = samples.iter().zip(scores).map(|(sample, scores)| row(sample.gold, scores.to_vec(), 0)).collect();
+    let rows =
+        samples.iter().zip(scores).map(|(sample, scores)| row(sample.gold.label().unwrap(), scores.to_vec(), 0)).collect();
     push(run, choices, &labels, rows);
 }
 

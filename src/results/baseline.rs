@@ -5,15 +5,20 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Choices, FORMAT, Outcome, ResultsError, RunRecord, SampleText, SliceRecord, atomic, summary};
-use crate::spec::Gate;
+use super::{CellRecord, Choices, FORMAT, Kind, Outcome, ResultsError, RunRecord, SampleText, SliceRecord, atomic, summary};
+use crate::dataset::PairGold;
+use crate::spec::{Gate, Task};
+use crate::stats::Clusters;
 
 pub(super) const FILE: &str = "baseline.json";
 
 /// Digits of a packed label.
 const BASE: u32 = 36;
 
-/// Which label every cell of a run gave every sample.
+/// Cosines are kept as one of so many steps from -1 to 1: four digits, 1.2e-6 apart.
+const STEPS: usize = (BASE as usize).pow(4);
+
+/// Which label every cell of a run gave every sample, or which cosine every pair.
 #[derive(Clone, Debug)]
 pub struct Outcomes {
     pub name: String,
@@ -21,8 +26,12 @@ pub struct Outcomes {
     pub engine: String,
     pub gate: Option<Gate>,
     pub slices: Vec<SliceRecord>,
-    /// Gold labels by slice, as indices into its labels.
+    /// Gold labels by slice, as indices into its labels; none for scored pairs.
     pub gold: BTreeMap<String, Vec<usize>>,
+    /// What is right about the pairs of a slice.
+    pub pairs: BTreeMap<String, PairGold>,
+    /// Tasks on pairs.
+    pub tasks: Vec<Task>,
     /// Texts by slice; empty for a baseline, which keeps none.
     pub texts: BTreeMap<String, Vec<SampleText>>,
     /// In the order of the plan.
@@ -34,10 +43,23 @@ pub struct Outcomes {
 pub struct CellOutcomes {
     pub id: String,
     pub choices: Choices,
-    /// The label of each sample of the slice, or why there is none.
-    pub predicted: Result<Vec<usize>, String>,
+    /// What the cell said of each sample of the slice, or why it said nothing.
+    pub answers: Result<Answers, String>,
     /// Gold score minus the best other score; empty for a baseline: margins differ in their last digits between processors.
     pub gold_margins: Vec<Option<f64>>,
+}
+
+/// What a cell said of its samples.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answers {
+    /// The label of each text.
+    Labels(Vec<usize>),
+    /// The cosine of each pair, rounded as baselines keep it: a run equals its own baseline.
+    Pairs {
+        cosines: Vec<f64>,
+        /// The label of each pair at the threshold of another slice, where the task takes one.
+        called: Option<Vec<usize>>,
+    },
 }
 
 impl Outcomes {
@@ -51,25 +73,26 @@ impl Outcomes {
 
     /// The outcomes of a run.
     pub fn of(run: RunRecord) -> Self {
-        let gold = |texts: &Vec<SampleText>| texts.iter().map(|text| text.gold).collect();
-        let cells = run.cells.into_iter().map(|cell| {
-            let (predicted, gold_margins) = match cell.outcome {
-                Outcome::Failed { reason } => (Err(reason), Vec::new()),
-                Outcome::Scored(scored) => {
-                    let rows = scored.samples.iter();
-                    let (labels, margins) = rows.map(|row| (row.predicted, row.gold_margin)).unzip();
-                    (Ok(labels), margins)
-                }
-            };
-            CellOutcomes { id: cell.id, choices: cell.choices, predicted, gold_margins }
+        let gold = |texts: &Vec<SampleText>| -> Vec<usize> { texts.iter().filter_map(|text| text.gold.label()).collect() };
+        let of_pairs = |slice: &&SliceRecord| slice.kind != Kind::Classification;
+        let pairs = run.provenance.slices.iter().filter(of_pairs).filter_map(|slice| {
+            let texts = run.samples.get(&slice.id)?;
+            Some((slice.id.clone(), PairGold::of(texts)))
         });
         Self {
-            cells: cells.collect(),
+            pairs: pairs.collect(),
+            tasks: run.provenance.tasks,
+            cells: run.cells.into_iter().map(CellOutcomes::of).collect(),
             name: run.provenance.name,
             engine: run.provenance.engine,
             gate: run.provenance.gate,
             slices: run.provenance.slices,
-            gold: run.samples.iter().map(|(slice, texts)| (slice.clone(), gold(texts))).collect(),
+            gold: run
+                .samples
+                .iter()
+                .map(|(slice, texts)| (slice.clone(), gold(texts)))
+                .filter(|(_, gold)| !gold.is_empty())
+                .collect(),
             texts: run.samples,
         }
     }
@@ -78,6 +101,40 @@ impl Outcomes {
     pub fn slice(&self, id: &str) -> Option<&SliceRecord> {
         self.slices.iter().find(|slice| slice.id == id)
     }
+}
+
+impl CellOutcomes {
+    fn of(cell: CellRecord) -> Self {
+        let threshold = cell.estimate("accuracy_threshold").map(|threshold| threshold.value);
+        let (answers, gold_margins) = match cell.outcome {
+            Outcome::Failed { reason } => (Err(reason), Vec::new()),
+            Outcome::Scored(scored) => {
+                let rows = scored.samples.iter();
+                let (labels, margins) = rows.map(|row| (row.predicted, row.gold_margin)).unzip();
+                (Ok(Answers::Labels(labels)), margins)
+            }
+            Outcome::Paired(paired) => {
+                let cosines = paired.cosines();
+                let called = |threshold| cosines.iter().map(|cosine| usize::from(*cosine >= threshold)).collect();
+                let called = threshold.map(called);
+                (
+                    Ok(Answers::Pairs { cosines: cosines.into_iter().map(|cosine| cosine_at(step(cosine))).collect(), called }),
+                    Vec::new(),
+                )
+            }
+        };
+        Self { id: cell.id, choices: cell.choices, answers, gold_margins }
+    }
+}
+
+/// The nearest of the steps that cosines are kept as.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of steps")]
+fn step(cosine: f64) -> usize {
+    (f64::midpoint(cosine.clamp(-1.0, 1.0), 1.0) * crate::stats::number(STEPS - 1)).round() as usize
+}
+
+fn cosine_at(step: usize) -> f64 {
+    2.0 * crate::stats::number(step) / crate::stats::number(STEPS - 1) - 1.0
 }
 
 /// Writes the baseline of a finished run into a folder: `baseline.json` with the outcomes, `summary.json` for people.
@@ -108,9 +165,59 @@ struct Stored {
     name: String,
     engine: String,
     slices: Vec<SliceRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    tasks: Vec<Task>,
     /// Gold labels by slice: per sample, the label's index in base 36, all of one width.
     gold: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pairs: BTreeMap<String, StoredPairs>,
     cells: Vec<StoredCell>,
+}
+
+/// What is right about pairs; each text is packed as `gold` is.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredPairs {
+    /// Every gold score that occurs, ascending; of labelled pairs, 0 and 1.
+    scores: Vec<f64>,
+    /// Per pair, its score's place in `scores`.
+    gold: String,
+    /// Per pair, its group's number; absent where every pair is alone.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    groups: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    subsets: Vec<String>,
+    /// Per pair, its subset's place in `subsets`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    subset: Option<String>,
+}
+
+impl StoredPairs {
+    fn of(pairs: &PairGold) -> Self {
+        let mut scores = pairs.gold.clone();
+        scores.sort_by(f64::total_cmp);
+        scores.dedup();
+        let place = |gold: &f64| scores.partition_point(|score| score < gold);
+        let gold = pack(&pairs.gold.iter().map(place).collect::<Vec<_>>(), scores.len());
+        let groups = (!pairs.clusters.is_trivial()).then(|| pack(pairs.clusters.numbers(), pairs.gold.len()));
+        let subset = (!pairs.names.is_empty()).then(|| pack(&pairs.subsets, pairs.names.len()));
+        Self { scores, gold, groups, subsets: pairs.names.clone(), subset }
+    }
+
+    /// None for what contradicts itself, or is not about so many pairs.
+    fn read(self, samples: usize) -> Option<PairGold> {
+        let places = |packed: &str, known: usize| unpack(packed, known).filter(|all| all.len() == samples);
+        let gold = places(&self.gold, self.scores.len())?.into_iter().map(|place| self.scores[place]).collect();
+        let clusters = match &self.groups {
+            Some(packed) => Clusters::from_numbers(places(packed, samples)?),
+            None => Clusters::from_numbers((0..samples).collect()),
+        };
+        let subsets = match &self.subset {
+            Some(packed) => places(packed, self.subsets.len())?,
+            None => Vec::new(),
+        };
+        Some(PairGold { gold, clusters, subsets, names: self.subsets })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -123,6 +230,9 @@ struct StoredCell {
     /// As `gold`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     predicted: Option<String>,
+    /// Per pair, the step of its cosine, packed as `gold` is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    cosines: Option<String>,
 }
 
 impl Stored {
@@ -131,14 +241,24 @@ impl Stored {
         let cell = |cell: &CellOutcomes| StoredCell {
             id: cell.id.clone(),
             choices: cell.choices.clone(),
-            failed: cell.predicted.as_ref().err().cloned(),
-            predicted: cell.predicted.as_ref().ok().map(|predicted| pack(predicted, labels(&cell.choices.slice))),
+            failed: cell.answers.as_ref().err().cloned(),
+            predicted: match &cell.answers {
+                Ok(Answers::Labels(labels) | Answers::Pairs { called: Some(labels), .. }) => Some(labels),
+                Ok(Answers::Pairs { called: None, .. }) | Err(_) => None,
+            }
+            .map(|predicted| pack(predicted, labels(&cell.choices.slice))),
+            cosines: match &cell.answers {
+                Ok(Answers::Pairs { cosines, .. }) => Some(pack(&cosines.iter().copied().map(step).collect::<Vec<_>>(), STEPS)),
+                Ok(Answers::Labels(_)) | Err(_) => None,
+            },
         };
         Self {
             format: FORMAT,
             name: outcomes.name.clone(),
             engine: outcomes.engine.clone(),
             slices: outcomes.slices.clone(),
+            tasks: outcomes.tasks.clone(),
+            pairs: outcomes.pairs.iter().map(|(slice, pairs)| (slice.clone(), StoredPairs::of(pairs))).collect(),
             gold: outcomes.gold.iter().map(|(slice, gold)| (slice.clone(), pack(gold, labels(slice)))).collect(),
             cells: outcomes.cells.iter().map(cell).collect(),
         }
@@ -154,23 +274,48 @@ fn read(path: &Path) -> Result<Outcomes, ResultsError> {
         return Err(ResultsError::Version { path: path.to_owned(), found, wanted: FORMAT });
     }
     let stored: Stored = serde_json::from_value(value).map_err(invalid)?;
-    let unpacked = |what: &str, packed: &str, slice: &str| {
-        let record = stored.slices.iter().find(|record| record.id == slice);
-        let labels = record.and_then(|record| unpack(packed, record.labels.len()).filter(|all| all.len() == record.samples));
-        labels.ok_or_else(|| ResultsError::Baseline { path: path.to_owned(), what: what.to_owned(), slice: slice.to_owned() })
+    let record = |slice: &str| stored.slices.iter().find(|record| record.id == slice);
+    let wrong = |what: &str, slice: &str| ResultsError::Baseline {
+        path: path.to_owned(),
+        what: what.to_owned(),
+        slice: slice.to_owned(),
     };
+    let numbers = |what: &str, packed: &str, slice: &str, known: Option<usize>| {
+        let record = record(slice);
+        let all = record
+            .and_then(|record| unpack(packed, known.unwrap_or(record.labels.len())).filter(|all| all.len() == record.samples));
+        all.ok_or_else(|| wrong(what, slice))
+    };
+    let unpacked = |what: &str, packed: &str, slice: &str| numbers(what, packed, slice, None);
     let gold = stored.gold.iter().map(|(slice, packed)| Ok((slice.clone(), unpacked("gold", packed, slice)?)));
     let gold = gold.collect::<Result<_, ResultsError>>()?;
     let cells = stored.cells.iter().map(|cell| {
-        let predicted = match (&cell.predicted, &cell.failed) {
-            (None, Some(reason)) => Err(reason.clone()),
-            (packed, _) => Ok(unpacked(&cell.id, packed.as_deref().unwrap_or_default(), &cell.choices.slice)?),
+        let slice = &cell.choices.slice;
+        let labels = |packed: &str| unpacked(&cell.id, packed, slice);
+        let answers = match (&cell.predicted, &cell.cosines, &cell.failed) {
+            (None, None, Some(reason)) => Err(reason.clone()),
+            (packed, None, _) => Ok(Answers::Labels(labels(packed.as_deref().unwrap_or_default())?)),
+            (packed, Some(cosines), _) => {
+                let steps = numbers(&cell.id, cosines, slice, Some(STEPS))?;
+                let called = packed.as_deref().map(labels).transpose()?;
+                Ok(Answers::Pairs { cosines: steps.into_iter().map(cosine_at).collect(), called })
+            }
         };
-        Ok(CellOutcomes { id: cell.id.clone(), choices: cell.choices.clone(), predicted, gold_margins: Vec::new() })
+        Ok(CellOutcomes { id: cell.id.clone(), choices: cell.choices.clone(), answers, gold_margins: Vec::new() })
     });
     let cells = cells.collect::<Result<_, ResultsError>>()?;
-    let Stored { name, engine, slices, .. } = stored;
-    Ok(Outcomes { name, engine, gate: None, slices, gold, texts: BTreeMap::new(), cells })
+    let mut pairs = BTreeMap::new();
+    for (slice, packed) in stored.pairs {
+        let samples = stored.slices.iter().find(|record| record.id == slice).map_or(0, |record| record.samples);
+        let gold = packed.read(samples).ok_or_else(|| ResultsError::Baseline {
+            path: path.to_owned(),
+            what: "pairs".to_owned(),
+            slice: slice.clone(),
+        })?;
+        pairs.insert(slice, gold);
+    }
+    let Stored { name, engine, slices, tasks, .. } = stored;
+    Ok(Outcomes { name, engine, gate: None, slices, gold, pairs, tasks, texts: BTreeMap::new(), cells })
 }
 
 /// Digits that one of so many labels needs.

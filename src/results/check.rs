@@ -1,6 +1,9 @@
 //! What must hold between a cell and its slice, checked before writing and after reading.
 
-use super::{CellRecord, MetricRow, Outcome, Provenance, SampleRow, SampleText, Scored, SliceRecord};
+use std::collections::BTreeSet;
+
+use super::{CellRecord, Gold, MetricRow, NO_CHOICE, Outcome, Paired, Provenance, SampleRow, SampleText, Scored, SliceRecord};
+use crate::dataset::Kind;
 
 /// A contradiction between a cell's numbers and the slice they are about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +14,10 @@ pub enum Inconsistency {
     SampleCount { found: usize, wanted: usize },
     #[error("its samples have {found} scores, one for each of them and each label would be {wanted}")]
     ScoreCount { found: usize, wanted: usize },
+    #[error("it scores {found}, the slice holds {wanted}")]
+    Kind { found: &'static str, wanted: &'static str },
+    #[error("its {pairs} pairs have {found} similarities: one or four for each of them were expected")]
+    Similarities { pairs: usize, found: usize },
     #[error("sample {sample} has label {found} as {role}, the slice has {wanted} labels (counted from 0)")]
     Label { sample: usize, role: &'static str, found: usize, wanted: usize },
     #[error("sample {sample} has gold label {found}, the slice says {wanted} (counted from 0)")]
@@ -38,7 +45,10 @@ pub(super) fn cell(cell: &CellRecord, provenance: &Provenance, texts: &[SampleTe
     let slice = choices(cell, provenance)?;
     match &cell.outcome {
         Outcome::Failed { .. } => Ok(()),
-        Outcome::Scored(scored) => self::scored(scored, slice, texts),
+        Outcome::Scored(scored) if slice.kind == Kind::Classification => self::scored(scored, slice, texts),
+        Outcome::Paired(paired) if slice.kind != Kind::Classification => self::paired(paired, texts),
+        Outcome::Scored(_) => Err(Inconsistency::Kind { found: "texts against labels", wanted: slice.kind.samples() }),
+        Outcome::Paired(_) => Err(Inconsistency::Kind { found: "pairs", wanted: slice.kind.samples() }),
     }
 }
 
@@ -46,11 +56,14 @@ pub(super) fn cell(cell: &CellRecord, provenance: &Provenance, texts: &[SampleTe
 fn choices<'a>(cell: &CellRecord, provenance: &'a Provenance) -> Result<&'a SliceRecord, Inconsistency> {
     let choices = &cell.choices;
     let unknown = |axis, id: &str| Inconsistency::UnknownChoice { axis, id: id.to_owned() };
+    let of_pairs = provenance.slice(&choices.slice).is_some_and(|slice| slice.kind != Kind::Classification)
+        && choices.labels == NO_CHOICE
+        && choices.calibration == NO_CHOICE;
     let known = [
         ("model", &choices.model, provenance.models.iter().any(|model| model.id == choices.model)),
         ("prompt", &choices.prompt, provenance.prompts.iter().any(|prompt| prompt.id == choices.prompt)),
         ("readout", &choices.readout, provenance.readouts.iter().any(|readout| readout.id == choices.readout)),
-        ("labels", &choices.labels, provenance.labels.iter().any(|labels| labels.id == choices.labels)),
+        ("labels", &choices.labels, provenance.labels.iter().any(|labels| labels.id == choices.labels) || of_pairs),
     ];
     match known.into_iter().find(|(.., known)| !known) {
         Some((axis, id, _)) => Err(unknown(axis, id)),
@@ -70,7 +83,24 @@ fn scored(scored: &Scored, slice: &SliceRecord, texts: &[SampleText]) -> Result<
         sample(index, row, scored.scores_of(index), text, labels)?;
     }
     confusion(scored, labels)?;
-    scored.metrics.iter().try_for_each(|row| metric(row, slice))
+    let known = |label: &String| slice.labels.contains(label);
+    scored.metrics.iter().try_for_each(|row| metric(row, known))
+}
+
+fn paired(paired: &Paired, texts: &[SampleText]) -> Result<(), Inconsistency> {
+    let pairs = texts.len();
+    if paired.samples.len() != pairs {
+        return Err(Inconsistency::SampleCount { found: paired.samples.len(), wanted: pairs });
+    }
+    if ![pairs, 4 * pairs].contains(&paired.scores.len()) {
+        return Err(Inconsistency::Similarities { pairs, found: paired.scores.len() });
+    }
+    let finite = |sample: usize| paired.scores_of(sample).iter().all(|score| score.is_finite());
+    if let Some(sample) = (0..pairs).find(|&sample| !finite(sample)) {
+        return Err(Inconsistency::SampleNotFinite { sample });
+    }
+    let subsets: BTreeSet<&str> = texts.iter().filter_map(|text| text.partner.as_ref()?.subset.as_deref()).collect();
+    paired.metrics.iter().try_for_each(|row| metric(row, |subset: &String| subsets.contains(subset.as_str())))
 }
 
 fn sample(sample: usize, row: &SampleRow, scores: &[f64], text: &SampleText, labels: usize) -> Result<(), Inconsistency> {
@@ -79,8 +109,8 @@ fn sample(sample: usize, row: &SampleRow, scores: &[f64], text: &SampleText, lab
             return Err(Inconsistency::Label { sample, role, found: label, wanted: labels });
         }
     }
-    if row.gold != text.gold {
-        return Err(Inconsistency::Gold { sample, found: row.gold, wanted: text.gold });
+    if Gold::Label(row.gold) != text.gold {
+        return Err(Inconsistency::Gold { sample, found: row.gold, wanted: text.gold.label().unwrap_or(labels) });
     }
     if !(1..=labels).contains(&row.gold_rank) {
         return Err(Inconsistency::Rank { sample, found: row.gold_rank, wanted: labels });
@@ -106,9 +136,10 @@ fn confusion(scored: &Scored, labels: usize) -> Result<(), Inconsistency> {
     }
 }
 
-fn metric(row: &MetricRow, slice: &SliceRecord) -> Result<(), Inconsistency> {
+/// `known` says whether there is a label, or a subset, of this name.
+fn metric(row: &MetricRow, known: impl Fn(&String) -> bool) -> Result<(), Inconsistency> {
     let metric = row.name.clone();
-    if let Some(label) = row.label.as_ref().filter(|label| !slice.labels.contains(label)) {
+    if let Some(label) = row.label.as_ref().filter(|label| !known(label)) {
         return Err(Inconsistency::MetricLabel { metric, label: label.clone() });
     }
     if row.estimate.is_some() == row.reason.is_some() {

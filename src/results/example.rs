@@ -50,11 +50,13 @@ pub(super) fn provenance() -> Provenance {
         slices: vec![SliceRecord {
             id: "apps2".to_owned(),
             digest: Digest::of_bytes(b"slice"),
+            kind: Kind::Classification,
             labels: LABELS.map(str::to_owned).to_vec(),
             samples: 3,
             origin,
         }],
         labels: vec![LabelsRecord { id: "names".to_owned(), phrases: Vec::new(), prompt: None }],
+        tasks: Vec::new(),
         reference: Some("aaaaaaaaaaaa".to_owned()),
         gate: None,
         times: Times::default(),
@@ -62,8 +64,12 @@ pub(super) fn provenance() -> Provenance {
 }
 
 pub(super) fn samples() -> BTreeMap<String, Vec<SampleText>> {
-    let text =
-        |i: usize, gold: usize| SampleText { id: format!("test:{}", i + 1), text: format!("文字 {i}\n\"quoted\""), gold };
+    let text = |i: usize, gold: usize| SampleText {
+        id: format!("test:{}", i + 1),
+        text: format!("文字 {i}\n\"quoted\""),
+        gold: Gold::Label(gold),
+        partner: None,
+    };
     BTreeMap::from([("apps2".to_owned(), vec![text(0, 0), text(1, 1), text(2, 1)])])
 }
 

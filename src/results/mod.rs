@@ -20,21 +20,27 @@ mod tables;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
+mod pair_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::dataset::Kind;
 use crate::dataset::Origin;
 use crate::digest::Digest;
 pub use crate::prompt::Chat;
 use crate::stats::Estimate;
 
+/// A sample's texts and what is right about it, kept so that reports need no dataset.
+pub use crate::dataset::{Gold, PairGold, Partner, Sample as SampleText};
 pub use crate::spec::Axis;
-use crate::spec::{Endpoint, FitSet, Gate};
+use crate::spec::{Endpoint, FitSet, Gate, Task};
 pub(crate) use atomic::replace;
-pub use baseline::{CellOutcomes, Outcomes, bless};
+pub use baseline::{Answers, CellOutcomes, Outcomes, bless};
 pub use check::Inconsistency;
 pub use error::ResultsError;
 pub use rank::{AxisMean, axis_means};
@@ -70,6 +76,9 @@ pub struct Provenance {
     pub readouts: Vec<ReadoutRecord>,
     pub slices: Vec<SliceRecord>,
     pub labels: Vec<LabelsRecord>,
+    /// Tasks on pairs; label similarity is told by `labels` and the cells' choices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<Task>,
     /// Id of the cell that the others are compared with.
     pub reference: Option<String>,
     /// How much worse than its baseline the run may be; the default policy when absent.
@@ -83,6 +92,11 @@ impl Provenance {
     /// The slice with this id.
     pub fn slice(&self, id: &str) -> Option<&SliceRecord> {
         self.slices.iter().find(|slice| slice.id == id)
+    }
+
+    /// The task on pairs of this kind.
+    pub fn task(&self, kind: Kind) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.kind() == kind.task())
     }
 }
 
@@ -138,6 +152,9 @@ pub struct ReadoutRecord {
 pub struct SliceRecord {
     pub id: String,
     pub digest: Digest,
+    /// What its samples are; labelled texts when absent.
+    #[serde(default, skip_serializing_if = "is_of_texts")]
+    pub kind: Kind,
     pub labels: Vec<String>,
     pub samples: usize,
     pub origin: Origin,
@@ -150,6 +167,12 @@ pub struct LabelsRecord {
     pub phrases: Vec<(String, Vec<String>)>,
     /// The labels' own prompt; the cell's prompt when absent.
     pub prompt: Option<PromptRecord>,
+}
+
+/// Records of labelled texts do not say so: they are older than other kinds.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_of_texts(kind: &Kind) -> bool {
+    *kind == Kind::Classification
 }
 
 /// Clock and work of one run. Never compared, never part of an id.
@@ -169,14 +192,6 @@ pub struct Times {
     pub cores: usize,
 }
 
-/// A sample's text, kept so that reports need no dataset.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SampleText {
-    pub id: String,
-    pub text: String,
-    pub gold: usize,
-}
-
 /// One cell of the grid and what came of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CellRecord {
@@ -185,6 +200,9 @@ pub struct CellRecord {
     pub choices: Choices,
     pub outcome: Outcome,
 }
+
+/// What a cell of pairs has on the axes of labels and calibrations. No id begins so.
+pub const NO_CHOICE: &str = "-";
 
 /// The ids chosen on each axis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -211,26 +229,102 @@ impl Choices {
     }
 }
 
+impl fmt::Display for Choices {
+    /// Joined by slashes, axes without a choice left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chosen: Vec<&str> = Axis::ALL.iter().map(|&axis| self.on(axis)).filter(|id| *id != NO_CHOICE).collect();
+        f.write_str(&chosen.join(" / "))
+    }
+}
+
 /// A cell has scores, or a reason why it has none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
+    /// Texts against labels.
     Scored(Scored),
-    Failed { reason: String },
+    /// Pairs of texts against each other.
+    Paired(Paired),
+    Failed {
+        reason: String,
+    },
 }
 
 impl CellRecord {
-    /// What the cell scored, unless it failed.
+    /// What the cell scored against labels, if it did.
     pub const fn scored(&self) -> Option<&Scored> {
         match &self.outcome {
             Outcome::Scored(scored) => Some(scored),
-            Outcome::Failed { .. } => None,
+            Outcome::Paired(_) | Outcome::Failed { .. } => None,
+        }
+    }
+
+    /// What the cell scored of pairs, if it did.
+    pub const fn paired(&self) -> Option<&Paired> {
+        match &self.outcome {
+            Outcome::Paired(paired) => Some(paired),
+            Outcome::Scored(_) | Outcome::Failed { .. } => None,
+        }
+    }
+
+    /// Why there are no scores.
+    pub fn failure(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Failed { reason } => Some(reason),
+            Outcome::Scored(_) | Outcome::Paired(_) => None,
+        }
+    }
+
+    /// The cell's metrics; none of a failed cell.
+    pub fn metrics(&self) -> &[MetricRow] {
+        match &self.outcome {
+            Outcome::Scored(scored) => &scored.metrics,
+            Outcome::Paired(paired) => &paired.metrics,
+            Outcome::Failed { .. } => &[],
         }
     }
 
     /// A metric over all samples of the slice, where the cell has scores and the metric is defined.
     pub fn estimate(&self, metric: &str) -> Option<Estimate> {
-        self.scored()?.metric(metric)?.estimate
+        self.metrics().iter().find(|row| row.name == metric && row.label.is_none())?.estimate
     }
+
+    /// The metric that cells of this task are ranked by: the first over all samples.
+    pub fn headline(&self) -> Option<&MetricRow> {
+        self.metrics().iter().find(|row| row.label.is_none())
+    }
+}
+
+/// What a cell scored of pairs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paired {
+    pub metrics: Vec<MetricRow>,
+    /// One per sample of the slice, in its order.
+    pub samples: Vec<PairRow>,
+    /// Similarities: the cosine, or the four of MTEB. Shape: row-major `[samples, similarities]`, cosine first.
+    pub scores: Vec<f64>,
+}
+
+impl Paired {
+    /// The similarities of one sample, cosine first.
+    pub fn scores_of(&self, sample: usize) -> &[f64] {
+        let measures = self.scores.len() / self.samples.len().max(1);
+        self.scores.get(sample * measures..(sample + 1) * measures).unwrap_or_default()
+    }
+
+    /// The cosine of every sample.
+    pub fn cosines(&self) -> Vec<f64> {
+        let measures = self.scores.len() / self.samples.len().max(1);
+        self.scores.iter().step_by(measures.max(1)).copied().collect()
+    }
+}
+
+/// One pair under one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairRow {
+    /// Tokens of both rendered texts as embedded (over all views of a fused prompt).
+    pub tokens: usize,
+    /// Tokens that truncation removed from both.
+    pub cut: usize,
 }
 
 /// What a cell scored.
@@ -267,7 +361,7 @@ impl Scored {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricRow {
     pub name: String,
-    /// The label it is about, if it is about one.
+    /// The label it is about, if it is about one; of pairs, the subset.
     pub label: Option<String>,
     pub estimate: Option<Estimate>,
     /// Why there is no estimate.

@@ -7,9 +7,10 @@ use super::recorder::check_samples;
 use super::schema::{CELLS, CONFUSION, PREDICTIONS, SAMPLES};
 use super::table::Table;
 use super::{
-    CellRecord, Choices, MetricRow, Outcome, Provenance, ResultsError, RunRecord, SampleRow, SampleText, Scored, SliceRecord,
-    check, run_file,
+    CellRecord, Choices, Gold, MetricRow, Outcome, PairRow, Paired, Partner, Provenance, ResultsError, RunRecord, SampleRow,
+    SampleText, Scored, SliceRecord, check, run_file,
 };
+use crate::dataset::Kind;
 use crate::stats::{Estimate, Interval};
 
 impl RunRecord {
@@ -40,18 +41,32 @@ impl RunRecord {
 
 fn read_samples(table: &Table, provenance: &Provenance) -> Result<BTreeMap<String, Vec<SampleText>>, ResultsError> {
     let (slices, indices) = (table.names("slice")?, table.indices("index")?);
-    let (ids, texts, golds) = (table.names("sample")?, table.names("text")?, table.names("gold")?);
+    let (ids, texts) = (table.names("sample")?, table.names("text")?);
+    let (golds, scores, partners) = (table.texts("gold")?, table.numbers("gold_score")?, table.texts("partner")?);
+    let (groups, subsets) = (table.texts("group")?, table.texts("subset")?);
     let mut samples: BTreeMap<String, Vec<SampleText>> =
         provenance.slices.iter().map(|slice| (slice.id.clone(), Vec::new())).collect();
     for row in 0..table.height() {
         let slice = provenance.slice(slices[row]);
         let slice = slice.ok_or_else(|| table.value("slice", row, quoted(slices[row]), "a slice of run.json"))?;
-        let gold = label(table, "gold", row, golds[row], slice)?;
+        let gold = gold(table, row, golds[row], scores[row], slice)?;
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let partner =
+            partners[row].map(|text| Partner { text: text.to_owned(), group: owned(groups[row]), subset: owned(subsets[row]) });
         let of_slice = samples.entry(slice.id.clone()).or_default();
         expect_index(table, row, indices[row], of_slice.len())?;
-        of_slice.push(SampleText { id: ids[row].to_owned(), text: texts[row].to_owned(), gold });
+        of_slice.push(SampleText { id: ids[row].to_owned(), text: texts[row].to_owned(), gold, partner });
     }
     Ok(samples)
+}
+
+/// What is right about a sample: a label, or a score where samples have those.
+fn gold(table: &Table, row: usize, name: Option<&str>, score: Option<f64>, slice: &SliceRecord) -> Result<Gold, ResultsError> {
+    if slice.kind == Kind::Sts {
+        return score.map(Gold::Score).ok_or_else(|| table.value("gold_score", row, "null", "the score of a pair"));
+    }
+    let name = name.ok_or_else(|| table.value("gold", row, "null", format!("a label of slice `{}`", slice.id)))?;
+    label(table, "gold", row, name, slice).map(Gold::Label)
 }
 
 /// The cells and their metrics; samples and confusion counts are still empty.
@@ -67,7 +82,7 @@ fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<CellRecord>,
                 return Err(table.value("cell", row, format!("{id} once more"), "its rows one after the other"));
             }
             let outcome = match (status[row], reasons[row]) {
-                ("scored", _) => Outcome::Scored(empty(provenance, &choices.slice)),
+                ("scored", _) => empty(provenance, &choices.slice),
                 ("failed", Some(reason)) => Outcome::Failed { reason: reason.to_owned() },
                 ("failed", None) => return Err(table.value("reason", row, "null", "the reason of the failure")),
                 (other, _) => return Err(table.value("status", row, quoted(other), "`scored` or `failed`")),
@@ -79,7 +94,9 @@ fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<CellRecord>,
             return Err(table.value("cell", row, format!("{id} with other choices"), "the choices of its first row"));
         }
         match (&mut cell.outcome, metrics.row(row, reasons[row])?) {
-            (Outcome::Scored(scored), metric) => scored.metrics.extend(metric),
+            (Outcome::Scored(Scored { metrics, .. }) | Outcome::Paired(Paired { metrics, .. }), metric) => {
+                metrics.extend(metric);
+            }
             (Outcome::Failed { .. }, None) => {}
             (Outcome::Failed { .. }, Some(metric)) => {
                 return Err(table.value("metric", row, quoted(&metric.name), "null, since the cell failed"));
@@ -103,9 +120,14 @@ fn read_choices(table: &Table) -> Result<Vec<Choices>, ResultsError> {
     Ok((0..table.height()).map(choices).collect())
 }
 
-fn empty(provenance: &Provenance, slice: &str) -> Scored {
-    let labels = provenance.slice(slice).map_or(0, |slice| slice.labels.len());
-    Scored { metrics: Vec::new(), samples: Vec::new(), scores: Vec::new(), confusion: vec![0; labels * labels] }
+fn empty(provenance: &Provenance, slice: &str) -> Outcome {
+    let slice = provenance.slice(slice);
+    if slice.is_some_and(|slice| slice.kind != Kind::Classification) {
+        return Outcome::Paired(Paired { metrics: Vec::new(), samples: Vec::new(), scores: Vec::new() });
+    }
+    let labels = slice.map_or(0, |slice| slice.labels.len());
+    let confusion = vec![0; labels * labels];
+    Outcome::Scored(Scored { metrics: Vec::new(), samples: Vec::new(), scores: Vec::new(), confusion })
 }
 
 /// The columns that hold metrics.
@@ -161,36 +183,82 @@ fn read_predictions(
     cells: &mut [CellRecord],
 ) -> Result<(), ResultsError> {
     let (ids, names, indices) = (table.names("cell")?, table.names("sample")?, table.indices("index")?);
-    let (golds, predictions, ranks) = (table.names("gold")?, table.names("predicted")?, table.indices("gold_rank")?);
-    let (margins, gold_margins, tied) = (table.numbers("margin")?, table.numbers("gold_margin")?, table.flags("tied")?);
     let (tokens, cuts, lists) = (table.indices("tokens")?, table.indices("cut")?, table.lists("scores")?);
+    let answers = Answers::of(table)?;
     let mut rows = Rows::new(cells);
     for row in 0..table.height() {
         let (slice, cell) = rows.of(table, row, ids[row], provenance)?;
-        expect_index(table, row, indices[row], cell.samples.len())?;
+        let before = match &*cell {
+            Outcome::Scored(scored) => scored.samples.len(),
+            Outcome::Paired(paired) => paired.samples.len(),
+            Outcome::Failed { .. } => continue,
+        };
+        expect_index(table, row, indices[row], before)?;
         let text = samples.get(&slice.id).and_then(|texts| texts.get(indices[row]));
         if text.is_none_or(|text| text.id != names[row]) {
             let wanted = text.map_or("no further sample", |text| &text.id);
             return Err(table.value("sample", row, quoted(names[row]), quoted(wanted)));
         }
         let scores = lists.row(row).ok_or_else(|| table.value("scores", row, "a broken list", "scores"))?;
-        if scores.len() != slice.labels.len() {
-            let wanted = format!("one for each of {} labels", slice.labels.len());
-            return Err(table.value("scores", row, format!("{} scores", scores.len()), wanted));
+        match cell {
+            Outcome::Paired(paired) => {
+                paired.scores.extend_from_slice(scores);
+                paired.samples.push(PairRow { tokens: tokens[row], cut: cuts[row] });
+            }
+            Outcome::Scored(scored) => {
+                if scores.len() != slice.labels.len() {
+                    let wanted = format!("one for each of {} labels", slice.labels.len());
+                    return Err(table.value("scores", row, format!("{} scores", scores.len()), wanted));
+                }
+                scored.scores.extend_from_slice(scores);
+                scored.samples.push(SampleRow { tokens: tokens[row], cut: cuts[row], ..answers.row(row, slice)? });
+            }
+            Outcome::Failed { .. } => {}
         }
-        cell.scores.extend_from_slice(scores);
-        cell.samples.push(SampleRow {
-            gold: label(table, "gold", row, golds[row], slice)?,
-            predicted: label(table, "predicted", row, predictions[row], slice)?,
-            gold_rank: ranks[row],
-            margin: margins[row],
-            gold_margin: gold_margins[row],
-            tied: tied[row],
-            tokens: tokens[row],
-            cut: cuts[row],
-        });
     }
     Ok(())
+}
+
+/// The columns that hold what was said of labels: null for pairs.
+struct Answers<'a> {
+    table: &'a Table,
+    golds: Vec<Option<&'a str>>,
+    predictions: Vec<Option<&'a str>>,
+    ranks: Vec<Option<usize>>,
+    margins: Vec<Option<f64>>,
+    gold_margins: Vec<Option<f64>>,
+    tied: Vec<Option<bool>>,
+}
+
+impl<'a> Answers<'a> {
+    fn of(table: &'a Table) -> Result<Self, ResultsError> {
+        Ok(Self {
+            table,
+            golds: table.texts("gold")?,
+            predictions: table.texts("predicted")?,
+            ranks: table.counts("gold_rank")?,
+            margins: table.numbers("margin")?,
+            gold_margins: table.numbers("gold_margin")?,
+            tied: table.flags("tied")?,
+        })
+    }
+
+    /// What was said of one sample; its tokens are in other columns.
+    fn row(&self, row: usize, slice: &SliceRecord) -> Result<SampleRow, ResultsError> {
+        let lost = |column| self.table.value(column, row, "null", "a value, since the sample has a label");
+        let gold = self.golds[row].ok_or_else(|| lost("gold"))?;
+        let predicted = self.predictions[row].ok_or_else(|| lost("predicted"))?;
+        Ok(SampleRow {
+            gold: label(self.table, "gold", row, gold, slice)?,
+            predicted: label(self.table, "predicted", row, predicted, slice)?,
+            gold_rank: self.ranks[row].ok_or_else(|| lost("gold_rank"))?,
+            margin: self.margins[row],
+            gold_margin: self.gold_margins[row],
+            tied: self.tied[row].ok_or_else(|| lost("tied"))?,
+            tokens: 0,
+            cut: 0,
+        })
+    }
 }
 
 fn read_confusion(table: &Table, provenance: &Provenance, cells: &mut [CellRecord]) -> Result<(), ResultsError> {
@@ -198,7 +266,10 @@ fn read_confusion(table: &Table, provenance: &Provenance, cells: &mut [CellRecor
     let (golds, predictions) = (table.names("gold")?, table.names("predicted")?);
     let mut rows = Rows::new(cells);
     for row in 0..table.height() {
-        let (slice, scored) = rows.of(table, row, ids[row], provenance)?;
+        let (slice, outcome) = rows.of(table, row, ids[row], provenance)?;
+        let Outcome::Scored(scored) = outcome else {
+            return Err(table.value("cell", row, quoted(ids[row]), "a cell that scores labels"));
+        };
         let gold = label(table, "gold", row, golds[row], slice)?;
         let predicted = label(table, "predicted", row, predictions[row], slice)?;
         let count = &mut scored.confusion[gold * slice.labels.len() + predicted];
@@ -229,11 +300,13 @@ impl<'a> Rows<'a> {
         row: usize,
         id: &str,
         provenance: &'p Provenance,
-    ) -> Result<(&'p SliceRecord, &mut Scored), ResultsError> {
+    ) -> Result<(&'p SliceRecord, &mut Outcome), ResultsError> {
         let cell = self.by_id.get(id).and_then(|&i| self.cells.get_mut(i));
         let unknown = || table.value("cell", row, quoted(id), "a scored cell of cells.parquet, on a slice of run.json");
-        let Some(CellRecord { choices, outcome: Outcome::Scored(scored), .. }) = cell else { return Err(unknown()) };
-        Ok((provenance.slice(&choices.slice).ok_or_else(unknown)?, scored))
+        let Some(CellRecord { choices, outcome, .. }) = cell.filter(|cell| cell.failure().is_none()) else {
+            return Err(unknown());
+        };
+        Ok((provenance.slice(&choices.slice).ok_or_else(unknown)?, outcome))
     }
 }
 

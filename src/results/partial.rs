@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::atomic::Staged;
-use super::{CellRecord, Choices, FORMAT, MetricRow, Outcome, Provenance, ResultsError, SampleText, Scored, check, samples};
+use super::{
+    CellRecord, Choices, FORMAT, MetricRow, Outcome, Paired, Provenance, ResultsError, SampleText, Scored, check, samples,
+};
 use crate::digest::{Digest, Hasher};
 use crate::stats::{Estimate, Interval};
 
@@ -36,13 +38,21 @@ pub(super) fn write(dir: &Path, cell: &CellRecord, provenance: &Provenance) -> R
             samples: scored.samples.len(),
             confusion: scored.confusion.clone(),
         },
+        Outcome::Paired(paired) => StoredOutcome::Paired {
+            metrics: paired.metrics.iter().map(StoredMetric::from).collect(),
+            samples: paired.samples.len(),
+        },
     };
     let stored = Stored { key: key(&cell.id, &cell.choices, provenance), choices: cell.choices.clone(), outcome };
     let json = serde_json::to_string(&stored).map_err(|source| ResultsError::Encode { path: path.clone(), source })?;
     let text = format!("{}\n{json}\n", Digest::of_bytes(json.as_bytes()));
     let written = Staged::new(&folder(dir), path.clone(), |file| {
         let line = file.write_all(text.as_bytes());
-        let written = line.and_then(|()| cell.scored().map_or(Ok(()), |scored| samples::write(scored, file)));
+        let written = line.and_then(|()| match &cell.outcome {
+            Outcome::Scored(scored) => samples::write(scored, file),
+            Outcome::Paired(paired) => samples::write_pairs(paired, file),
+            Outcome::Failed { .. } => Ok(()),
+        });
         written.map_err(ResultsError::io("write", path))
     });
     written?.publish()
@@ -71,6 +81,10 @@ pub(super) fn read(
         StoredOutcome::Scored { metrics, samples: count, confusion } => {
             let (samples, scores) = samples::read(rows, count)?;
             Outcome::Scored(Scored { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores, confusion })
+        }
+        StoredOutcome::Paired { metrics, samples: count } => {
+            let (samples, scores) = samples::read_pairs(rows, count)?;
+            Outcome::Paired(Paired { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores })
         }
     };
     let cell = CellRecord { id: id.to_owned(), choices: stored.choices, outcome };
@@ -103,6 +117,7 @@ fn key(id: &str, choices: &Choices, provenance: &Provenance) -> Digest {
         .json("readout", &provenance.readouts.iter().find(|record| record.id == choices.readout))
         .json("slice", &provenance.slice(&choices.slice))
         .json("labels", &provenance.labels.iter().find(|record| record.id == choices.labels))
+        .json("tasks", &provenance.tasks)
         .finish()
 }
 
@@ -117,6 +132,7 @@ struct Stored {
 enum StoredOutcome {
     Failed { reason: String },
     Scored { metrics: Vec<StoredMetric>, samples: usize, confusion: Vec<u64> },
+    Paired { metrics: Vec<StoredMetric>, samples: usize },
 }
 
 /// An f64 as its bits: decimal text may come back one unit in the last place off.

@@ -5,13 +5,14 @@ use std::cmp::Ordering;
 use polars::prelude::*;
 
 use super::{Axis, CellRecord, ResultsError, RunRecord};
+use crate::stats::Estimate;
 
 /// What one choice on an axis is worth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AxisMean<'a> {
     pub choice: &'a str,
-    /// Mean accuracy over the cells.
-    pub accuracy: f64,
+    /// Mean over the cells of the metric they are ranked by.
+    pub value: f64,
     /// One for each combination of the other axes that has a cell for every choice.
     pub cells: Vec<&'a CellRecord>,
 }
@@ -19,22 +20,28 @@ pub struct AxisMean<'a> {
 const AXES: [Axis; 6] = [Axis::Model, Axis::Prompt, Axis::Readout, Axis::Slice, Axis::Labels, Axis::Calibration];
 
 impl RunRecord {
-    /// All cells, best accuracy first; equal ones by macro F1, then in the order of the plan. Failed cells come last.
+    /// All cells, best first by the metric their task ranks them by; equal ones by macro F1, then in the order of the plan.
+    /// Failed cells come last.
     pub fn leaderboard(&self) -> Vec<&CellRecord> {
         let mut cells: Vec<&CellRecord> = self.cells.iter().collect();
-        cells.sort_by(|a, b| by_metric(a, b, "accuracy").then_with(|| by_metric(a, b, "macro_f1")));
+        let macro_f1 = |cell: &CellRecord| cell.estimate("macro_f1");
+        cells.sort_by(|a, b| by_metric(ranked_by(a), ranked_by(b)).then_with(|| by_metric(macro_f1(a), macro_f1(b))));
         cells
     }
 }
 
-/// For each choice on `axis` that a scored one of these cells made, its mean accuracy over the combinations of the other
+fn ranked_by(cell: &CellRecord) -> Option<Estimate> {
+    cell.headline()?.estimate
+}
+
+/// For each choice on `axis` that a scored one of these cells made, its mean over the combinations of the other
 /// axes that have a cell for every choice: a balanced comparison, in which choices differ in nothing else. In the order of
 /// the cells; empty when no combination has them all.
 ///
 /// # Errors
 /// [`ResultsError::Summary`] when the table library fails.
 pub fn axis_means<'a>(cells: &[&'a CellRecord], axis: Axis) -> Result<Vec<AxisMean<'a>>, ResultsError> {
-    let scored: Vec<&CellRecord> = cells.iter().copied().filter(|cell| cell.estimate("accuracy").is_some()).collect();
+    let scored: Vec<&CellRecord> = cells.iter().copied().filter(|cell| ranked_by(cell).is_some()).collect();
     balanced_means(&scored, axis).map_err(|source| ResultsError::Summary { source })
 }
 
@@ -44,18 +51,18 @@ fn balanced_means<'a>(scored: &[&'a CellRecord], axis: Axis) -> PolarsResult<Vec
     let complete = choices_frame(scored)?.lazy().filter(choice().n_unique().over(others)?.eq(choice().n_unique())).collect()?;
     let places = complete.column("place")?.u64()?.iter().flatten();
     let kept: Vec<&CellRecord> = places.filter_map(|place| scored.get(usize::try_from(place).ok()?).copied()).collect();
-    let means = complete.lazy().group_by_stable([choice()]).agg([col("accuracy").mean()]).collect()?;
-    let (names, values) = (means.column(axis.name())?.str()?, means.column("accuracy")?.f64()?);
-    let mean = |(name, accuracy): (Option<&str>, Option<f64>)| {
+    let means = complete.lazy().group_by_stable([choice()]).agg([col("value").mean()]).collect()?;
+    let (names, values) = (means.column(axis.name())?.str()?, means.column("value")?.f64()?);
+    let mean = |(name, value): (Option<&str>, Option<f64>)| {
         let cells: Vec<&CellRecord> = kept.iter().copied().filter(|cell| Some(cell.choices.on(axis)) == name).collect();
-        Some(AxisMean { choice: cells.first()?.choices.on(axis), accuracy: accuracy?, cells })
+        Some(AxisMean { choice: cells.first()?.choices.on(axis), value: value?, cells })
     };
     Ok(names.iter().zip(values.iter()).filter_map(mean).collect())
 }
 
 /// The higher value first; a cell without the metric after all that have it.
-fn by_metric(a: &CellRecord, b: &CellRecord, metric: &str) -> Ordering {
-    match (a.estimate(metric), b.estimate(metric)) {
+fn by_metric(a: Option<Estimate>, b: Option<Estimate>) -> Ordering {
+    match (a, b) {
         (Some(a), Some(b)) => b.value.total_cmp(&a.value),
         (Some(_), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Greater,
@@ -63,15 +70,15 @@ fn by_metric(a: &CellRecord, b: &CellRecord, metric: &str) -> Ordering {
     }
 }
 
-/// One row per cell: its choices, its accuracy and its place among `cells`.
+/// One row per cell: its choices, its value and its place among `cells`.
 fn choices_frame(cells: &[&CellRecord]) -> PolarsResult<DataFrame> {
     let on = |axis: Axis| {
         let choices: Vec<&str> = cells.iter().map(|cell| cell.choices.on(axis)).collect();
         Column::new(axis.name().into(), choices)
     };
-    let accuracy: Vec<Option<f64>> = cells.iter().map(|cell| Some(cell.estimate("accuracy")?.value)).collect();
+    let ranked: Vec<Option<f64>> = cells.iter().map(|cell| Some(ranked_by(cell)?.value)).collect();
     let places: Vec<u64> = (0..).take(cells.len()).collect();
-    let values = [Column::new("accuracy".into(), accuracy), Column::new("place".into(), places)];
+    let values = [Column::new("value".into(), ranked), Column::new("place".into(), places)];
     DataFrame::new_infer_height(AXES.into_iter().map(on).chain(values).collect())
 }
 
@@ -98,7 +105,7 @@ mod tests {
     fn worth(record: &RunRecord, axis: Axis) -> Vec<String> {
         let cells: Vec<&CellRecord> = record.cells.iter().collect();
         let means = axis_means(&cells, axis).unwrap();
-        means.iter().map(|mean| format!("{} {:.4} {}", mean.choice, mean.accuracy, ids(mean.cells.iter().copied()))).collect()
+        means.iter().map(|mean| format!("{} {:.4} {}", mean.choice, mean.value, ids(mean.cells.iter().copied()))).collect()
     }
 
     #[test]

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use super::atomic::{Staged, publish_durably};
 use super::schema::{CELLS, CONFUSION, Layout, PREDICTIONS, SAMPLES};
 use super::{
-    CellRecord, Outcome, Provenance, ResultsError, RunRecord, SampleText, Times, check, partial, run_file, summary, tables,
+    CellRecord, Gold, Outcome, Provenance, ResultsError, RunRecord, SampleText, SliceRecord, Times, check, partial, run_file,
+    summary, tables,
 };
+use crate::dataset::Kind;
 use crate::digest::Digest;
 
 /// Writes the results of one run into its folder.
@@ -39,7 +41,7 @@ impl Recorder {
     /// A cell that an interrupted run already scored, under the same choices, seed and program. Failed cells are not
     /// finished: they deserve another try. Neither is a cell whose file is torn or altered.
     pub fn finished(&self, cell_id: &str) -> Option<CellRecord> {
-        self.read(cell_id).filter(|cell| cell.scored().is_some())
+        self.read(cell_id).filter(|cell| cell.failure().is_none())
     }
 
     /// Keeps one cell on disk, at once and whole. It is not forced out of the system's buffers: syncing takes longer than
@@ -88,19 +90,27 @@ impl Recorder {
     }
 }
 
-/// Every slice comes with its texts, every gold label is one of its labels, and nothing else comes.
+/// Every slice comes with its texts, what is right about each is of the slice's kind, and nothing else comes.
 pub(super) fn check_samples(provenance: &Provenance, samples: &BTreeMap<String, Vec<SampleText>>) -> Result<(), ResultsError> {
     for slice in &provenance.slices {
         let texts = samples.get(&slice.id).map_or(&[][..], Vec::as_slice);
-        let labelled = texts.iter().filter(|text| text.gold < slice.labels.len()).count();
-        if texts.len() != slice.samples || labelled != slice.samples {
-            return Err(ResultsError::Samples { slice: slice.id.clone(), found: labelled, wanted: slice.samples });
+        let sound = texts.iter().filter(|text| is_sound(text, slice)).count();
+        if texts.len() != slice.samples || sound != slice.samples {
+            return Err(ResultsError::Samples { slice: slice.id.clone(), found: sound, wanted: slice.samples });
         }
     }
     match samples.iter().find(|(id, _)| provenance.slice(id).is_none()) {
         Some((id, texts)) => Err(ResultsError::Samples { slice: id.clone(), found: texts.len(), wanted: 0 }),
         None => Ok(()),
     }
+}
+
+fn is_sound(text: &SampleText, slice: &SliceRecord) -> bool {
+    let right = match text.gold {
+        Gold::Label(label) => slice.kind != Kind::Sts && label < slice.labels.len(),
+        Gold::Score(score) => slice.kind == Kind::Sts && score.is_finite(),
+    };
+    right && text.partner.is_some() == (slice.kind != Kind::Classification)
 }
 
 fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
@@ -134,7 +144,7 @@ impl Outcome {
     /// `scored` or `failed`, as the tables say it.
     pub const fn status(&self) -> &'static str {
         match self {
-            Self::Scored(_) => "scored",
+            Self::Scored(_) | Self::Paired(_) => "scored",
             Self::Failed { .. } => "failed",
         }
     }

@@ -4,10 +4,12 @@ use std::io::{self, Write};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{SampleRow, Scored};
+use super::{PairRow, Paired, SampleRow, Scored};
 
 /// Bytes of one sample without its scores: seven numbers of 8 bytes, and flags.
 const ROW: usize = 7 * WORD + 1;
+/// Bytes of one pair without its scores: two numbers.
+const PAIR: usize = 2 * WORD;
 const WORD: usize = 8;
 
 /// What a sample's flags say.
@@ -20,6 +22,18 @@ const CHUNK: usize = 1 << 13;
 
 /// Writes all samples, all scores and a checksum of both, little-endian and piece by piece: a copy of it all would be large.
 pub(super) fn write(scored: &Scored, out: &mut impl Write) -> io::Result<()> {
+    write_rows(&scored.samples, encode, &scored.scores, out)
+}
+
+/// The same for pairs.
+pub(super) fn write_pairs(paired: &Paired, out: &mut impl Write) -> io::Result<()> {
+    let encode = |row: &PairRow, bytes: &mut Vec<u8>| {
+        [row.tokens, row.cut].iter().for_each(|&count| bytes.extend((count as u64).to_le_bytes()));
+    };
+    write_rows(&paired.samples, encode, &paired.scores, out)
+}
+
+fn write_rows<R>(rows: &[R], encode: fn(&R, &mut Vec<u8>), scores: &[f64], out: &mut impl Write) -> io::Result<()> {
     let (mut bytes, mut sum) = (Vec::new(), Xxh3::new());
     let mut put = |bytes: &mut Vec<u8>| {
         sum.update(bytes);
@@ -27,11 +41,11 @@ pub(super) fn write(scored: &Scored, out: &mut impl Write) -> io::Result<()> {
         bytes.clear();
         written
     };
-    for rows in scored.samples.chunks(CHUNK) {
+    for rows in rows.chunks(CHUNK) {
         rows.iter().for_each(|row| encode(row, &mut bytes));
         put(&mut bytes)?;
     }
-    for scores in scored.scores.chunks(CHUNK) {
+    for scores in scores.chunks(CHUNK) {
         bytes.resize(scores.len() * WORD, 0);
         let words = bytes.as_chunks_mut().0;
         words.iter_mut().zip(scores).for_each(|(bytes, score)| *bytes = score.to_le_bytes());
@@ -53,12 +67,29 @@ fn encode(row: &SampleRow, bytes: &mut Vec<u8>) {
 
 /// Reads so many samples and their scores back; None if the bytes are not as many, or not those that were written.
 pub(super) fn read(bytes: &[u8], samples: usize) -> Option<(Vec<SampleRow>, Vec<f64>)> {
+    read_rows(bytes, samples, sample)
+}
+
+/// The same for pairs.
+pub(super) fn read_pairs(bytes: &[u8], pairs: usize) -> Option<(Vec<PairRow>, Vec<f64>)> {
+    read_rows(bytes, pairs, |row: &[u8; PAIR]| {
+        let count = |word: &[u8; WORD]| usize::try_from(u64::from_le_bytes(*word)).ok();
+        let [tokens, cut] = row.as_chunks::<WORD>().0 else { return None };
+        Some(PairRow { tokens: count(tokens)?, cut: count(cut)? })
+    })
+}
+
+fn read_rows<R, const BYTES: usize>(
+    bytes: &[u8],
+    samples: usize,
+    decode: impl Fn(&[u8; BYTES]) -> Option<R>,
+) -> Option<(Vec<R>, Vec<f64>)> {
     let (bytes, sum) = bytes.split_last_chunk()?;
     if xxh3_64(bytes) != u64::from_le_bytes(*sum) {
         return None;
     }
-    let (rows, scores) = bytes.split_at_checked(samples.checked_mul(ROW)?)?;
-    let samples = rows.as_chunks::<ROW>().0.iter().map(sample).collect::<Option<_>>()?;
+    let (rows, scores) = bytes.split_at_checked(samples.checked_mul(BYTES)?)?;
+    let samples = rows.as_chunks::<BYTES>().0.iter().map(decode).collect::<Option<_>>()?;
     let (scores, rest) = scores.as_chunks();
     rest.is_empty().then(|| (samples, scores.iter().map(|score| f64::from_le_bytes(*score)).collect()))
 }

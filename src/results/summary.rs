@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{CellRecord, Choices, FORMAT, Outcome, RunRecord};
+use super::{CellRecord, Choices, FORMAT, RunRecord};
 use crate::stats::Estimate;
 
 pub(super) const FILE: &str = "summary.json";
@@ -28,6 +28,14 @@ struct Entry<'a> {
     accuracy: Option<Headline>,
     #[serde(skip_serializing_if = "Option::is_none")]
     macro_f1: Option<Headline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spearman: Option<Headline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pearson: Option<Headline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ap: Option<Headline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_ap: Option<Headline>,
 }
 
 #[derive(Serialize)]
@@ -50,16 +58,17 @@ pub(super) fn json(record: &RunRecord) -> serde_json::Result<String> {
 }
 
 fn entry(cell: &CellRecord) -> Entry<'_> {
-    let reason = match &cell.outcome {
-        Outcome::Failed { reason } => Some(reason.as_str()),
-        Outcome::Scored(_) => None,
-    };
+    let of = |metric: &str| cell.estimate(metric).map(headline);
     Entry {
         choices: &cell.choices,
         status: cell.outcome.status(),
-        reason,
-        accuracy: cell.estimate("accuracy").map(headline),
-        macro_f1: cell.estimate("macro_f1").map(headline),
+        reason: cell.failure(),
+        accuracy: of("accuracy"),
+        macro_f1: of("macro_f1"),
+        spearman: of("spearman"),
+        pearson: of("pearson"),
+        ap: of("ap"),
+        max_ap: of("max_ap"),
     }
 }
 

@@ -112,9 +112,9 @@ impl Table {
         Ok(self.frame.column(column).and_then(Column::f64).map_err(self.failed())?.iter().collect())
     }
 
-    /// A column of flags that holds no nulls.
-    pub(super) fn flags(&self, column: &str) -> Result<Vec<bool>, ResultsError> {
-        Ok(self.frame.column(column).and_then(Column::bool).map_err(self.failed())?.iter().flatten().collect())
+    /// A column of flags, null as None.
+    pub(super) fn flags(&self, column: &str) -> Result<Vec<Option<bool>>, ResultsError> {
+        Ok(self.frame.column(column).and_then(Column::bool).map_err(self.failed())?.iter().collect())
     }
 
     /// A column of lists of numbers that holds no nulls.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use polars::prelude::*;
 
 use super::schema::Layout;
-use super::{CellRecord, MetricRow, Outcome, RunRecord, SampleRow, SampleText, Scored};
+use super::{CellRecord, Gold, MetricRow, Outcome, Paired, Partner, RunRecord, SampleRow, SampleText, Scored};
 
 /// Samples that one row group of the predictions holds at least, unless there are no more.
 const GROUP: usize = 50_000;
@@ -62,16 +62,16 @@ pub(super) fn cells(record: &RunRecord) -> Frames<'_> {
 }
 
 fn rows_of(cell: &CellRecord) -> Vec<(&CellRecord, Option<&MetricRow>)> {
-    match cell.scored() {
-        Some(scored) if !scored.metrics.is_empty() => scored.metrics.iter().map(|metric| (cell, Some(metric))).collect(),
-        _ => vec![(cell, None)],
+    match cell.metrics() {
+        [] => vec![(cell, None)],
+        metrics => metrics.iter().map(|metric| (cell, Some(metric))).collect(),
     }
 }
 
 fn reason<'a>(cell: &'a CellRecord, metric: Option<&'a MetricRow>) -> Option<&'a str> {
     match &cell.outcome {
         Outcome::Failed { reason } => Some(reason),
-        Outcome::Scored(_) => metric?.reason.as_deref(),
+        Outcome::Scored(_) | Outcome::Paired(_) => metric?.reason.as_deref(),
     }
 }
 
@@ -98,16 +98,32 @@ pub(super) fn predictions(record: &RunRecord) -> Frames<'_> {
 
 /// The samples of a cell, cut into groups if there are more than one takes.
 fn parts(view: View<'_>) -> impl Iterator<Item = (View<'_>, Range<usize>)> {
-    let count = view.scored.samples.len().min(view.texts.len());
+    let count = view.samples.len().min(view.texts.len());
     (0..count).step_by(GROUP).map(move |start| (view, start..count.min(start + GROUP)))
 }
 
+/// A cell with scores, on its slice.
 #[derive(Clone, Copy)]
 struct View<'a> {
     cell: &'a CellRecord,
-    scored: &'a Scored,
+    samples: Samples<'a>,
     labels: &'a [String],
     texts: &'a [SampleText],
+}
+
+#[derive(Clone, Copy)]
+enum Samples<'a> {
+    Labels(&'a Scored),
+    Pairs(&'a Paired),
+}
+
+impl Samples<'_> {
+    const fn len(&self) -> usize {
+        match self {
+            Self::Labels(scored) => scored.samples.len(),
+            Self::Pairs(paired) => paired.samples.len(),
+        }
+    }
 }
 
 struct Row<'a> {
@@ -115,21 +131,27 @@ struct Row<'a> {
     labels: &'a [String],
     index: usize,
     text: &'a SampleText,
-    sample: &'a SampleRow,
+    /// What was said of its label; None for a pair.
+    answer: Option<&'a SampleRow>,
+    tokens: usize,
+    cut: usize,
     scores: &'a [f64],
 }
 
 impl<'a> View<'a> {
     fn row(self, index: usize) -> Row<'a> {
-        let Self { cell, scored, labels, texts } = self;
-        Row {
-            cell: &cell.id,
-            labels,
-            index,
-            text: &texts[index],
-            sample: &scored.samples[index],
-            scores: scored.scores_of(index),
-        }
+        let (answer, tokens, cut, scores) = match self.samples {
+            Samples::Labels(scored) => {
+                let row = &scored.samples[index];
+                (Some(row), row.tokens, row.cut, scored.scores_of(index))
+            }
+            Samples::Pairs(paired) => {
+                let row = paired.samples[index];
+                (None, row.tokens, row.cut, paired.scores_of(index))
+            }
+        };
+        let Self { cell, labels, texts, .. } = self;
+        Row { cell: &cell.id, labels, index, text: &texts[index], answer, tokens, cut, scores }
     }
 }
 
@@ -137,41 +159,62 @@ fn scored_cells(record: &RunRecord) -> impl Iterator<Item = View<'_>> {
     record.cells.iter().filter_map(|cell| {
         let slice = &cell.choices.slice;
         let texts = record.samples.get(slice)?;
-        Some(View { cell, scored: cell.scored()?, labels: &record.provenance.slice(slice)?.labels, texts })
+        let samples = match &cell.outcome {
+            Outcome::Scored(scored) => Samples::Labels(scored),
+            Outcome::Paired(paired) => Samples::Pairs(paired),
+            Outcome::Failed { .. } => return None,
+        };
+        Some(View { cell, samples, labels: &record.provenance.slice(slice)?.labels, texts })
     })
 }
 
 fn prediction_frame<'a>(rows: &[Row<'a>]) -> PolarsResult<DataFrame> {
     let text = |get: fn(&Row<'a>) -> &'a str| -> Vec<&str> { rows.iter().map(get).collect() };
     let count = |get: fn(&Row<'a>) -> usize| -> Vec<u64> { rows.iter().map(|row| get(row) as u64).collect() };
-    let number = |get: fn(&SampleRow) -> Option<f64>| -> Vec<Option<f64>> { rows.iter().map(|row| get(row.sample)).collect() };
+    let number =
+        |get: fn(&SampleRow) -> Option<f64>| -> Vec<Option<f64>> { rows.iter().map(|row| row.answer.and_then(get)).collect() };
     let values = rows.iter().map(|row| row.scores.len()).sum();
     let mut scores = ListPrimitiveChunkedBuilder::<Float64Type>::new("scores".into(), rows.len(), values, DataType::Float64);
     for row in rows {
         scores.append_slice(row.scores);
     }
+    let predicted = |row: &Row<'a>| Some(row.labels[row.answer?.predicted].as_str());
+    let ranks = |row: &Row<'a>| Some(row.answer?.gold_rank as u64);
     DataFrame::new_infer_height(vec![
         Column::new("cell".into(), text(|row| row.cell)),
         Column::new("sample".into(), text(|row| &row.text.id)),
         Column::new("index".into(), count(|row| row.index)),
-        Column::new("gold".into(), text(|row| &row.labels[row.sample.gold])),
-        Column::new("predicted".into(), text(|row| &row.labels[row.sample.predicted])),
-        Column::new("gold_rank".into(), count(|row| row.sample.gold_rank)),
+        Column::new("gold".into(), rows.iter().map(|row| gold_label(row.text, row.labels)).collect::<Vec<_>>()),
+        Column::new("gold_score".into(), rows.iter().map(|row| gold_score(row.text)).collect::<Vec<_>>()),
+        Column::new("predicted".into(), rows.iter().map(predicted).collect::<Vec<_>>()),
+        Column::new("gold_rank".into(), rows.iter().map(ranks).collect::<Vec<_>>()),
         Column::new("margin".into(), number(|row| row.margin)),
         Column::new("gold_margin".into(), number(|row| row.gold_margin)),
-        Column::new("tied".into(), rows.iter().map(|row| row.sample.tied).collect::<Vec<bool>>()),
-        Column::new("tokens".into(), count(|row| row.sample.tokens)),
-        Column::new("cut".into(), count(|row| row.sample.cut)),
+        Column::new("tied".into(), rows.iter().map(|row| Some(row.answer?.tied)).collect::<Vec<Option<bool>>>()),
+        Column::new("tokens".into(), count(|row| row.tokens)),
+        Column::new("cut".into(), count(|row| row.cut)),
         scores.finish().into_series().into_column(),
     ])
+}
+
+fn gold_label<'a>(text: &SampleText, labels: &'a [String]) -> Option<&'a str> {
+    labels.get(text.gold.label()?).map(String::as_str)
+}
+
+const fn gold_score(text: &SampleText) -> Option<f64> {
+    match text.gold {
+        Gold::Score(score) => Some(score),
+        Gold::Label(_) => None,
+    }
 }
 
 /// One row per cell and pair of labels that occurs.
 pub(super) fn confusion(record: &RunRecord) -> Frames<'_> {
     let (mut cells, mut gold, mut predicted, mut counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for view in scored_cells(record) {
+        let Samples::Labels(scored) = view.samples else { continue };
         let pairs = view.labels.iter().flat_map(|gold| view.labels.iter().map(move |predicted| (gold, predicted)));
-        for ((g, p), &count) in pairs.zip(&view.scored.confusion).filter(|&(_, &count)| count > 0) {
+        for ((g, p), &count) in pairs.zip(&scored.confusion).filter(|&(_, &count)| count > 0) {
             cells.push(view.cell.id.as_str());
             gold.push(g.as_str());
             predicted.push(p.as_str());
@@ -191,12 +234,19 @@ pub(super) fn samples(record: &RunRecord) -> Frames<'_> {
     let slices = record.provenance.slices.iter().filter_map(|slice| Some((slice, record.samples.get(&slice.id)?)));
     let rows: Vec<_> =
         slices.flat_map(|(slice, texts)| texts.iter().enumerate().map(move |(index, text)| (slice, index, text))).collect();
+    let partner = |get: fn(&Partner) -> Option<&str>| -> Vec<Option<&str>> {
+        rows.iter().map(|(.., text)| get(text.partner.as_ref()?)).collect()
+    };
     frame(vec![
         Column::new("slice".into(), rows.iter().map(|(slice, ..)| slice.id.as_str()).collect::<Vec<_>>()),
         Column::new("index".into(), rows.iter().map(|&(_, index, _)| index as u64).collect::<Vec<_>>()),
         Column::new("sample".into(), rows.iter().map(|(.., text)| text.id.as_str()).collect::<Vec<_>>()),
         Column::new("text".into(), rows.iter().map(|(.., text)| text.text.as_str()).collect::<Vec<_>>()),
-        Column::new("gold".into(), rows.iter().map(|(slice, _, text)| slice.labels[text.gold].as_str()).collect::<Vec<_>>()),
+        Column::new("partner".into(), partner(|partner| Some(&partner.text))),
+        Column::new("gold".into(), rows.iter().map(|(slice, _, text)| gold_label(text, &slice.labels)).collect::<Vec<_>>()),
+        Column::new("gold_score".into(), rows.iter().map(|(.., text)| gold_score(text)).collect::<Vec<_>>()),
+        Column::new("group".into(), partner(|partner| partner.group.as_deref())),
+        Column::new("subset".into(), partner(|partner| partner.subset.as_deref())),
     ])
 }
 

@@ -8,7 +8,7 @@ use polars::prelude::*;
 use super::example::{cell, cells, provenance, samples};
 use super::schema::{CELLS, CONFUSION, Layout, PREDICTIONS, SAMPLES};
 use super::*;
-use crate::task::{METRICS, Scope, Uncertainty};
+use crate::task::{CLASS_METRICS, METRICS, MTEB_METRICS, MetricInfo, STS_METRICS, Scope, Uncertainty};
 
 const FILES: [&str; 6] =
     ["cells.parquet", "confusion.parquet", "predictions.parquet", "run.json", "samples.parquet", "summary.json"];
@@ -326,9 +326,16 @@ fn the_readme_names_every_file_column_and_metric() {
     for name in FILES.into_iter().chain(["cut_share", "cut_tokens"]) {
         assert!(readme.contains(&format!("`{name}`")), "{name}");
     }
-    let (of_slice, of_label) = readme.split_once("Metrics of one label:").unwrap();
-    for info in METRICS {
-        let section = if info.scope == Scope::Slice { of_slice } else { of_label };
+    let (of_slice, rest) = readme.split_once("Metrics of one label:").unwrap();
+    let (of_label, of_pairs) = rest.split_once("Metrics of pairs:").unwrap();
+    let (of_sts, of_classes) = of_pairs.split_once("Pair classification:").unwrap();
+    let (of_classes, of_mteb) = of_classes.split_once("Pair classification with `protocol = \"mteb\"`:").unwrap();
+    let of_labels = METRICS.iter().map(|info| (info, if info.scope == Scope::Slice { of_slice } else { of_label }));
+    let tasks = [(STS_METRICS, of_sts), (CLASS_METRICS, of_classes), (MTEB_METRICS, of_mteb)];
+    let common = |info: &&MetricInfo| !["anisotropy", "zero_vectors"].contains(&info.name);
+    let of_tasks =
+        tasks.into_iter().flat_map(|(metrics, section)| metrics.iter().filter(common).map(move |info| (info, section)));
+    for (info, section) in of_labels.chain(of_tasks) {
         let row = section.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{}`", info.name)));
         let interval = match info.uncertainty {
             Uncertainty::Wilson => "| Wilson |",

@@ -1,6 +1,7 @@
 //! Plan -> run record: the only place that knows the order of work.
 
 mod embed;
+mod pairs;
 mod record;
 mod vectors;
 mod verify;
@@ -12,10 +13,11 @@ use crate::cache::{Found, Store};
 use crate::cause::told;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
-use crate::plan::{Block, Cell, Plan, Texts};
+use crate::plan::{Against, Block, Cell, Plan, Texts};
 use crate::results::{CellRecord, MetricRow, Outcome, Recorder, RunRecord, SampleRow, Scored, Times};
+use crate::spec::Calibration;
 use crate::stats::{self, Estimate};
-use crate::task::{self, Evaluation, LabelSimilarity};
+use crate::task::{self, Evaluation, LabelSimilarity, Metric};
 
 pub use embed::{Desk, Failures, repairing};
 pub use verify::{Verified, verify};
@@ -106,21 +108,31 @@ impl Scoring<'_> {
             Ok(texts) => texts,
             Err(reason) => return Ok(cells.iter().map(|_| Outcome::Failed { reason: reason.clone() }).collect()),
         };
+        let against: Vec<(usize, Calibration)> = (cells.iter())
+            .filter_map(|cell| match cell.scored {
+                Against::Labels { labels, calibration } => Some((labels, calibration)),
+                Against::Pairs { .. } => None,
+            })
+            .collect();
+        if against.len() < cells.len() {
+            return cells.iter().map(|cell| self.pairs(cell, &texts, readout, found)).collect();
+        }
         let slice = &self.plan.slices[cells[0].slice];
-        let gold: Vec<usize> = slice.samples.iter().map(|sample| sample.gold).collect();
+        let gold: Vec<usize> = slice.samples.iter().filter_map(|sample| sample.gold.label()).collect();
         let phrasings = (cells.iter())
-            .map(|cell| self.desk.vectors(self.blocks(cell.phrasings(&self.plan.spec)), readout, found, self.failures))
+            .map(|cell| self.desk.vectors(self.others(cell), readout, found, self.failures))
             .collect::<Result<Vec<_>, _>>()?;
-        let task = |cell: &Cell, phrasings| LabelSimilarity {
+        let task = |cell: &Cell, (labels, calibration): (usize, Calibration), phrasings| LabelSimilarity {
             gold: &gold,
             phrasings,
-            owner: &self.plan.wordings[cell.labels][cell.slice].owner,
+            owner: &self.plan.wordings[labels][cell.slice].owner,
             labels: slice.labels.len(),
-            calibration: cell.calibration,
+            calibration,
             seed: self.plan.spec.seed,
         };
-        let tasks: Vec<LabelSimilarity<'_>> =
-            (cells.iter().zip(&phrasings)).filter_map(|(cell, phrasings)| Some(task(cell, phrasings.as_ref().ok()?))).collect();
+        let tasks: Vec<LabelSimilarity<'_>> = (cells.iter().zip(against).zip(&phrasings))
+            .filter_map(|((cell, against), phrasings)| Some(task(cell, against, phrasings.as_ref().ok()?)))
+            .collect();
         let mut evaluations = task::label_similarity(&texts, &tasks)?.into_iter();
         let outcome = |(cell, phrasings): (&&Cell, Result<_, String>)| {
             let evaluation = phrasings.and_then(|_| match evaluations.next() {
@@ -139,6 +151,11 @@ impl Scoring<'_> {
         self.desk.work.blocks.get(&set).map_or(&[], Vec::as_slice)
     }
 
+    /// The blocks of a cell's other texts: its phrasings, or the pairs that thresholds are picked on.
+    fn others(&self, cell: &Cell) -> &[Block] {
+        cell.others(&self.plan.spec).map_or(&[], |set| self.blocks(set))
+    }
+
     fn scored(&self, cell: &Cell, evaluation: Evaluation) -> Scored {
         let views = self.blocks(cell.samples());
         let rows = &self.desk.work.rows;
@@ -155,24 +172,29 @@ impl Scoring<'_> {
                 cut: views.iter().map(|view| view.cut[i]).sum(),
             })
             .collect();
-        let mut metrics: Vec<MetricRow> = (evaluation.metrics.into_iter())
-            .map(|metric| MetricRow {
-                name: metric.name.to_owned(),
-                label: metric.label.map(|label| labels[label].clone()),
-                estimate: metric.estimate,
-                reason: metric.reason,
-            })
-            .collect();
-        metrics.extend(cut_metrics(&samples));
+        let mut metrics = metric_rows(evaluation.metrics, labels);
+        metrics.extend(cut_metrics(samples.iter().map(|sample| sample.cut)));
         Scored { metrics, samples, scores: evaluation.scores, confusion: evaluation.confusion }
     }
 }
 
+/// Metrics with the names of the labels, or subsets, that they are about.
+fn metric_rows(metrics: Vec<Metric>, names: &[String]) -> Vec<MetricRow> {
+    let row = |metric: Metric| MetricRow {
+        name: metric.name.to_owned(),
+        label: metric.label.map(|label| names[label].clone()),
+        estimate: metric.estimate,
+        reason: metric.reason,
+    };
+    metrics.into_iter().map(row).collect()
+}
+
 /// Share of samples that truncation cut, and how many tokens those lost on average.
-fn cut_metrics(samples: &[SampleRow]) -> [MetricRow; 2] {
-    let cut: Vec<usize> = samples.iter().map(|sample| sample.cut).filter(|&cut| cut > 0).collect();
+fn cut_metrics(samples: impl ExactSizeIterator<Item = usize>) -> [MetricRow; 2] {
+    let all = samples.len();
+    let cut: Vec<usize> = samples.filter(|&cut| cut > 0).collect();
     let removed: usize = cut.iter().sum();
-    let share = stats::wilson(cut.len(), samples.len());
+    let share = stats::wilson(cut.len(), all);
     let mean = (!cut.is_empty()).then(|| Estimate {
         value: stats::number(removed) / stats::number(cut.len()),
         interval: None,

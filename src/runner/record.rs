@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::dataset::Sample;
 use crate::plan::{ModelWork, Plan};
 use crate::prompt::Prompt;
 use crate::results::{LabelsRecord, ModelRecord, PromptRecord, Provenance, ReadoutRecord, SampleText, SliceRecord, Times};
-use crate::spec::{Model, Source};
+use crate::spec::{Model, Source, TaskKind};
 
 /// The texts that reports show, by slice.
 pub fn sample_texts(plan: &Plan) -> BTreeMap<String, Vec<SampleText>> {
-    let text = |sample: &Sample| SampleText { id: sample.id.clone(), text: sample.text.clone(), gold: sample.gold };
-    plan.slices.iter().map(|slice| (slice.id.clone(), slice.samples.iter().map(text).collect())).collect()
+    plan.slices.iter().map(|slice| (slice.id.clone(), slice.samples.clone())).collect()
 }
 
 /// The time, RFC 3339, UTC.
@@ -46,6 +44,7 @@ pub fn provenance(plan: &Plan) -> Provenance {
             .map(|slice| SliceRecord {
                 id: slice.id.clone(),
                 digest: slice.digest,
+                kind: slice.kind,
                 labels: slice.labels.clone(),
                 samples: slice.samples.len(),
                 origin: slice.origin.clone(),
@@ -58,6 +57,7 @@ pub fn provenance(plan: &Plan) -> Provenance {
                 prompt: set.prompt.as_ref().map(prompt_record),
             })
             .collect(),
+        tasks: spec.tasks.iter().filter(|task| task.kind() != TaskKind::LabelSimilarity).cloned().collect(),
         reference: plan.reference.clone(),
         gate: spec.gate.clone(),
         times: Times::default(),
@@ -71,11 +71,11 @@ fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
         source: model.source.to_string(),
         fit: match &model.source {
             Source::CharNgram { fit } => Some(fit.clone()),
-            Source::Path(_) | Source::Hub { .. } | Source::Server { .. } => None,
+            Source::Path(_) | Source::Gguf(_) | Source::Hub { .. } | Source::Server { .. } => None,
         },
         endpoint: match &model.source {
             Source::Server { endpoint, .. } => Some(endpoint.clone()),
-            Source::Path(_) | Source::Hub { .. } | Source::CharNgram { .. } => None,
+            Source::Path(_) | Source::Gguf(_) | Source::Hub { .. } | Source::CharNgram { .. } => None,
         },
         commit: card.commit.clone(),
         adapter: model.adapter.as_ref().map(|adapter| adapter.at(card.adapter_commit.as_deref()).to_string()),

@@ -1,5 +1,7 @@
 //! Vectors of a set of texts, read from the cache: all at once where they are few, in blocks where they are scored.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{Desk, Failures};
@@ -68,7 +70,12 @@ impl Desk<'_> {
 impl Stored<'_> {
     /// All of them, in order.
     fn all(&self) -> Result<Embeddings, CacheError> {
-        let views = self.views.iter().map(|keys| self.shelf.read(self.found, keys, self.dim));
+        self.part(0..self.count())
+    }
+
+    /// Some that stand together, in order.
+    pub(super) fn part(&self, texts: Range<usize>) -> Result<Embeddings, CacheError> {
+        let views = self.views.iter().map(|keys| self.shelf.read(self.found, &keys[texts.clone()], self.dim));
         let views = views.collect::<Result<Vec<_>, _>>()?;
         Ok(Embeddings::mean(&views).unwrap_or_else(|| Embeddings::new(self.dim)))
     }

@@ -6,11 +6,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
+use super::{Task, TaskKind};
 
-/// When a run counts as worse than its baseline. Drops are of accuracy, as shares: 0.01 is one point.
+/// When a run counts as worse than its baseline. Drops are of each task's first metric: 0.01 is one point.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Gate {
+    /// The metric that drops are of, in cells of the tasks that have it; when absent, and in all other cells: accuracy of
+    /// label similarity, `spearman` of STS, `ap` of pair classification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Measure>,
     /// A significant drop fails when it is larger than this.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_drop: f64,
@@ -31,6 +36,31 @@ pub struct Gate {
     pub inconclusive: OnDoubt,
 }
 
+/// A metric that two runs can be compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Measure {
+    /// Share of right labels; of pairs, at the threshold of another slice.
+    Accuracy,
+    /// Rank correlation of cosine and score.
+    Spearman,
+    /// Linear correlation of cosine and score.
+    Pearson,
+    /// Average precision of pairs ranked by cosine.
+    Ap,
+}
+
+impl Measure {
+    /// The metrics that cells of a task are compared by, the first of them unless another is asked for.
+    pub const fn of(task: TaskKind) -> &'static [Self] {
+        match task {
+            TaskKind::LabelSimilarity => &[Self::Accuracy],
+            TaskKind::Sts => &[Self::Spearman, Self::Pearson],
+            TaskKind::PairClassification => &[Self::Ap, Self::Accuracy],
+        }
+    }
+}
+
 /// What a cell without a clear answer does to the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -44,6 +74,7 @@ pub enum OnDoubt {
 impl Default for Gate {
     fn default() -> Self {
         Self {
+            metric: None,
             max_drop: 0.01,
             alpha: 0.05,
             noise_floor: None,
@@ -55,8 +86,14 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// What of the policy contradicts itself.
-    pub(super) fn problem(&self, span: Range<usize>) -> Option<Problem> {
+    /// What of the policy contradicts itself or the tasks.
+    pub(super) fn problem(&self, span: Range<usize>, tasks: &[Task]) -> Option<Problem> {
+        let has = |metric| tasks.iter().any(|task| Measure::of(task.kind()).contains(&metric));
+        if let Some(metric) = self.metric.filter(|metric| !has(*metric)) {
+            let known: Vec<&str> = tasks.iter().flat_map(|task| Measure::of(task.kind())).map(|known| known.name()).collect();
+            let message = format!("`metric` is \"{metric}\", which no task of this spec has");
+            return Some(Problem::new(span, message).help(format!("its tasks are compared by: {}", known.join(", "))));
+        }
         let fail = self.fail_drop?;
         let (key, lower) = match self.noise_floor {
             Some(floor) if floor > fail => ("noise_floor", floor),

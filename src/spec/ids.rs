@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, position};
 use super::suggest::did_you_mean;
-use super::{Axis, Calibration};
+use super::{Axis, Calibration, TaskKind};
 
 /// Ids of the entries on each axis.
 pub struct Ids {
@@ -110,7 +110,11 @@ fn calibrations(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {
     let default = || Spanned::new(0..0, Calibration::default().to_string());
     let Some(tasks) = table.get("task") else { return Some(vec![default()]) };
     let mut found = Vec::new();
-    for task in tasks.get_ref().as_array()? {
+    let scores_labels = |task: &&Spanned<DeValue<'_>>| {
+        let kind = task.get_ref().get("kind").and_then(|kind| kind.get_ref().as_str());
+        kind.is_none_or(|kind| kind == TaskKind::LabelSimilarity.name())
+    };
+    for task in tasks.get_ref().as_array()?.iter().filter(scores_labels) {
         let Some(list) = task.get_ref().get("calibration") else {
             found.push(default());
             continue;

@@ -10,7 +10,9 @@ use super::ids::{DEFAULT_LABELS, DEFAULT_READOUT, Ids, bad_name};
 use super::problem::Problem;
 use super::source::SourceError;
 use super::suggest::suggest;
-use super::{Axis, Calibration, Device, LabelSet, Model, Pooling, Readout, Slice, Source, Spec, Task, prompts, select, wire};
+use super::{
+    Axis, Device, LabelSet, Model, Pooling, Readout, Slice, Source, Spec, Task, TaskKind, prompts, select, tasks, wire,
+};
 use crate::prompt::{Prompt, catalogue};
 
 /// What lowering needs to know beside the mirror itself.
@@ -67,10 +69,12 @@ impl<'a> Lowering<'a> {
         let models = list(file.model).filter_map(|model| self.model(model)).collect();
         let prompts = self.prompts(file.prompt);
         let slices: Vec<Slice> = list(file.slice).map(|slice| self.slice(slice.into_inner())).collect();
-        let labels = self.label_sets(file.labels, &slices, &prompts);
+        let tasks = tasks::tasks(file.task, &mut self);
+        let labels = self.labels(file.labels, &tasks, &slices, &prompts);
         let skips = select::skips(file.grid, &mut self);
         let reference = select::reference(file.compare, &skips, &mut self);
-        let wrong_gate = file.gate.as_ref().and_then(|gate| gate.get_ref().problem(gate.span()));
+        let anchors = list(file.anchor).map(|anchor| select::anchor(anchor.into_inner(), &mut self)).collect();
+        let wrong_gate = file.gate.as_ref().and_then(|gate| gate.get_ref().problem(gate.span(), &tasks));
         self.problems.extend(wrong_gate);
         let spec = Spec {
             name: file.name.map(Spanned::into_inner).unwrap_or_default(),
@@ -81,10 +85,11 @@ impl<'a> Lowering<'a> {
             readouts: readouts(file.readout),
             slices,
             labels,
-            tasks: self.tasks(file.task),
+            tasks,
             skips: skips.into_iter().map(Spanned::into_inner).collect(),
             reference,
             gate: file.gate.map(Spanned::into_inner),
+            anchors,
             path: self.path.to_owned(),
             text: self.text.to_owned(),
         };
@@ -113,7 +118,7 @@ impl<'a> Lowering<'a> {
         let deaf = match source {
             Source::CharNgram { .. } => Some(("`builtin:char-ngram`", "this model has no forward pass")),
             Source::Server { .. } => Some(("an embedding server", "it runs as it was started; `endpoint` has `max_chars`")),
-            Source::Path(_) | Source::Hub { .. } => None,
+            Source::Path(_) | Source::Gguf(_) | Source::Hub { .. } => None,
         };
         if let Some((what, why)) = deaf {
             let dtype = model.dtype.as_ref().map(|dtype| ("dtype", dtype.span()));
@@ -127,6 +132,10 @@ impl<'a> Lowering<'a> {
         }
         let device = model.device.and_then(|device| self.device(&device)).unwrap_or_default();
         let dtype = model.dtype.map(Spanned::into_inner).unwrap_or_default();
+        if let (Source::Gguf(_), Some(adapter)) = (&source, &model.adapter) {
+            let problem = Problem::new(adapter.span(), "`adapter` cannot be merged into a quantised file");
+            self.report(problem.help("take the model's safetensors folder: `path:DIR` or `hf:REPO`"));
+        }
         let adapter = model.adapter.as_ref().and_then(|adapter| self.adapter(adapter));
         let max_tokens = model.max_tokens.map(Spanned::into_inner);
         Some(Model { id: model.id.into_inner(), source, dtype, device, max_tokens, adapter })
@@ -188,6 +197,24 @@ impl<'a> Lowering<'a> {
             min_chars: slice.min_chars.map(Spanned::into_inner),
             max_chars: slice.max_chars,
         }
+    }
+
+    /// How labels are worded, in a spec that scores labels.
+    fn labels(
+        &mut self,
+        entries: Option<Vec<Spanned<wire::Labels>>>,
+        tasks: &[Task],
+        slices: &[Slice],
+        prompts: &[Prompt],
+    ) -> Vec<LabelSet> {
+        if tasks.iter().any(|task| task.kind() == TaskKind::LabelSimilarity) {
+            return self.label_sets(entries, slices, prompts);
+        }
+        if let Some(first) = entries.iter().flatten().next() {
+            let problem = Problem::new(first.get_ref().id.span(), "`[[labels]]` means nothing to the tasks of this spec");
+            self.report(problem.help("pairs of texts are scored without labels: remove it, or add `label-similarity`"));
+        }
+        Vec::new()
     }
 
     fn label_sets(
@@ -257,18 +284,6 @@ impl<'a> Lowering<'a> {
         };
         self.report(Problem::new(name.span(), format!("there is no prompt `{id}`")).help(help));
         None
-    }
-
-    fn tasks(&mut self, entries: Option<Vec<Spanned<wire::Task>>>) -> Vec<Task> {
-        let entries = entries.unwrap_or_default();
-        for second in entries.iter().skip(1) {
-            let problem = Problem::new(second.get_ref().kind.span(), "`label-similarity` is there twice");
-            self.report(problem.help("list all calibrations in one `[[task]]`"));
-        }
-        let calibrations: Vec<Calibration> =
-            entries.into_iter().filter_map(|task| task.into_inner().calibration).flatten().map(Spanned::into_inner).collect();
-        let calibrations = if calibrations.is_empty() { vec![Calibration::default()] } else { calibrations };
-        vec![Task::LabelSimilarity { calibrations }]
     }
 }
 

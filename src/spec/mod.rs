@@ -23,12 +23,13 @@ mod schema;
 mod select;
 mod source;
 mod suggest;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use endpoint::Endpoint;
-pub use gate::{Gate, OnDoubt};
+pub use gate::{Gate, Measure, OnDoubt};
 pub use names::UnknownName;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
@@ -56,6 +57,8 @@ pub struct Spec {
     pub reference: Option<Selector>,
     /// How much worse than its baseline a run may be; the default policy when absent.
     pub gate: Option<Gate>,
+    /// Published figures that the run is held against.
+    pub anchors: Vec<Anchor>,
     /// Where the spec was read from.
     pub path: PathBuf,
     /// The file's text, kept for the run record.
@@ -119,6 +122,8 @@ pub struct Model {
 pub enum Source {
     /// `path:DIR`: a folder in the Hugging Face layout. Relative paths are relative to the working directory.
     Path(PathBuf),
+    /// `gguf:FILE`: a file of llama.cpp.
+    Gguf(PathBuf),
     /// `hf:REPO[@REV]`: a repository of the Hugging Face hub.
     Hub { repo: String, revision: Option<String> },
     /// `http://HOST:PORT/v1`: a server with OpenAI-style embeddings; `url` holds no secret.
@@ -219,11 +224,65 @@ pub struct LabelSet {
     pub prompt: Option<Prompt>,
 }
 
-/// What is done with the embeddings of a cell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is done with the embeddings of a cell. A slice's samples decide which task is theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Task {
     /// Cosine between each text and each label's phrasings; the best label is the prediction.
     LabelSimilarity { calibrations: Vec<Calibration> },
+    /// Correlation of the cosine of two texts with how similar people say they are.
+    Sts { protocol: Option<Protocol>, aggregate: Aggregate },
+    /// Whether the cosine of two texts tells pairs that are the same from others.
+    PairClassification {
+        protocol: Option<Protocol>,
+        /// The slice that thresholds are picked on; without it, accuracy is an oracle's alone.
+        thresholds_from: Option<String>,
+    },
+}
+
+impl Task {
+    /// The word of a spec for it.
+    pub const fn kind(&self) -> TaskKind {
+        match self {
+            Self::LabelSimilarity { .. } => TaskKind::LabelSimilarity,
+            Self::Sts { .. } => TaskKind::Sts,
+            Self::PairClassification { .. } => TaskKind::PairClassification,
+        }
+    }
+}
+
+/// The kinds of task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// Cosine between each text and each label's phrasings; the best label is the prediction.
+    LabelSimilarity,
+    /// Correlation of the cosine of two texts with how similar people say they are. For pairs with scores.
+    Sts,
+    /// Whether the cosine of two texts tells pairs that are the same from others. For pairs with two labels.
+    PairClassification,
+}
+
+/// Whose definition of metrics is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// That of MTEB. STS: all pairs pooled. Pair classification: cosine, dot product, Euclidean and Manhattan distance, each
+    /// with the best threshold on the very pairs that are scored; `max_ap` is the largest average precision of the four.
+    Mteb,
+    /// That of `SentEval` as `SimCSE` and the papers on prompted models use it: all pairs of a year pooled. STS alone.
+    Senteval,
+}
+
+/// How the subsets of a slice become one correlation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aggregate {
+    /// One correlation over all pairs.
+    #[default]
+    Pooled,
+    /// The mean of the subsets' correlations.
+    PerSubset,
 }
 
 /// Correction of label similarity; each is a choice on an axis of its own.
@@ -235,6 +294,21 @@ pub enum Calibration {
     None,
     /// Texts minus the slice's mean text vector, labels minus the mean label vector; then cosine.
     Center,
+}
+
+/// A figure that somebody else published for what a cell is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anchor {
+    /// The cell it is about: exactly one matches.
+    pub cell: Selector,
+    /// One of the cell's metrics over its whole slice.
+    pub metric: String,
+    /// On the metric's own scale: a published 82.03 is 0.8203.
+    pub value: f64,
+    /// How far the run may be from it, at most; not less than the rounding of what was published.
+    pub tolerance: f64,
+    /// Where it was published.
+    pub source: String,
 }
 
 /// Matches cells by the ids of their choices; an axis that is not named matches any choice.

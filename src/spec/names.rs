@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::suggest::did_you_mean;
-use super::{Axis, Calibration, DType, Device, Pooling};
+use super::{Aggregate, Axis, Calibration, DType, Device, Measure, Pooling, Protocol, TaskKind};
 
 /// A word that names no choice of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +55,16 @@ macro_rules! names {
 names!(DType, "dtype", F32 => "f32", F16 => "f16", Bf16 => "bf16");
 names!(Pooling, "pooling", Last => "last", Mean => "mean", Cls => "cls", Own => "own");
 names!(Calibration, "calibration", None => "none", Center => "center");
+names!(
+    TaskKind,
+    "kind of task",
+    LabelSimilarity => "label-similarity",
+    Sts => "sts",
+    PairClassification => "pair-classification",
+);
+names!(Protocol, "protocol", Mteb => "mteb", Senteval => "senteval");
+names!(Aggregate, "aggregate", Pooled => "pooled", PerSubset => "per-subset");
+names!(Measure, "metric", Accuracy => "accuracy", Spearman => "spearman", Pearson => "pearson", Ap => "ap");
 names!(
     Axis,
     "axis",
@@ -120,6 +130,10 @@ mod tests {
         same_words(Pooling::ALL);
         same_words(Calibration::ALL);
         same_words(Axis::ALL);
+        same_words(TaskKind::ALL);
+        same_words(Protocol::ALL);
+        same_words(Aggregate::ALL);
+        same_words(Measure::ALL);
     }
 
     #[test]

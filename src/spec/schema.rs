@@ -53,7 +53,7 @@ pub fn id(_: &mut SchemaGenerator) -> Schema {
 
 /// Where a model is.
 pub fn address(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": "^(path|hf|https?|builtin):.+$" })
+    json_schema!({ "type": "string", "pattern": "^(path|gguf|hf|https?|builtin):.+$" })
 }
 
 /// Where a forward pass runs.

@@ -1,11 +1,11 @@
-//! Lowering of what selects cells by the ids of their choices: `[grid] skip` and `[compare] reference`.
+//! Lowering of what selects cells by the ids of their choices: `[grid] skip`, `[compare] reference` and `[[anchor]]`.
 
 use toml::Spanned;
 
 use super::either::Ids;
 use super::lower::Lowering;
 use super::problem::Problem;
-use super::{Axis, Selector, wire};
+use super::{Anchor, Axis, Selector, wire};
 
 impl Selector {
     /// Whether a cell matches, given the id it has on each axis.
@@ -45,6 +45,17 @@ pub fn reference(compare: Option<wire::Compare>, skips: &[Spanned<Selector>], lo
         lowering.report(problem.help("choose another reference, or keep this combination"));
     }
     Some(selector)
+}
+
+/// A published figure, with the cell it is about.
+pub fn anchor(entry: wire::Anchor, lowering: &mut Lowering<'_>) -> Anchor {
+    let wire::Anchor { cell, metric, value, tolerance, source } = entry;
+    if !(-1.0..=1.0).contains(value.get_ref()) {
+        let problem = Problem::new(value.span(), format!("`value` is {}, and should be between -1 and 1", value.get_ref()));
+        lowering.report(problem.help("figures are shares and correlations: write 82.03 as 0.8203"));
+    }
+    let cell = selector(axes_of_reference(cell.into_inner()), lowering);
+    Anchor { cell, metric, value: value.into_inner(), tolerance, source }
 }
 
 fn selector(axes: Vec<(Axis, Vec<Spanned<String>>)>, lowering: &mut Lowering<'_>) -> Selector {

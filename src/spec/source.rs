@@ -1,4 +1,4 @@
-//! Where a model comes from: `path:DIR`, `hf:REPO[@REV]`, `http://HOST/v1`, `builtin:char-ngram`.
+//! Where a model comes from: `path:DIR`, `gguf:FILE`, `hf:REPO[@REV]`, `http://HOST/v1`, `builtin:char-ngram`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::suggest::suggest;
 use super::{Endpoint, FitSet, Source};
 
 const CHAR_NGRAM: &str = "char-ngram";
-const SCHEMES: [&str; 5] = ["path", "hf", "http", "https", "builtin"];
+const SCHEMES: [&str; 6] = ["path", "gguf", "hf", "http", "https", "builtin"];
 
 impl Source {
     /// Reads what `Display` writes. `fit` goes with `builtin:char-ngram`, `endpoint` with a server, and with nothing else.
@@ -28,7 +28,8 @@ impl Source {
             "http" | "https" => server(text, endpoint),
             "builtin" if rest == CHAR_NGRAM => fit.cloned().map(|fit| Self::CharNgram { fit }).ok_or(SourceError::FitMissing),
             "builtin" => Err(SourceError::UnknownBuiltin(rest.to_owned())),
-            "gguf" => Err(SourceError::Gguf),
+            "gguf" if rest.is_empty() => Err(SourceError::NoFile),
+            "gguf" => Ok(Self::Gguf(PathBuf::from(rest))),
             _ => Err(SourceError::UnknownScheme(scheme.to_owned())),
         }?;
         if fit.is_some() && !matches!(source, Self::CharNgram { .. }) {
@@ -102,6 +103,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => write!(f, "path:{}", path.display()),
+            Self::Gguf(path) => write!(f, "gguf:{}", path.display()),
             Self::Hub { repo, revision: None } => write!(f, "hf:{repo}"),
             Self::Hub { repo, revision: Some(revision) } => write!(f, "hf:{repo}@{revision}"),
             Self::Server { url, .. } => f.write_str(url),
@@ -133,8 +135,8 @@ pub enum SourceError {
     NoRepository(String),
     /// `builtin:` and an unknown name.
     UnknownBuiltin(String),
-    /// Quantised files are for a later version.
-    Gguf,
+    /// `gguf:` and nothing behind it.
+    NoFile,
     /// `http:` and no address of a server.
     NoServer(String),
     /// An address with a user, a password or a query, where keys are written; it is not repeated.
@@ -162,7 +164,7 @@ impl SourceError {
             Self::NoFolder => "`path:` names no folder".to_owned(),
             Self::NoRepository(name) => format!("`{name}` is no repository of the Hugging Face hub"),
             Self::UnknownBuiltin(name) => format!("there is no built-in model `{name}`"),
-            Self::Gguf => "`gguf:` models are not supported by this version".to_owned(),
+            Self::NoFile => "`gguf:` names no file".to_owned(),
             Self::NoServer(address) => format!("`{address}` is no address of a server"),
             Self::Credentials => "a server's address holds no user, password or query".to_owned(),
             Self::NotTheBase(address) => format!("`{address}` is not the address that `/embeddings` is added to"),
@@ -176,7 +178,7 @@ impl SourceError {
 
     /// What to write instead.
     pub fn help(&self) -> String {
-        let kinds = "`path:DIR` for a folder, `hf:REPO` for the Hugging Face hub, `http://HOST:PORT/v1` for a server, or \
+        let kinds = "`path:DIR` for a folder, `gguf:FILE` for a file of llama.cpp, `hf:REPO` for the Hugging Face hub, `http://HOST:PORT/v1` for a server, or \
                      `builtin:char-ngram`";
         match self {
             Self::NoScheme(_) => format!("write {kinds}"),
@@ -187,7 +189,7 @@ impl SourceError {
             Self::NoFolder => "write `path:DIR`; relative paths are relative to the working directory".to_owned(),
             Self::NoRepository(_) => "write `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`".to_owned(),
             Self::UnknownBuiltin(_) => format!("write `builtin:{CHAR_NGRAM}`"),
-            Self::Gguf => "use the model's safetensors folder: `path:DIR` or `hf:REPO`".to_owned(),
+            Self::NoFile => "write `gguf:FILE`; relative paths are relative to the working directory".to_owned(),
             Self::NoServer(_) => "write `http://HOST:PORT/v1`, or https".to_owned(),
             Self::Credentials => {
                 "put the key into an environment variable and name it: endpoint = { api_key_env = \"NAME\", ... }".to_owned()
@@ -227,14 +229,14 @@ mod tests {
     #[test]
     fn mistakes_say_what_to_write() {
         let mistake = |text: &str| text.parse::<Source>().unwrap_err().to_string();
-        let kinds = "`path:DIR` for a folder, `hf:REPO` for the Hugging Face hub, `http://HOST:PORT/v1` for a server, or \
-                     `builtin:char-ngram`";
+        let kinds = "`path:DIR` for a folder, `gguf:FILE` for a file of llama.cpp, `hf:REPO` for the Hugging Face hub, \
+                     `http://HOST:PORT/v1` for a server, or `builtin:char-ngram`";
         assert_eq!(mistake("a/b"), format!("`a/b` does not say what kind of address it is: write {kinds}"));
         assert_eq!(mistake("paht:x"), "`paht:` is no kind of model address: did you mean `path:`?");
         assert_eq!(mistake("s3:x"), format!("`s3:` is no kind of model address: write {kinds}"));
         assert_eq!(
-            mistake("gguf:x.gguf"),
-            "`gguf:` models are not supported by this version: use the model's safetensors folder: `path:DIR` or `hf:REPO`"
+            mistake("gguf:"),
+            "`gguf:` names no file: write `gguf:FILE`; relative paths are relative to the working directory"
         );
         assert_eq!(
             mistake("hf:a/b/c"),

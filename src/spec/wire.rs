@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::either::{Ids, Views};
 use super::schema;
-use super::{Calibration, DType, Endpoint, FitSet, Gate, Pooling};
+use super::{Aggregate, Calibration, DType, Endpoint, FitSet, Gate, Pooling, Protocol, TaskKind};
 use crate::prompt::{Clean, Truncation};
 
 /// One experiment of `bench`: the axes of a grid, and what to do with its cells.
@@ -51,6 +51,9 @@ pub struct File {
     /// How much worse than its baseline a run may be.
     #[schemars(with = "Option<Gate>")]
     pub gate: Option<Spanned<Gate>>,
+    /// Published figures that `bench verify` holds the run against.
+    #[schemars(with = "Option<Vec<Anchor>>")]
+    pub anchor: Option<Vec<Spanned<Anchor>>>,
 }
 
 /// A model to embed with.
@@ -60,7 +63,7 @@ pub struct Model {
     /// What reports call this model.
     #[schemars(schema_with = "schema::id")]
     pub id: Spanned<String>,
-    /// The model's address: `path:DIR` (a folder), `hf:REPO[@REV]` (the Hugging Face hub), `http://HOST:PORT/v1` (an
+    /// The model's address: `path:DIR` (a folder), `gguf:FILE` (a file of llama.cpp), `hf:REPO[@REV]` (the Hugging Face hub), `http://HOST:PORT/v1` (an
     /// embedding server) or `builtin:char-ngram`.
     #[schemars(schema_with = "schema::address")]
     pub source: Spanned<String>,
@@ -207,19 +210,23 @@ pub struct Labels {
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// The kind of task.
+    ///
+    /// It is done on the slices whose samples are for it; one `[[task]]` of each kind at most.
     #[schemars(with = "TaskKind")]
     pub kind: Spanned<TaskKind>,
-    /// Corrections of the scores, each a choice on an axis of its own; `["none"]` when absent.
+    /// Corrections of the scores, each a choice on an axis of its own; `["none"]` when absent. Only for `label-similarity`.
     #[schemars(with = "Option<Vec<Calibration>>", length(min = 1))]
-    pub calibration: Option<Vec<Spanned<Calibration>>>,
-}
-
-/// The kinds of task.
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskKind {
-    /// Cosine between each text and each label's phrasings; the best label is the prediction.
-    LabelSimilarity,
+    #[serde(default)]
+    pub calibration: Option<Spanned<Vec<Spanned<Calibration>>>>,
+    /// Whose definition of the metrics is used. Only for `sts` and `pair-classification`.
+    #[schemars(with = "Option<Protocol>")]
+    pub protocol: Option<Spanned<Protocol>>,
+    /// How the subsets of a slice become one correlation; `pooled` when absent. Only for `sts`.
+    #[schemars(with = "Option<Aggregate>")]
+    pub aggregate: Option<Spanned<Aggregate>>,
+    /// Id of the slice that thresholds are picked on, so that accuracy is no oracle's. Only for `pair-classification`.
+    #[schemars(with = "Option<String>")]
+    pub thresholds_from: Option<Spanned<String>>,
 }
 
 /// Which combinations are cells.
@@ -289,6 +296,27 @@ pub struct Reference {
     /// A calibration.
     #[schemars(with = "Option<String>")]
     pub calibration: Option<Spanned<String>>,
+}
+
+/// A figure that somebody else published for what a cell is.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// The cell it is about, by the ids of its choices: exactly one cell matches.
+    #[schemars(with = "Reference")]
+    pub cell: Spanned<Reference>,
+    /// One of the cell's metrics over its whole slice: `accuracy`, `spearman`, `ap`, ...
+    #[schemars(length(min = 1))]
+    pub metric: String,
+    /// The published figure on the metric's own scale: 82.03 is written 0.8203.
+    #[schemars(with = "f64")]
+    pub value: Spanned<f64>,
+    /// How far the run may be from it, at most.
+    #[schemars(range(min = 0.0))]
+    pub tolerance: f64,
+    /// Where it was published.
+    #[schemars(length(min = 1))]
+    pub source: String,
 }
 
 const fn seed() -> u64 {

@@ -40,22 +40,27 @@ pub fn bootstrap_all<const K: usize>(
     statistics: impl Fn(&[u32]) -> [Option<f64>; K] + Sync,
     values: [f64; K],
 ) -> [Estimate; K] {
-    let size = u32::try_from(n).ok().filter(|&size| size > 1 && resamples > 0);
-    let Some(size) = size else { return values.map(|value| Estimate::exact(value, n)) };
-    let drawn: Vec<[Option<f64>; K]> = (0..resamples as u64)
-        .into_par_iter()
-        .map_init(
-            || vec![0; n],
-            |counts, stream| {
-                resample(counts, size, seed, stream);
-                statistics(counts)
-            },
-        )
-        .collect();
+    let drawn = draws(n, seed, resamples, statistics);
+    if drawn.is_empty() {
+        return values.map(|value| Estimate::exact(value, n));
+    }
     std::array::from_fn(|k| {
         let column = drawn.iter().map(|row| row[k]);
         Estimate { value: values[k], interval: percentiles(column), n }
     })
+}
+
+/// The statistics of each resample; none for fewer than two samples.
+pub(super) fn draws<T: Send>(n: usize, seed: u64, resamples: usize, statistics: impl Fn(&[u32]) -> T + Sync) -> Vec<T> {
+    let Some(size) = u32::try_from(n).ok().filter(|&size| size > 1) else { return Vec::new() };
+    let drawn = (0..resamples as u64).into_par_iter().map_init(
+        || vec![0; n],
+        |counts, stream| {
+            resample(counts, size, seed, stream);
+            statistics(counts)
+        },
+    );
+    drawn.collect()
 }
 
 /// Draws `size` indices below `size`, with replacement, and counts each of them.
@@ -84,7 +89,7 @@ const fn below(random: u32, size: u32) -> u32 {
 }
 
 /// The 2.5 % and 97.5 % points.
-fn percentiles(drawn: impl Iterator<Item = Option<f64>> + Clone) -> Option<Interval> {
+pub(super) fn percentiles(drawn: impl Iterator<Item = Option<f64>> + Clone) -> Option<Interval> {
     let all = drawn.clone().count();
     let mut defined: Vec<f64> = drawn.flatten().filter(|value| value.is_finite()).collect();
     defined.sort_by(f64::total_cmp);

@@ -1,14 +1,22 @@
 //! Estimates with intervals and paired tests: pure functions of numbers.
 
+mod agreement;
 mod bootstrap;
+mod clusters;
+mod correlation;
 mod detect;
 mod paired;
+mod separation;
 
 use serde::{Deserialize, Serialize};
 
+pub use agreement::{Agreement, Resampled};
 pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all};
+pub use clusters::{Clusters, resampled_difference};
+pub use correlation::{Ordered, pearson, rank_distances, spearman};
 pub use detect::detectable;
 pub use paired::{PairedDifference, holm, mcnemar_exact, paired_accuracy};
+pub use separation::{Best, Called, average_precision, best_threshold, roc_area};
 
 /// The 0.975 quantile of the standard normal distribution: half-width of a two-sided 95 % interval.
 pub const Z95: f64 = 1.959_963_984_540_054;

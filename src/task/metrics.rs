@@ -20,7 +20,7 @@ pub struct MetricInfo {
 pub enum Scope {
     /// All samples of the slice.
     Slice,
-    /// One label; there is a value for each.
+    /// One label, or one subset of pairs; there is a value for each.
     Label,
 }
 
@@ -57,11 +57,11 @@ pub const METRICS: &[MetricInfo] = &[
     label("attracted", Uncertainty::Wilson),
 ];
 
-const fn slice(name: &'static str, uncertainty: Uncertainty) -> MetricInfo {
+pub(super) const fn slice(name: &'static str, uncertainty: Uncertainty) -> MetricInfo {
     MetricInfo { name, scope: Scope::Slice, uncertainty }
 }
 
-const fn label(name: &'static str, uncertainty: Uncertainty) -> MetricInfo {
+pub(super) const fn label(name: &'static str, uncertainty: Uncertainty) -> MetricInfo {
     MetricInfo { name, scope: Scope::Label, uncertainty }
 }
 

@@ -1,8 +1,9 @@
-//! What is computed from embeddings: label similarity, its calibration and its metrics.
+//! What is computed from embeddings: label similarity, its calibration and its metrics; and pairs of texts.
 
 mod calibrate;
 mod counts;
 mod metrics;
+mod pairs;
 mod scores;
 
 use std::convert::Infallible;
@@ -13,6 +14,10 @@ use crate::stats::Estimate;
 
 use calibrate::Common;
 pub use metrics::{METRICS, MetricInfo, Scope, Uncertainty};
+pub use pairs::{
+    CLASS_METRICS, MTEB_METRICS, Pairs, STS_METRICS, Similar, Similarities, Similarity, Thresholds, mteb, pair_classification,
+    sts,
+};
 
 /// Two scores this close count as tied: the resolution of the f32 vectors behind them.
 pub const TIE: f64 = 1e-6;
@@ -103,9 +108,9 @@ pub struct Prediction {
 /// One named number of a cell, over all samples or for one label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
-    /// `accuracy`, `macro_f1`, `top2`, `precision`, ...: the list is [`METRICS`].
+    /// `accuracy`, `macro_f1`, `top2`, `precision`, ...: the list is [`METRICS`], or that of a task on pairs.
     pub name: &'static str,
-    /// Index of the label it is about, if it is about one.
+    /// Index of the label it is about, if it is about one; of the subset, for a task on pairs.
     pub label: Option<usize>,
     /// None where the metric is undefined, with `reason` saying why.
     pub estimate: Option<Estimate>,
@@ -137,11 +142,12 @@ pub enum TaskError {
     NotFinite { of: Vectors, row: usize },
 }
 
-/// Which of the two matrices of a task an error is about.
+/// Which vectors of a task an error is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vectors {
     Texts,
     Phrasings,
+    Pairs,
 }
 
 impl std::fmt::Display for Vectors {
@@ -149,6 +155,7 @@ impl std::fmt::Display for Vectors {
         f.write_str(match self {
             Self::Texts => "text",
             Self::Phrasings => "phrasing",
+            Self::Pairs => "pair",
         })
     }
 }

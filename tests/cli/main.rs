@@ -8,6 +8,8 @@ mod gate;
 mod hub;
 mod kill;
 mod lab;
+mod looks;
 mod mistakes;
+mod pairs;
 mod runs;
 mod server;

@@ -2,7 +2,9 @@
 
 mod adapters;
 mod chat;
+mod doctor;
 mod folders;
+mod gguf;
 mod parity;
 mod random_models;
 mod relations;

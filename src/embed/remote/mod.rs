@@ -203,6 +203,10 @@ impl Encoder for Remote {
         })
     }
 
+    fn piece(&self, id: u32) -> String {
+        characters::text(&[id])
+    }
+
     fn positions(&self, rows: &[&[u32]]) -> u64 {
         rows.iter().map(|ids| ids.len() as u64).sum()
     }

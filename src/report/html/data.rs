@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::arrays::Arrays;
 use crate::report::escape;
 use crate::report::view::{AXES, Contest, Entry, adjusted_p};
-use crate::results::{Axis, CellRecord, Outcome, PromptRecord, RunRecord, SampleRow, SampleText};
+use crate::results::{Axis, CellRecord, PromptRecord, RunRecord, SampleRow, SampleText};
 use crate::stats::Estimate;
 
 /// Most bytes of answers, of scores and of texts, before base64.
@@ -30,6 +30,8 @@ struct Run<'a> {
     slices: Vec<Slice>,
     prompts: Vec<Prompt<'a>>,
     cells: Vec<Cell<'a>>,
+    /// Whether the run has cells of pairs too: the page shows those as `report.md` does.
+    pairs: bool,
     /// Most characters of a text, when some are shortened.
     shortened: Option<usize>,
 }
@@ -101,9 +103,11 @@ pub fn elements(run: &RunRecord) -> Result<String, serde_json::Error> {
 
 fn within(run: &RunRecord, limits: &Limits) -> Result<String, serde_json::Error> {
     let contests = Contest::everywhere(run);
+    let on_labels = |cell: &&CellRecord| contests.iter().any(|contest| contest.slice.id == cell.choices.slice);
+    let kept: Vec<&CellRecord> = run.cells.iter().filter(on_labels).collect();
     let mut arrays = Arrays::default();
-    let slices: Vec<Slice> = contests.iter().map(|contest| slice(run, &contests, contest, &mut arrays)).collect();
-    let mut cells: Vec<Cell> = run.cells.iter().map(|cell| unranked(cell, &contests)).collect();
+    let slices: Vec<Slice> = contests.iter().map(|contest| slice(&kept, &contests, contest, &mut arrays)).collect();
+    let mut cells: Vec<Cell> = kept.iter().map(|cell| unranked(cell, &contests)).collect();
     for contest in &contests {
         place(contest, &mut cells);
     }
@@ -111,7 +115,8 @@ fn within(run: &RunRecord, limits: &Limits) -> Result<String, serde_json::Error>
     let length = length(&contests, limits.texts);
     let axes = AXES.into_iter().chain([Axis::Slice]).map(Axis::name).collect();
     let prompts = run.provenance.prompts.iter().map(prompt).collect();
-    let json = serde_json::to_string(&Run { axes, slices, prompts, cells, shortened: length })?;
+    let json =
+        serde_json::to_string(&Run { axes, slices, prompts, pairs: kept.len() < run.cells.len(), cells, shortened: length })?;
     let mut text = element("run", &json);
     for (place, contest) in contests.iter().enumerate() {
         text.push_str(&element(&format!("texts-{place}"), &serde_json::to_string(&texts(contest.samples, length))?));
@@ -123,16 +128,16 @@ fn element(id: &str, json: &str) -> String {
     format!("<script type=\"application/json\" id=\"{id}\">{}</script>\n", escape::json(json))
 }
 
-fn slice(run: &RunRecord, contests: &[Contest], contest: &Contest, arrays: &mut Arrays) -> Slice {
+fn slice(kept: &[&CellRecord], contests: &[Contest], contest: &Contest, arrays: &mut Arrays) -> Slice {
     let dev = |id: &str| contests.iter().position(|other| other.slice.id == id);
     let reference = contest.reference_entry().map(|entry| &entry.cell.id);
-    let gold: Vec<usize> = contest.samples.iter().map(|sample| sample.gold).collect();
+    let gold: Vec<usize> = contest.samples.iter().filter_map(|sample| sample.gold.label()).collect();
     Slice {
         id: escape::one_line(&contest.slice.id),
         labels: contest.slice.labels.iter().map(|label| escape::one_line(label)).collect(),
         samples: contest.samples.len(),
         chosen_on: contest.chosen_on.and_then(|slice| dev(&slice.id)),
-        reference: reference.and_then(|id| run.cells.iter().position(|cell| cell.id == *id)),
+        reference: reference.and_then(|id| kept.iter().position(|cell| cell.id == *id)),
         gold: arrays.counts(&gold),
     }
 }
@@ -153,8 +158,7 @@ fn prompt(prompt: &PromptRecord) -> Prompt<'_> {
 /// A cell with what its record alone says.
 fn unranked<'a>(cell: &'a CellRecord, contests: &[Contest]) -> Cell<'a> {
     let choices = AXES.into_iter().chain([Axis::Slice]).map(|axis| escape::one_line(cell.choices.on(axis)));
-    let metrics = cell.scored().map_or(&[][..], |scored| &scored.metrics);
-    let whole = metrics.iter().filter(|row| row.label.is_none());
+    let whole = cell.metrics().iter().filter(|row| row.label.is_none());
     let ends = |estimate: Estimate| {
         let (low, high) = estimate.interval.map(|interval| (interval.low, interval.high)).unzip();
         [Some(estimate.value), low, high]
@@ -163,10 +167,7 @@ fn unranked<'a>(cell: &'a CellRecord, contests: &[Contest]) -> Cell<'a> {
         id: &cell.id,
         choices: choices.collect(),
         slice: contests.iter().position(|contest| contest.slice.id == cell.choices.slice).unwrap_or(0),
-        failed: match &cell.outcome {
-            Outcome::Failed { reason } => Some(escape::one_line(reason)),
-            Outcome::Scored(_) => None,
-        },
+        failed: cell.failure().map(escape::one_line),
         rank: None,
         floor: false,
         on_dev: None,
@@ -180,12 +181,17 @@ fn unranked<'a>(cell: &'a CellRecord, contests: &[Contest]) -> Cell<'a> {
     }
 }
 
+/// The page's cell of an entry.
+fn of<'c, 'a>(cells: &'c mut [Cell<'a>], entry: &Entry) -> Option<&'c mut Cell<'a>> {
+    cells.iter_mut().find(|cell| cell.id == entry.cell.id)
+}
+
 /// Adds what the ranking of a slice says of its cells.
 fn place(contest: &Contest, cells: &mut [Cell]) {
     let p = adjusted_p(contest);
     let reference = contest.reference_entry();
     for (i, entry) in contest.entries.iter().enumerate() {
-        let Some(cell) = cells.get_mut(entry.order) else { continue };
+        let Some(cell) = of(cells, entry) else { continue };
         cell.rank = Some(i + 1);
         cell.floor = entry.floor;
         cell.on_dev = entry.dev_accuracy().map(|accuracy| accuracy.value);

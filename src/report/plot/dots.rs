@@ -1,4 +1,4 @@
-//! Dots with interval bars, one row each, on a common percentage axis: the leaderboard.
+//! Dots with interval bars, one row each, on a common axis in hundredths: the leaderboard.
 
 use plotters::prelude::RGBColor;
 
@@ -7,13 +7,39 @@ use super::canvas::{self, Anchor, BLUE, Canvas, Face, INK, MUTED, ORANGE, PlotEr
 use crate::report::number;
 use crate::stats::Estimate;
 
-/// Rows of estimates between 0 and 1, and values to hold them against.
+/// Rows of estimates, and values to hold them against.
 #[derive(Clone, Debug)]
 pub struct Dots {
     pub axis: String,
+    pub unit: Unit,
     pub rows: Vec<Dot>,
     /// From low to high.
     pub marks: Vec<Mark>,
+}
+
+/// What the values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Shares of texts, between 0 and 1, written as percentages.
+    Share,
+    /// Correlations and precisions, between -1 and 1, written times a hundred.
+    Hundredths,
+}
+
+impl Unit {
+    fn write(self, value: f64) -> String {
+        match self {
+            Self::Share => number::percent(value),
+            Self::Hundredths => number::decimal(100.0 * value, 2),
+        }
+    }
+
+    const fn lowest(self) -> f64 {
+        match self {
+            Self::Share => 0.0,
+            Self::Hundredths => -1.0,
+        }
+    }
 }
 
 /// One row.
@@ -72,12 +98,12 @@ impl Dots {
             self.draw_axis(canvas, &scale, (top, bottom));
             self.draw_marks(canvas, &scale, &levels, (top, bottom));
             for (i, row) in self.rows.iter().enumerate() {
-                draw_row(canvas, row, &scale, top + ROW * whole(i) + ROW / 2);
+                draw_row(canvas, row, self.unit, &scale, top + ROW * whole(i) + ROW / 2);
             }
         })
     }
 
-    /// Everything shown, with some air, within 0 and 1.
+    /// Everything shown, with some air, within the unit's range.
     fn range(&self) -> (f64, f64) {
         let intervals = self.rows.iter().flat_map(|row| {
             let value = row.estimate.value;
@@ -85,9 +111,10 @@ impl Dots {
         });
         let shown: Vec<f64> = intervals.chain(self.marks.iter().map(|mark| mark.value)).collect();
         let low = shown.iter().copied().fold(1.0, f64::min);
-        let high = shown.iter().copied().fold(0.0, f64::max);
-        let (low, high) = ((low - 0.04).max(0.0), (high + 0.02).min(1.0));
-        if high - low < 0.05 { ((low - 0.05).max(0.0), (high + 0.05).min(1.0)) } else { (low, high) }
+        let lowest = self.unit.lowest();
+        let high = shown.iter().copied().fold(lowest, f64::max);
+        let (low, high) = ((low - 0.04).max(lowest), (high + 0.02).min(1.0));
+        if high - low < 0.05 { ((low - 0.05).max(lowest), (high + 0.05).min(1.0)) } else { (low, high) }
     }
 
     fn draw_axis(&self, canvas: &mut Canvas, scale: &Scale, (top, bottom): (i32, i32)) {
@@ -111,7 +138,7 @@ impl Dots {
     }
 }
 
-fn draw_row(canvas: &mut Canvas, row: &Dot, scale: &Scale, y: i32) {
+fn draw_row(canvas: &mut Canvas, row: &Dot, unit: Unit, scale: &Scale, y: i32) {
     let color: RGBColor = if row.tone == Tone::Floor { ORANGE } else { BLUE };
     let face = Face { size: SMALL, color: INK, bold: row.tone == Tone::Best };
     let room = scale.left - 14;
@@ -120,7 +147,7 @@ fn draw_row(canvas: &mut Canvas, row: &Dot, scale: &Scale, y: i32) {
         canvas.line((scale.x(interval.low), y), (scale.x(interval.high), y), color, 2);
     }
     canvas.dot((scale.x(row.estimate.value), y), 5, color, row.tone != Tone::Floor);
-    canvas.text((WIDTH - RIGHT + 10, y), &number::percent(row.estimate.value), Anchor::Start, face);
+    canvas.text((WIDTH - RIGHT + 10, y), &unit.write(row.estimate.value), Anchor::Start, face);
 }
 
 fn mark_name(mark: &Mark) -> String {

@@ -1,4 +1,4 @@
-//! Two histograms on one axis, back to back: right predictions above the line, wrong ones below.
+//! Two histograms on one axis, back to back: one kind of values above the line, the other below.
 
 use plotters::prelude::RGBColor;
 
@@ -6,12 +6,16 @@ use super::WIDTH;
 use super::canvas::{self, Anchor, BLUE, Canvas, Face, INK, MUTED, ORANGE, PlotError, RULE, pixel, whole};
 use crate::report::number;
 
-/// Margins of right and wrong predictions.
+/// Values of two kinds: margins of right and wrong predictions, cosines of pairs that are the same and not.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     pub axis: String,
-    pub right: Vec<f64>,
-    pub wrong: Vec<f64>,
+    pub above: Vec<f64>,
+    pub below: Vec<f64>,
+    /// What the two kinds are called, in their order: `12 texts right`.
+    pub names: [String; 2],
+    /// Where the axis begins.
+    pub low: f64,
     /// A value to mark, with its label.
     pub threshold: Option<(f64, String)>,
     /// Decimals of the axis labels.
@@ -26,9 +30,10 @@ const BINS: usize = 24;
 
 /// Axis and counts of both halves.
 struct Binned {
+    low: f64,
     high: f64,
-    right: Vec<usize>,
-    wrong: Vec<usize>,
+    above: Vec<usize>,
+    below: Vec<usize>,
     tallest: (usize, usize),
 }
 
@@ -47,16 +52,17 @@ impl Histogram {
     }
 
     fn binned(&self) -> Binned {
-        let high = self.right.iter().chain(&self.wrong).copied().fold(0.0, f64::max).max(1e-9);
-        let (right, wrong) = (counts(&self.right, high), counts(&self.wrong, high));
+        let low = self.low;
+        let high = self.above.iter().chain(&self.below).copied().fold(low, f64::max).max(low + 1e-9);
+        let (above, below) = (counts(&self.above, low, high), counts(&self.below, low, high));
         let most = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);
-        let tallest = (most(&right), most(&wrong));
-        Binned { high, right, wrong, tallest }
+        let tallest = (most(&above), most(&below));
+        Binned { low, high, above, below, tallest }
     }
 
     fn draw_axes(&self, canvas: &mut Canvas, page: &Page) {
         let bottom = TOP + HEIGHT;
-        for tick in canvas::ticks(0.0, page.binned.high, 8) {
+        for tick in canvas::ticks(page.binned.low, page.binned.high, 8) {
             let x = page.x(tick);
             canvas.line((x, TOP), (x, bottom), RULE, 1);
             canvas.text((x, bottom + 16), &number::decimal(tick, self.places), Anchor::Middle, Face::small(MUTED));
@@ -75,11 +81,11 @@ impl Histogram {
 
     fn draw_names(&self, canvas: &mut Canvas, page: &Page) {
         canvas.line((LEFT, page.zero), (WIDTH - RIGHT, page.zero), INK, 1);
-        let right = format!("above: {} right", number::counted(self.right.len(), "text"));
-        let wrong = format!("below: {} wrong", number::counted(self.wrong.len(), "text"));
-        canvas.text((LEFT, 12), &right, Anchor::Start, Face::bold(BLUE));
-        let after = LEFT + canvas::text_width(&right, canvas::SIZE) + 28;
-        canvas.text((after, 12), &wrong, Anchor::Start, Face::bold(ORANGE));
+        let [above, below] = &self.names;
+        let (above, below) = (format!("above: {above}"), format!("below: {below}"));
+        canvas.text((LEFT, 12), &above, Anchor::Start, Face::bold(BLUE));
+        let after = LEFT + canvas::text_width(&above, canvas::SIZE) + 28;
+        canvas.text((after, 12), &below, Anchor::Start, Face::bold(ORANGE));
         if let Some((value, name)) = &self.threshold {
             let x = page.x(*value);
             canvas.dashes(x, TOP - 8, TOP + HEIGHT, INK);
@@ -98,8 +104,9 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn x(&self, margin: f64) -> i32 {
-        LEFT + pixel(f64::from(WIDTH - LEFT - RIGHT) * (margin / self.binned.high).clamp(0.0, 1.0))
+    fn x(&self, value: f64) -> i32 {
+        let Binned { low, high, .. } = self.binned;
+        LEFT + pixel(f64::from(WIDTH - LEFT - RIGHT) * ((value - low) / (high - low)).clamp(0.0, 1.0))
     }
 
     fn y(&self, count: i32) -> i32 {
@@ -107,7 +114,7 @@ impl Page<'_> {
     }
 
     fn draw_bars(&self, canvas: &mut Canvas) {
-        let halves: [(&[usize], i32, RGBColor); 2] = [(&self.binned.right, 1, BLUE), (&self.binned.wrong, -1, ORANGE)];
+        let halves: [(&[usize], i32, RGBColor); 2] = [(&self.binned.above, 1, BLUE), (&self.binned.below, -1, ORANGE)];
         let width = f64::from(WIDTH - LEFT - RIGHT) / f64::from(whole(BINS));
         for (counts, direction, color) in halves {
             for (bin, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
@@ -120,10 +127,10 @@ impl Page<'_> {
     }
 }
 
-fn counts(margins: &[f64], high: f64) -> Vec<usize> {
+fn counts(values: &[f64], low: f64, high: f64) -> Vec<usize> {
     let mut counts = vec![0; BINS];
-    for margin in margins {
-        let bin = pixel((margin / high * f64::from(whole(BINS))).floor()).clamp(0, whole(BINS - 1));
+    for value in values {
+        let bin = pixel(((value - low) / (high - low) * f64::from(whole(BINS))).floor()).clamp(0, whole(BINS - 1));
         if let Some(count) = usize::try_from(bin).ok().and_then(|bin| counts.get_mut(bin)) {
             *count += 1;
         }
@@ -150,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_largest_margin_falls_into_the_last_bin() {
-        let counts = counts(&[0.0, 0.01, 1.0], 1.0);
+        let counts = counts(&[0.0, 0.01, 1.0], 0.0, 1.0);
         assert_eq!((counts[0], counts[BINS - 1]), (2, 1));
     }
 

@@ -7,14 +7,16 @@ mod dots;
 mod grid;
 mod histogram;
 mod plane;
+mod scatter;
 
 pub use bars::{Bar, Bars};
 pub use canvas::{PlotError, ticks};
 pub use confusion::Confusion;
-pub use dots::{Dot, Dots, Mark, Tone};
+pub use dots::{Dot, Dots, Mark, Tone, Unit};
 pub use grid::{Grid, Panel};
 pub use histogram::Histogram;
 pub use plane::{Ink, Line, Plane, Point};
+pub use scatter::Scatter;
 
 /// Width of every figure. Unit: pixels at scale 1, the width of a report's text.
 pub const WIDTH: i32 = 760;
@@ -28,6 +30,7 @@ pub enum Drawing {
     Confusion(Confusion),
     Histogram(Histogram),
     Plane(Plane),
+    Scatter(Scatter),
 }
 
 /// The drawing as a standalone SVG document whose accessible name is `title`.
@@ -42,5 +45,6 @@ pub fn svg(drawing: &Drawing, title: &str) -> Result<String, PlotError> {
         Drawing::Confusion(confusion) => confusion.draw(title),
         Drawing::Histogram(histogram) => histogram.draw(title),
         Drawing::Plane(plane) => plane.draw(title),
+        Drawing::Scatter(scatter) => scatter.draw(title),
     }
 }

@@ -1,7 +1,7 @@
 //! The cells that compete on one slice: ranked, with the floor and the reference they are held against.
 
 use super::Axis;
-use crate::results::{CellRecord, Choices, Outcome, RunRecord, SampleText, Scored, SliceRecord};
+use crate::results::{CellRecord, Choices, Kind, Outcome, RunRecord, SampleText, Scored, SliceRecord};
 use crate::stats::{self, Estimate, PairedDifference};
 
 /// All axes but the slice, in the order they are written.
@@ -52,7 +52,9 @@ pub struct Entry<'a> {
 impl<'a> Contest<'a> {
     /// One contest for each slice that has cells, but for the dev slices that another one's choices come from.
     pub fn all(run: &'a RunRecord) -> Vec<Self> {
-        let has_cells = |slice: &&SliceRecord| run.cells.iter().any(|cell| cell.choices.slice == slice.id);
+        let has_cells = |slice: &&SliceRecord| {
+            slice.kind == Kind::Classification && run.cells.iter().any(|cell| cell.choices.slice == slice.id)
+        };
         let slices: Vec<&SliceRecord> = run.provenance.slices.iter().filter(has_cells).collect();
         let chosen_on: Vec<Option<&SliceRecord>> = slices.iter().map(|slice| dev_slice(run, slice)).collect();
         let serves = |slice: &SliceRecord| chosen_on.iter().flatten().any(|dev| dev.id == slice.id);
@@ -60,12 +62,12 @@ impl<'a> Contest<'a> {
         contested.enumerate().map(|(i, (slice, dev))| Self::on(run, slice, *dev, i + 1)).collect()
     }
 
-    /// One contest for each slice that has cells: those of [`Self::all`], then the dev slices, which rank by themselves.
+    /// One contest for each slice of labelled texts that has cells: those of [`Self::all`], then the dev slices, which rank by themselves.
     pub fn everywhere(run: &'a RunRecord) -> Vec<Self> {
         let mut contests = Self::all(run);
         for slice in &run.provenance.slices {
             let has_cells = run.cells.iter().any(|cell| cell.choices.slice == slice.id);
-            if has_cells && contests.iter().all(|contest| contest.slice.id != slice.id) {
+            if slice.kind == Kind::Classification && has_cells && contests.iter().all(|contest| contest.slice.id != slice.id) {
                 contests.push(Self::on(run, slice, None, contests.len() + 1));
             }
         }
@@ -119,7 +121,7 @@ impl<'a> Contest<'a> {
     pub fn gold_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.slice.labels.len()];
         for sample in self.samples {
-            if let Some(count) = counts.get_mut(sample.gold) {
+            if let Some(count) = sample.gold.label().and_then(|label| counts.get_mut(label)) {
                 *count += 1;
             }
         }
@@ -185,7 +187,7 @@ pub fn distinct<'e, 'a: 'e>(entries: impl Iterator<Item = &'e Entry<'a>>, axis: 
 }
 
 /// The cell with the same choices on another slice.
-fn twin<'a>(run: &'a RunRecord, cell: &CellRecord, slice: &str) -> Option<&'a CellRecord> {
+pub fn twin<'a>(run: &'a RunRecord, cell: &CellRecord, slice: &str) -> Option<&'a CellRecord> {
     let wanted = Choices { slice: slice.to_owned(), ..cell.choices.clone() };
     run.cells.iter().find(|other| other.choices == wanted)
 }
@@ -197,20 +199,20 @@ fn reference(run: &RunRecord, slice: &SliceRecord, entries: &[Entry]) -> Referen
     match (&cell.outcome, entries.iter().position(|entry| entry.cell.id == cell.id)) {
         (_, Some(place)) => Reference::Entry(place),
         (Outcome::Failed { reason }, None) => Reference::Failed(reason.clone()),
-        (Outcome::Scored(_), None) => Reference::Failed("it has no accuracy".to_owned()),
+        (Outcome::Scored(_) | Outcome::Paired(_), None) => Reference::Failed("it has no accuracy".to_owned()),
     }
 }
 
 /// The first slice that choices for this one may be made on; None unless both have scores.
-fn dev_slice<'a>(run: &'a RunRecord, test: &SliceRecord) -> Option<&'a SliceRecord> {
-    let scored = |slice: &SliceRecord| run.cells.iter().any(|cell| cell.choices.slice == slice.id && cell.scored().is_some());
+pub fn dev_slice<'a>(run: &'a RunRecord, test: &SliceRecord) -> Option<&'a SliceRecord> {
+    let scored = |slice: &SliceRecord| run.cells.iter().any(|cell| cell.choices.slice == slice.id && cell.failure().is_none());
     let mut slices = run.provenance.slices.iter();
     if scored(test) { slices.find(|dev| is_pair(dev, test) && scored(dev)) } else { None }
 }
 
 /// Whether choices made on `dev` may be reported on `test`.
 fn is_pair(dev: &SliceRecord, test: &SliceRecord) -> bool {
-    let same_task = dev.origin.dataset == test.origin.dataset && dev.labels == test.labels;
+    let same_task = dev.origin.dataset == test.origin.dataset && dev.labels == test.labels && dev.kind == test.kind;
     let words = |slice: &SliceRecord| -> Vec<String> {
         slice.origin.split.to_lowercase().split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect()
     };

@@ -33,7 +33,7 @@ impl<'a> Worth<'a> {
         let right = |i: usize| samples.iter().filter(|cell| cell.get(i).is_some_and(|row| row.gold == row.predicted)).count();
         let shortest = samples.iter().map(|cell| cell.len()).min().unwrap_or(0);
         let rates = (0..shortest).map(|i| number(right(i)) / number(samples.len())).collect();
-        Self { id: mean.choice, mean: mean.accuracy, on_dev, rates }
+        Self { id: mean.choice, mean: mean.value, on_dev, rates }
     }
 
     /// Mean accuracy minus another choice's, with a bootstrap interval over the samples; no interval without predictions.
@@ -89,7 +89,7 @@ fn worths<'a>(axis: Axis, entries: &[&Entry<'a>]) -> Result<Option<(usize, Vec<W
     // A cell and its twin on the dev slice differ in the slice alone, so both slices have the same combinations.
     let twins: Vec<&CellRecord> = entries.iter().filter_map(|entry| entry.on_dev).collect();
     let (means, on_dev) = (axis_means(&cells, axis)?, axis_means(&twins, axis)?);
-    let dev = |choice: &str| on_dev.iter().find(|mean| mean.choice == choice).map(|mean| mean.accuracy);
+    let dev = |choice: &str| on_dev.iter().find(|mean| mean.choice == choice).map(|mean| mean.value);
     let mut choices: Vec<Worth> = means.iter().map(|mean| Worth::new(mean, dev(mean.choice))).collect();
     let judged = |worth: &Worth| worth.on_dev.unwrap_or(worth.mean);
     choices.sort_by(|a, b| judged(b).total_cmp(&judged(a)));

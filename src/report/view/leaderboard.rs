@@ -11,8 +11,8 @@ use super::contest::{AXES, Contest, Entry, Reference};
 use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
 use crate::report::number::{bare_p, counted, percent_estimate, points};
-use crate::report::plot::{Dot, Dots, Drawing, Mark, Tone};
-use crate::results::{Outcome, RunRecord};
+use crate::report::plot::{Dot, Dots, Drawing, Mark, Tone, Unit};
+use crate::results::{NO_CHOICE, Outcome, RunRecord};
 use crate::stats::{self, number};
 
 const ROWS: usize = 20;
@@ -152,7 +152,12 @@ fn figure(contest: &Contest) -> Figure {
         file: contest.file("leaderboard"),
         alt: format!("Accuracy of {} with 95 % intervals", counted(count, "cell")),
         caption: format!("{of_all}: accuracy with 95 % intervals{order}.{floor}"),
-        drawing: Drawing::Dots(Dots { axis: "accuracy, % of texts".to_owned(), rows, marks: marks(contest) }),
+        drawing: Drawing::Dots(Dots {
+            axis: "accuracy, % of texts".to_owned(),
+            unit: Unit::Share,
+            rows,
+            marks: marks(contest),
+        }),
     }
 }
 
@@ -192,7 +197,7 @@ pub fn failures(run: &RunRecord) -> Vec<Block> {
     for cell in &run.cells {
         if let Outcome::Failed { reason } = &cell.outcome {
             let choices = [AXES.as_slice(), &[Axis::Slice]].concat();
-            let choices: Vec<&str> = choices.iter().map(|axis| cell.choices.on(*axis)).collect();
+            let choices: Vec<&str> = choices.iter().map(|axis| cell.choices.on(*axis)).filter(|id| *id != NO_CHOICE).collect();
             reasons.entry(reason).or_default().push(choices.join(" · "));
         }
     }

@@ -37,8 +37,10 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
             axis: "margin: best minus second-best score".to_owned(),
             threshold: threshold.as_ref().map(|found| (found.margin, format!("margin {}", decimal(found.margin, places)))),
             places,
-            right: right.clone(),
-            wrong: wrong.clone(),
+            names: [format!("{} right", counted(right.len(), "text")), format!("{} wrong", counted(wrong.len(), "text"))],
+            low: 0.0,
+            above: right.clone(),
+            below: wrong.clone(),
         }),
     };
     vec![Block::Paragraph(sentence(&right, &wrong, threshold.as_ref(), places)), Block::Figure(figure)]

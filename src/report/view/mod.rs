@@ -13,6 +13,7 @@ mod examples;
 mod layers;
 mod leaderboard;
 mod margins;
+mod pairs;
 mod reliability;
 mod reproduce;
 mod selection;
@@ -28,10 +29,21 @@ pub use standing::{Ranking, Standing};
 
 pub use contest::{AXES, Contest, Entry};
 use effects::Effect;
+use pairs::PairContest;
 
 /// What a figure's file is called, before its number.
-pub const FIGURES: [&str; 9] =
-    ["leaderboard", "prompts-labels", "calibrations", "layers", "cost", "confusion", "labels", "margins", "reliability"];
+pub const FIGURES: [&str; 10] = [
+    "leaderboard",
+    "prompts-labels",
+    "calibrations",
+    "layers",
+    "cost",
+    "confusion",
+    "labels",
+    "margins",
+    "reliability",
+    "similarity",
+];
 
 /// A report before it has a format.
 #[derive(Clone, Debug)]
@@ -49,26 +61,53 @@ impl View {
     pub fn of(run: &RunRecord) -> Result<Self, ResultsError> {
         let contests = Contest::all(run);
         let effects: Vec<Vec<Effect>> = contests.iter().map(Effect::all).collect::<Result<_, _>>()?;
-        let both: Vec<(&Contest, &[Effect])> = contests.iter().zip(effects.iter().map(Vec::as_slice)).collect();
-        let mut blocks = head(run, &contests);
-        let answer =
-            |contest: &Contest, effects: &[Effect]| [answer::blocks(contest), advice::blocks(contest, effects)].concat();
-        blocks.extend(section("The answer", &both, answer));
-        blocks.extend(section("Leaderboard", &both, |contest, _| leaderboard::blocks(contest)));
-        blocks.extend(leaderboard::failures(run));
-        let worth = |contest: &Contest, effects: &[Effect]| {
-            let figures = [calibrations::figure(contest), layers::figure(contest), cost::figure(contest)];
-            [worth::blocks(contest, effects), figures.into_iter().flatten().map(Block::Figure).collect()].concat()
+        let paired = PairContest::all(run, contests.len());
+        let worths = paired.iter().map(pairs::worth).collect::<Result<Vec<_>, _>>()?;
+        let of_labels =
+            contests.iter().zip(effects.iter().map(Vec::as_slice)).map(|(contest, effects)| Part::Labels(contest, effects));
+        let of_pairs = paired.iter().zip(&worths).map(|(contest, worth)| Part::Pairs(contest, worth));
+        let parts: Vec<Part> = of_labels.chain(of_pairs).collect();
+        let mut blocks = head(run, &contests, &paired);
+        let labels = |title: &str, build: fn(&Contest) -> Vec<Block>| {
+            section(title, &parts, |part| match part {
+                Part::Labels(contest, _) => build(contest),
+                Part::Pairs(..) => Vec::new(),
+            })
         };
-        blocks.extend(section("What each choice is worth", &both, worth));
-        blocks.extend(section("Confusion", &both, |contest, _| confusion::blocks(contest)));
-        let margins = |contest: &Contest, _: &[Effect]| {
+        let pairs = |title: &str, build: fn(&PairContest) -> Vec<Block>| {
+            section(title, &parts, |part| match part {
+                Part::Labels(..) => Vec::new(),
+                Part::Pairs(contest, _) => build(contest),
+            })
+        };
+        blocks.extend(section("The answer", &parts, |part| match part {
+            Part::Labels(contest, effects) => [answer::blocks(contest), advice::blocks(contest, effects)].concat(),
+            Part::Pairs(contest, _) => pairs::answer(contest),
+        }));
+        blocks.extend(section("Leaderboard", &parts, |part| match part {
+            Part::Labels(contest, _) => leaderboard::blocks(contest),
+            Part::Pairs(contest, _) => pairs::leaderboard(contest),
+        }));
+        blocks.extend(leaderboard::failures(run));
+        blocks.extend(section("What each choice is worth", &parts, |part| match part {
+            Part::Labels(contest, effects) => {
+                let figures = [calibrations::figure(contest), layers::figure(contest), cost::figure(contest)];
+                [worth::blocks(contest, effects), figures.into_iter().flatten().map(Block::Figure).collect()].concat()
+            }
+            Part::Pairs(_, worth) => worth.to_vec(),
+        }));
+        blocks.extend(labels("Confusion", confusion::blocks));
+        blocks.extend(labels("Margins", |contest| {
             let reliability = reliability::figure(contest).map(Block::Figure);
             [margins::blocks(contest), reliability.into_iter().collect()].concat()
-        };
-        blocks.extend(section("Margins", &both, margins));
-        blocks.extend(section("Mistakes", &both, |contest, _| examples::blocks(contest)));
-        blocks.extend(section("Diagnosis", &both, |contest, _| diagnosis::blocks(contest)));
+        }));
+        blocks.extend(labels("Mistakes", examples::blocks));
+        blocks.extend(pairs("Similarity and gold", pairs::similarity));
+        blocks.extend(pairs("Worst pairs", pairs::worst));
+        blocks.extend(section("Diagnosis", &parts, |part| match part {
+            Part::Labels(contest, _) => diagnosis::blocks(contest),
+            Part::Pairs(contest, _) => pairs::diagnosis(contest),
+        }));
         blocks.push(Block::Heading(2, "How to reproduce".to_owned()));
         blocks.extend(reproduce::blocks(&run.provenance));
         Ok(Self { title: run.provenance.name.clone(), blocks })
@@ -83,29 +122,45 @@ impl View {
     }
 }
 
-/// One section: its blocks for each contest, under the slice's name when there are several; nothing without a contest.
-fn section(title: &str, contests: &[(&Contest, &[Effect])], build: impl Fn(&Contest, &[Effect]) -> Vec<Block>) -> Vec<Block> {
-    if contests.is_empty() {
-        return Vec::new();
-    }
-    let mut blocks = vec![Block::Heading(2, title.to_owned())];
-    for (contest, effects) in contests {
-        let part = build(contest, effects);
-        if contests.len() > 1 {
-            blocks.push(Block::Heading(3, format!("Slice {}", code(&contest.slice.id))));
-            blocks.extend(part.into_iter().map(Block::deeper));
-        } else {
-            blocks.extend(part);
+/// What a report says of one slice: texts with labels, or pairs.
+enum Part<'a> {
+    Labels(&'a Contest<'a>, &'a [Effect<'a>]),
+    Pairs(&'a PairContest<'a>, &'a [Block]),
+}
+
+impl Part<'_> {
+    fn slice(&self) -> &str {
+        match self {
+            Self::Labels(contest, _) => &contest.slice.id,
+            Self::Pairs(contest, _) => &contest.slice.id,
         }
+    }
+}
+
+/// One section: its blocks for each part that has some, under the slice's name when there are several parts; nothing where no
+/// part has any.
+fn section(title: &str, parts: &[Part], build: impl Fn(&Part) -> Vec<Block>) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for part in parts {
+        let built = build(part);
+        if parts.len() > 1 && !built.is_empty() {
+            blocks.push(Block::Heading(3, format!("Slice {}", code(part.slice()))));
+            blocks.extend(built.into_iter().map(Block::deeper));
+        } else {
+            blocks.extend(built);
+        }
+    }
+    if !blocks.is_empty() {
+        blocks.insert(0, Block::Heading(2, title.to_owned()));
     }
     blocks
 }
 
-fn head(run: &RunRecord, contests: &[Contest]) -> Vec<Block> {
+fn head(run: &RunRecord, contests: &[Contest], paired: &[PairContest]) -> Vec<Block> {
     let provenance = &run.provenance;
     let mut blocks = vec![Block::Heading(1, text(&provenance.name))];
     blocks.extend(provenance.about.iter().map(|about| Block::Paragraph(text(about))));
-    let data: Vec<String> = contests
+    let mut data: Vec<String> = contests
         .iter()
         .map(|contest| {
             let size = counted(contest.slice.samples, "text");
@@ -114,16 +169,31 @@ fn head(run: &RunRecord, contests: &[Contest]) -> Vec<Block> {
             format!("{} ({size}, {labels}){}", code(&contest.slice.id), dev.unwrap_or_default())
         })
         .collect();
+    data.extend(paired.iter().map(PairContest::described));
     if data.is_empty() {
         blocks.push(Block::Paragraph("**There is no answer: the run has no cells.**".to_owned()));
         return blocks;
     }
-    let failed = run.cells.iter().filter(|cell| cell.scored().is_none()).count();
+    let failed = run.cells.iter().filter(|cell| cell.failure().is_some()).count();
     let failures = if failed > 0 { format!(", {failed} of them failed") } else { String::new() };
     blocks.push(Block::Paragraph(format!(
-        "Label similarity: each text gets the label whose wording is closest by cosine. {}{failures}, on {}.",
+        "{} {}{failures}, on {}.",
+        tasks(contests, paired).join(" "),
         counted(run.cells.len(), "cell"),
         data.join(", ")
     )));
     blocks
+}
+
+/// What is done with each kind of samples.
+fn tasks(contests: &[Contest], paired: &[PairContest]) -> Vec<&'static str> {
+    let labels = "Label similarity: each text gets the label whose wording is closest by cosine.";
+    let mut told: Vec<&str> = contests.first().map(|_| labels).into_iter().collect();
+    for contest in paired {
+        let sentence = contest.task_sentence();
+        if !told.contains(&sentence) {
+            told.push(sentence);
+        }
+    }
+    told
 }

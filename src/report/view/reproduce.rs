@@ -3,7 +3,8 @@
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, one_line, shorten, text};
 use crate::report::number::{decimal, grouped, percent};
-use crate::results::{Chat, LabelsRecord, PromptRecord, Provenance, SliceRecord};
+use crate::results::{Chat, Kind, LabelsRecord, PromptRecord, Provenance, SliceRecord};
+use crate::spec::{Protocol, Task};
 
 /// Most entries of a model's digest that are listed, and most views of a prompt.
 const ENTRIES: usize = 16;
@@ -18,7 +19,12 @@ pub fn blocks(run: &Provenance) -> Vec<Block> {
     ];
     blocks.push(digests(run));
     blocks.extend([Block::Heading(3, "Prompts".to_owned()), prompts(run)]);
-    blocks.extend([Block::Heading(3, "Labels".to_owned()), labels(run)]);
+    if !run.labels.is_empty() {
+        blocks.extend([Block::Heading(3, "Labels".to_owned()), labels(run)]);
+    }
+    if !run.tasks.is_empty() {
+        blocks.extend([Block::Heading(3, "Tasks on pairs".to_owned()), Block::Bullets(run.tasks.iter().map(task).collect())]);
+    }
     blocks.extend([Block::Heading(3, "Readouts".to_owned()), readouts(run)]);
     blocks.push(Block::Heading(3, "Data".to_owned()));
     blocks.push(Block::Bullets(run.slices.iter().map(slice).collect()));
@@ -164,6 +170,19 @@ fn readouts(run: &Provenance) -> Block {
     Block::table(columns, rows.collect())
 }
 
+/// A task on pairs with what its spec fixes.
+fn task(task: &Task) -> String {
+    let given = |key: &str, value: Option<&str>| value.map(|value| format!(", {key} {}", code(value))).unwrap_or_default();
+    let (protocol, rest) = match task {
+        Task::LabelSimilarity { .. } => (None, String::new()),
+        Task::Sts { protocol, aggregate } => (*protocol, given("aggregate", Some(aggregate.name()))),
+        Task::PairClassification { protocol, thresholds_from } => {
+            (*protocol, given("thresholds from slice", thresholds_from.as_deref()))
+        }
+    };
+    format!("{}{}{rest}", code(task.kind().name()), given("protocol", protocol.map(Protocol::name)))
+}
+
 fn slice(slice: &SliceRecord) -> String {
     let origin = &slice.origin;
     let files: Vec<String> =
@@ -173,13 +192,16 @@ fn slice(slice: &SliceRecord) -> String {
     } else {
         String::new()
     };
+    let samples = grouped(slice.samples as u64);
+    let what = match slice.kind {
+        Kind::Classification => format!("{samples} texts, {} labels", slice.labels.len()),
+        kind => format!("{samples} {}", kind.samples()),
+    };
     format!(
-        "Slice {}: dataset {}, split {}, {} texts, {} labels, digest {}.{skipped} Files: {}.",
+        "Slice {}: dataset {}, split {}, {what}, digest {}.{skipped} Files: {}.",
         code(&slice.id),
         code(&origin.dataset),
         code(&origin.split),
-        grouped(slice.samples as u64),
-        slice.labels.len(),
         code(&slice.digest.to_string()),
         if files.is_empty() { "none".to_owned() } else { files.join(", ") },
     )

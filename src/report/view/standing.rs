@@ -4,6 +4,7 @@ use super::Axis;
 use super::advice::share_or_dash;
 use super::contest::{Contest, Reference};
 use super::leaderboard::{adjusted_p, shown_axes};
+use super::pairs::{PairContest, PairEntry, hundredths, with_interval};
 use crate::report::number::{bare_p, percent_estimate, points};
 use crate::results::RunRecord;
 
@@ -14,6 +15,8 @@ pub struct Ranking {
     pub slice: String,
     /// Id of the slice that the order comes from, when that is another one.
     pub chosen_on: Option<String>,
+    /// What the values are: `accuracy`, `Spearman`.
+    pub metric: &'static str,
     /// Model, prompt and the axes on which the cells differ: the first columns after the rank.
     pub axes: Vec<Axis>,
     /// Best first.
@@ -29,18 +32,47 @@ pub struct Standing {
     pub choices: Vec<String>,
     /// `70.2 %` on the slice that the order comes from, when that is another one.
     pub on_dev: Option<String>,
-    /// `72.5 % [65.1, 78.9]`
-    pub accuracy: String,
+    /// `72.5 % [65.1, 78.9]`, or `82.03 [80.11, 83.76]`
+    pub value: String,
     /// Percentage points against the reference: `+8.1`; `reference` for itself; empty without one.
     pub difference: String,
-    /// Exact p against the reference, after Holm; empty without one.
+    /// p against the reference, after Holm; empty without one.
     pub p: String,
 }
 
 impl Ranking {
     /// One ranking for each slice that a run reports on.
     pub fn all(run: &RunRecord) -> Vec<Self> {
-        Contest::all(run).iter().map(Self::of).collect()
+        let contests = Contest::all(run);
+        let pairs = PairContest::all(run, contests.len());
+        contests.iter().map(Self::of).chain(pairs.iter().map(Self::of_pairs)).collect()
+    }
+
+    fn of_pairs(contest: &PairContest) -> Self {
+        let axes = contest.shown_axes();
+        let against = contest.against_reference();
+        let standing = |(place, entry): (usize, &PairEntry)| {
+            let found = against.get(place).copied().flatten();
+            Standing {
+                cell: entry.cell.id.clone(),
+                choices: axes.iter().map(|axis| entry.on(*axis).to_owned()).collect(),
+                on_dev: contest.chosen_on.map(|_| entry.dev_value().map_or("–".to_owned(), |dev| hundredths(dev.value))),
+                value: with_interval(&entry.value),
+                difference: match found {
+                    _ if contest.reference == Some(place) => "reference".to_owned(),
+                    Some((difference, _)) => points(difference.value),
+                    None => String::new(),
+                },
+                p: found.map(|(_, p)| bare_p(p)).unwrap_or_default(),
+            }
+        };
+        Self {
+            slice: contest.slice.id.clone(),
+            chosen_on: contest.chosen_on.map(|dev| dev.id.clone()),
+            metric: contest.metric_title(),
+            standings: contest.entries.iter().enumerate().map(standing).collect(),
+            axes,
+        }
     }
 
     fn of(contest: &Contest) -> Self {
@@ -50,7 +82,7 @@ impl Ranking {
             cell: entry.cell.id.clone(),
             choices: axes.iter().map(|axis| entry.on(*axis).to_owned()).collect(),
             on_dev: contest.chosen_on.map(|_| share_or_dash(entry.dev_accuracy())),
-            accuracy: percent_estimate(&entry.accuracy),
+            value: percent_estimate(&entry.accuracy),
             difference: match contest.reference_entry() {
                 _ if contest.reference == Reference::Entry(place) => "reference".to_owned(),
                 Some(reference) => points(entry.accuracy.value - reference.accuracy.value),
@@ -61,6 +93,7 @@ impl Ranking {
         Self {
             slice: contest.slice.id.clone(),
             chosen_on: contest.chosen_on.map(|dev| dev.id.clone()),
+            metric: "accuracy",
             standings: contest.entries.iter().enumerate().map(standing).collect(),
             axes,
         }

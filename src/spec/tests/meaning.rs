@@ -30,8 +30,8 @@ fn names_and_duplicates() {
 fn models() {
     let with = |lines: &str| wrong(&SMALL.replace("source = \"path:models/tiny-zh\"", lines));
     assert_eq!(
-        with("source = \"gguf:a.gguf\""),
-        "4:10: `gguf:` models are not supported by this version (use the model's safetensors folder: `path:DIR` or `hf:REPO`)"
+        with("source = \"gguf:\""),
+        "4:10: `gguf:` names no file (write `gguf:FILE`; relative paths are relative to the working directory)"
     );
     assert_eq!(
         with("source = \"builtin:char-ngram\""),
@@ -69,6 +69,10 @@ fn models() {
     assert_eq!(
         with("source = \"path:x\"\nadapter = \"http://a/v1\""),
         "5:11: `http://a/v1` is no adapter (write `path:DIR` for a folder, or `hf:OWNER/NAME` for the Hugging Face hub)"
+    );
+    assert_eq!(
+        with("source = \"gguf:x\"\nadapter = \"path:a\""),
+        "5:11: `adapter` cannot be merged into a quantised file (take the model's safetensors folder: `path:DIR` or `hf:REPO`)"
     );
     assert_eq!(
         with("source = \"path:x\"\nadapter = \"hf:a/b/c\""),

@@ -176,15 +176,16 @@ fn the_schema_has_every_key() {
         properties.map(|properties| properties.keys().cloned().collect::<Vec<_>>().join(" ")).unwrap_or_default()
     };
     let of = |name: &str| keys(&format!("/$defs/{name}/properties"));
-    assert_eq!(keys("/properties"), "name about seed model prompt readout slice labels task grid compare gate");
-    assert_eq!(of("Gate"), "max_drop alpha noise_floor fail_drop missing inconclusive");
+    assert_eq!(keys("/properties"), "name about seed model prompt readout slice labels task grid compare gate anchor");
+    assert_eq!(of("Gate"), "metric max_drop alpha noise_floor fail_drop missing inconclusive");
     assert_eq!(of("Model"), "id source dtype device max_tokens adapter fit endpoint");
     assert_eq!(of("Endpoint"), "name revision dimensions api_key_env max_chars batch concurrency timeout");
     assert_eq!(of("Prompt"), "id use template views chat system answer fuse truncate clean");
     assert_eq!(of("Readout"), "id layer pool norm normalize");
     assert_eq!(of("Slice"), "id dataset split labels rename limit per_label min_chars max_chars");
     assert_eq!(of("Labels"), "id phrases prompt");
-    assert_eq!(of("Task"), "kind calibration");
+    assert_eq!(of("Task"), "kind calibration protocol aggregate thresholds_from");
+    assert_eq!(of("Anchor"), "cell metric value tolerance source");
     assert_eq!(of("Skip"), "model prompt readout slice labels calibration");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["properties"]["seed"]["default"], 42);

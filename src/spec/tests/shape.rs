@@ -28,8 +28,8 @@ skip = [{ model = "flor" }]
     let wanted = "\
 2:1: unknown key `sed` (did you mean `seed`?)
 6:9: `dtype` cannot be `fp16` (did you mean `f16`?)
-7:1: `[[model]]` has no `source` (`source`: The model's address: `path:DIR` (a folder), `hf:REPO[@REV]` (the Hugging \
-                  Face hub), `http://HOST:PORT/v1` (an embedding server) or `builtin:char-ngram`.)
+7:1: `[[model]]` has no `source` (`source`: The model's address: `path:DIR` (a folder), `gguf:FILE` (a file of \
+                  llama.cpp), `hf:REPO[@REV]` (the Hugging Face hub), `http://HOST:PORT/v1` (an embedding server) or `builtin:char-ngram`.)
 11:12: the template has no `{text}` slot (write `{text}` where the text goes)
 17:19: there is no model `flor` in this spec (did you mean `floor`?)";
     assert_eq!(wrong(text), wanted);

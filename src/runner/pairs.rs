@@ -1,0 +1,111 @@
+//! Scores a cell of pairs.
+
+use super::vectors::Stored;
+use super::{Scoring, cut_metrics, metric_rows};
+use crate::cache::Found;
+use crate::cause::told;
+use crate::dataset::{PairGold, Slice};
+use crate::embed::Resolved;
+use crate::error::Error;
+use crate::plan::{Against, Cell};
+use crate::results::{Outcome, PairRow, Paired};
+use crate::spec::{Protocol, Task};
+use crate::task::{self, Metric, Pairs, Similar, Similarities, Similarity, Texts as _, Thresholds};
+
+/// Vectors of pairs that are in memory at a time. Unit: bytes.
+const BLOCK_BYTES: usize = 256 << 20;
+
+/// A slice's pairs with their vectors.
+struct Held<'a> {
+    slice: &'a Slice,
+    texts: &'a Stored<'a>,
+    readout: &'a Resolved,
+}
+
+impl Scoring<'_> {
+    /// Scores a cell whose samples are pairs, given where their vectors lie.
+    pub(super) fn pairs(&self, cell: &Cell, texts: &Stored<'_>, readout: &Resolved, found: &Found) -> Result<Outcome, Error> {
+        let failed = |reason: String| Ok(Outcome::Failed { reason });
+        let Some(task) = self.plan.task(cell) else { return failed("no task is for its pairs".to_owned()) };
+        let slice = &self.plan.slices[cell.slice];
+        let similar = match (Held { slice, texts, readout }).similar(measures(task))? {
+            Ok(similar) => similar,
+            Err(reason) => return failed(reason),
+        };
+        let thresholds = match self.thresholds(cell, readout, found)? {
+            Ok(thresholds) => thresholds,
+            Err(reason) => return failed(reason),
+        };
+        let PairGold { gold, clusters, subsets, names } = PairGold::of(&slice.samples);
+        let pairs = Pairs { gold, clusters, subsets, seed: self.plan.spec.seed };
+        let mut metrics = metric_rows(evaluate(task, &similar, &pairs, thresholds), &names);
+        let samples = self.pair_rows(cell, slice.samples.len());
+        metrics.extend(cut_metrics(samples.iter().map(|row| row.cut)));
+        Ok(Outcome::Paired(Paired { metrics, samples, scores: similar.scores }))
+    }
+
+    /// The thresholds of the slice that the cell takes them from. The inner error is why there are none.
+    fn thresholds(&self, cell: &Cell, readout: &Resolved, found: &Found) -> Result<Result<Option<Thresholds>, String>, Error> {
+        let Against::Pairs { thresholds_from: Some(from) } = cell.scored else { return Ok(Ok(None)) };
+        let slice = &self.plan.slices[from];
+        let texts = match self.desk.stored(self.others(cell), readout, found, self.failures) {
+            Ok(texts) => texts,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let similar = (Held { slice, texts: &texts, readout }).similar(Similarity::COSINE)?;
+        Ok(similar.map(|similar| {
+            let positive: Vec<bool> = PairGold::of(&slice.samples).gold.iter().map(|&gold| gold > 0.5).collect();
+            Thresholds::best(&similar.cosines(), &positive)
+        }))
+    }
+
+    /// Tokens and cuts of both texts of each pair, over all views.
+    fn pair_rows(&self, cell: &Cell, samples: usize) -> Vec<PairRow> {
+        let (views, rows) = (self.blocks(cell.samples()), &self.desk.work.rows);
+        let places =
+            |sample: usize| views.iter().flat_map(move |view| view.of_sample(sample, samples).map(move |at| (view, at)));
+        let row = |sample: usize| PairRow {
+            tokens: places(sample).map(|(view, at)| rows[view.rows[at]].len()).sum(),
+            cut: places(sample).map(|(view, at)| view.cut[at]).sum(),
+        };
+        (0..samples).map(row).collect()
+    }
+}
+
+impl Held<'_> {
+    /// The similarities of all pairs. The inner error is why there are none.
+    fn similar(&self, measures: &'static [Similarity]) -> Result<Result<Similar, String>, Error> {
+        let (count, dim) = (self.slice.samples.len(), self.texts.width());
+        let mut similarities = Similarities::new(dim, measures, self.readout.normalize);
+        let block = (BLOCK_BYTES / (2 * dim * size_of::<f32>()).max(1)).max(1);
+        for start in (0..count).step_by(block) {
+            let end = count.min(start + block);
+            // First texts stand before all second ones.
+            similarities.add(&self.texts.part(start..end)?, &self.texts.part(count + start..count + end)?);
+        }
+        Ok(similarities.finish().map_err(|error| told(&error)))
+    }
+}
+
+const fn measures(task: &Task) -> &'static [Similarity] {
+    match task {
+        Task::PairClassification { protocol: Some(Protocol::Mteb), .. } => Similarity::MTEB,
+        Task::PairClassification { .. } | Task::Sts { .. } | Task::LabelSimilarity { .. } => Similarity::COSINE,
+    }
+}
+
+fn evaluate(task: &Task, similar: &Similar, pairs: &Pairs, thresholds: Option<Thresholds>) -> Vec<Metric> {
+    match task {
+        Task::Sts { aggregate, .. } => task::sts(similar, pairs, *aggregate),
+        Task::PairClassification { protocol: Some(Protocol::Mteb), .. } => task::mteb(similar, pairs),
+        Task::PairClassification { thresholds_from, .. } => {
+            let why_not = if thresholds_from.is_some() {
+                "thresholds are picked on this slice"
+            } else {
+                "no slice to pick a threshold on: the task has no `thresholds_from`"
+            };
+            task::pair_classification(similar, pairs, thresholds, why_not)
+        }
+        Task::LabelSimilarity { .. } => Vec::new(),
+    }
+}
