@@ -184,7 +184,8 @@ impl Part {
         let sealed = self.seal.read(&mut file, group * COLUMNS + COLUMNS - 1, column.byte_range())?;
         let bytes = sealed.ok_or_else(|| damaged("the checksum of a column does not match"))?;
         guarded(|| {
-            let limit = usize::try_from(column.uncompressed_size()).unwrap_or(usize::MAX);
+            // What does not compress is a little larger when packed.
+            let limit = usize::try_from(column.uncompressed_size().max(column.compressed_size())).unwrap_or(usize::MAX);
             let pages = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), limit);
             let (mut unpacked, mut rest) = (Vec::new(), into);
             for page in pages {

@@ -149,6 +149,8 @@ pub(super) fn set_aside(path: &Path, reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
     use serde_json::json;
 
     use super::*;
@@ -185,6 +187,23 @@ mod tests {
         save(&shelf, &[(key(0), &[2.0])]);
         let found = shelf.find(&[key(0)]).unwrap();
         assert_eq!(shelf.read(&found, &[key(0)], 1).unwrap().values(), [1.0]);
+    }
+
+    #[test]
+    fn vectors_that_do_not_compress_are_read_back() {
+        let root = tempfile::tempdir().unwrap();
+        let shelf = shelf(root.path());
+        let mut noise = ChaCha8Rng::seed_from_u64(1);
+        let rows: Vec<(Key, Vec<f32>)> =
+            (0..255).map(|row| (key(row), (0..384).map(|_| f32::from_bits(noise.next_u32() >> 2)).collect())).collect();
+        let borrowed: Vec<(Key, &[f32])> = rows.iter().map(|(key, vector)| (*key, vector.as_slice())).collect();
+        save(&shelf, &borrowed);
+        let keys: Vec<Key> = rows.iter().map(|(key, _)| *key).collect();
+        let found = shelf.find(&keys).unwrap();
+        assert_eq!(
+            shelf.read(&found, &keys, 384).unwrap().values(),
+            rows.iter().flat_map(|(_, row)| row.clone()).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn code(raw: &str) -> String {
 
 /// A fenced block that shows `raw` line by line.
 pub fn fenced(language: &str, raw: &str) -> String {
-    let body: String = raw.replace("\r\n", "\n").chars().map(|c| if c == '\n' || c == '\t' { c } else { visible(c) }).collect();
+    let body = lines(raw);
     let fence = "`".repeat(longest_run(&body, '`').max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", body.trim_end_matches('\n'))
 }
@@ -64,6 +64,27 @@ pub fn shorten(raw: &str, limit: usize) -> String {
 pub fn one_line(raw: &str) -> String {
     let spaced: String = raw.chars().map(|c| if c.is_whitespace() { ' ' } else { visible(c) }).collect();
     spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The same lines without control characters.
+pub fn lines(raw: &str) -> String {
+    raw.replace("\r\n", "\n").chars().map(|c| if c == '\n' || c == '\t' { c } else { visible(c) }).collect()
+}
+
+/// JSON for a `script` element: no text in it can end the element, or a line where JavaScript ends one.
+pub fn json(written: &str) -> String {
+    let mut escaped = String::with_capacity(written.len());
+    for c in written.chars() {
+        match c {
+            '<' => escaped.push_str("\\u003c"),
+            '>' => escaped.push_str("\\u003e"),
+            '&' => escaped.push_str("\\u0026"),
+            '\u{2028}' => escaped.push_str("\\u2028"),
+            '\u{2029}' => escaped.push_str("\\u2029"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 /// Text for an XML attribute or element.
@@ -128,6 +149,14 @@ mod tests {
     fn control_and_direction_characters_are_made_visible() {
         assert_eq!(one_line("a\u{0}b\u{202e}c"), "a\u{fffd}b\u{fffd}c");
         assert_eq!(xml("<\u{1}&\">"), "&lt;\u{fffd}&amp;&quot;&gt;");
+    }
+
+    #[test]
+    fn json_cannot_end_its_element() {
+        let evil = "</script><!--\u{2028}&\"";
+        let written = json(&serde_json::to_string(evil).unwrap());
+        assert_eq!(written, r#""\u003c/script\u003e\u003c!--\u2028\u0026\"""#);
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), evil);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::dataset::Origin;
 use crate::digest::Digest;
 use crate::results::{
-    CellRecord, Choices, FORMAT, Gold, Kind, LabelsRecord, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance,
+    CellRecord, Chat, Choices, FORMAT, Gold, Kind, LabelsRecord, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance,
     ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
 };
 use crate::stats::{Estimate, Interval, number, wilson};
@@ -266,4 +266,69 @@ pub fn demo() -> RunRecord {
     }
     demo.provenance.reference = Some(demo.cells[0].id.clone());
     demo
+}
+
+/// As many samples as a page should bear.
+pub fn large() -> RunRecord {
+    let mut large = run("large");
+    model(&mut large, "tiny", "path:models/tiny");
+    prompt(&mut large, "eol", "This sentence : \"{text}\" means in one word:\"");
+    slice(&mut large, "s", "test", &TOPICS, 100_000);
+    for labels in ["names", "described", "paraphrased"] {
+        for (calibration, skill) in [("none", 0.05), ("center", 0.07)] {
+            score(&mut large, ["tiny", "eol", "last", "s", labels, calibration], skill, calibration == "none");
+        }
+    }
+    large.provenance.reference = Some(large.cells[0].id.clone());
+    large
+}
+
+/// Five layers under five prompts of different lengths, and three calibrations.
+pub fn layers() -> RunRecord {
+    let mut layers = run("layers");
+    model(&mut layers, "tiny", "path:models/tiny");
+    model(&mut layers, "char-ngram", "builtin:char-ngram");
+    layers.provenance.readouts[0].layer = -1;
+    for layer in [-2, -4, -8, -12] {
+        let read = ReadoutRecord { id: format!("layer{layer}"), layer, ..layers.provenance.readouts[0].clone() };
+        layers.provenance.readouts.push(read);
+    }
+    slice(&mut layers, "s", "test", &TOPICS, 300);
+    let readouts: Vec<(String, i32)> = layers.provenance.readouts.iter().map(|own| (own.id.clone(), own.layer)).collect();
+    for (length, prompt) in ["raw", "prompteol", "pretended-cot", "knowledge", "cot-zh"].into_iter().enumerate() {
+        for (readout, layer) in &readouts {
+            for (calibration, centred) in [("none", 0.0), ("center", 0.02), ("csls", 0.015)] {
+                let skill = 0.03 + 0.01 * number(length) - 0.001 * f64::from((layer + 4).pow(2)) + centred;
+                score(&mut layers, ["tiny", prompt, readout, "s", "names", calibration], skill, false);
+                lengthen(&mut layers, 12 * length);
+            }
+        }
+    }
+    score(&mut layers, ["char-ngram", "raw", "last", "s", "names", "none"], 0.01, false);
+    layers
+}
+
+/// Gives the last cell's texts so many tokens more.
+fn lengthen(run: &mut RunRecord, tokens: usize) {
+    if let Some(Outcome::Scored(scored)) = run.cells.last_mut().map(|cell| &mut cell.outcome) {
+        scored.samples.iter_mut().for_each(|sample| sample.tokens += tokens);
+    }
+}
+
+/// Texts, labels and templates that would break a page which trusted them.
+pub fn hostile() -> RunRecord {
+    let evil = "</script><img src=x onerror=alert(1)>\u{2028}\u{1b}[31m\u{202e}\0<!--";
+    let mut hostile = run("hostile");
+    model(&mut hostile, "tiny", "path:models/tiny");
+    prompt(&mut hostile, evil, &format!("{evil}: \u{201c}{{text}}\u{201d} {{{{x}}}}"));
+    hostile.provenance.prompts[0].chat = Some(Chat { system: Some(evil.into()), answer: Some("It is".into()) });
+    slice(&mut hostile, "s", "test", &[evil, "b"], 12);
+    for (i, sample) in hostile.samples.values_mut().flatten().enumerate() {
+        sample.text = if i == 1 { "词".repeat(10_000) } else { format!("{evil}\r\nline {i}") };
+    }
+    for (calibration, skill) in [("none", 0.05), ("center", 0.02)] {
+        score(&mut hostile, ["tiny", evil, "last", "s", "names", calibration], skill, true);
+    }
+    fail(&mut hostile, ["tiny", evil, "last", "s", evil, "none"], evil);
+    hostile
 }

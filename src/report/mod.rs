@@ -1,7 +1,7 @@
 //! A report from result files alone: Markdown, one self-contained HTML page, and SVG figures.
 //!
-//! `view` computes and words everything once as blocks, `markdown` writes them, `html` turns that Markdown into a page,
-//! `plot` draws the figures. Same record, same bytes.
+//! `view` computes and words everything once as blocks, `markdown` writes them, `html` turns that Markdown into a page and
+//! adds the run's data to explore, `plot` draws the figures. Same record, same bytes.
 
 mod document;
 mod escape;
@@ -60,6 +60,11 @@ pub enum ReportError {
     Summary {
         #[source]
         source: Box<ResultsError>,
+    },
+    #[error("the data of the page cannot be written as JSON")]
+    Data {
+        #[source]
+        source: serde_json::Error,
     },
     #[error("the report cannot be written to {}; name a folder you may write to with `--output`", path.display())]
     Write {
@@ -121,6 +126,7 @@ pub fn render(run: &RunRecord) -> Result<Report, ReportError> {
         figures.insert(figure.file.clone(), svg);
     }
     let markdown = markdown::render(&view.blocks);
-    let html = html::page(&view.title, &markdown, &figures);
+    let data = html::elements(run).map_err(|source| ReportError::Data { source })?;
+    let html = html::page(&view.title, &markdown, &figures, &data);
     Ok(Report { markdown, html, figures })
 }

@@ -1,8 +1,8 @@
 //! What must hold for every report, on run records made by hand.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::fixture::{self, TOPICS, demo, fail, labels, model, prompt, run, score, score_exactly, slice};
+use super::fixture::{TOPICS, demo, fail, hostile, labels, large, layers, model, prompt, run, score, score_exactly, slice};
 use super::{build, render};
 use crate::results::{Outcome, Recorder, RunRecord};
 
@@ -104,7 +104,7 @@ fn figures_are_well_formed_and_legible() {
 #[test]
 fn the_page_refers_to_nothing_outside() {
     let html = render(&demo()).unwrap().html;
-    for outside in ["http:", "https:", "src=", "url(", "@import", "<script", "<link", "<iframe"] {
+    for outside in ["http:", "https:", " src=", "url(", "@import", "<link", "<iframe", "import(", "fetch("] {
         assert!(!html.contains(outside), "{outside}");
     }
 }
@@ -127,7 +127,11 @@ fn what_others_wrote_is_shown_and_never_obeyed() {
         sample.id = evil.into();
     }
     let report = render(&record).unwrap();
-    assert!(!report.html.contains("<script") && !report.html.contains("href=\"javascript"), "{}", report.html);
+    let scripts = report.html.matches("<script").count();
+    let known = ["<script>'use strict'", "<script type=\"application/json\" id=\"", "<script type=\"text/plain\" id=\"array-"];
+    assert_eq!(scripts, known.iter().map(|script| report.html.matches(script).count()).sum::<usize>(), "{}", report.html);
+    assert_eq!(scripts, report.html.matches("</script>").count(), "{}", report.html);
+    assert!(!report.html.contains("href=\"javascript") && !report.html.contains('\u{202e}'), "{}", report.html);
     assert!(!report.html.contains("<img") && !report.html.contains("<a href=\"d"), "{}", report.html);
     assert!(!report.markdown.contains('\u{202e}'));
     let headings: Vec<&str> = prose(&report.markdown).filter(|line| line.starts_with('#')).collect();
@@ -196,8 +200,8 @@ fn the_best_cell_is_chosen_on_dev_and_reported_on_test() {
     assert!(markdown.contains("prompt `x`, readout"), "a cell without a dev score is not chosen: {markdown}");
 }
 
-#[test]
-fn several_slices_have_parts_and_figures_of_their_own() {
+/// Two slices, neither of which chooses for the other.
+fn two() -> RunRecord {
     let mut record = run("two");
     model(&mut record, "tiny", "path:models/tiny");
     for (id, split) in [("one", "train"), ("other", "test")] {
@@ -206,7 +210,12 @@ fn several_slices_have_parts_and_figures_of_their_own() {
             score(&mut record, ["tiny", prompt, "last", id, "names", "none"], 0.05, false);
         }
     }
-    let report = render(&record).unwrap();
+    record
+}
+
+#[test]
+fn several_slices_have_parts_and_figures_of_their_own() {
+    let report = render(&two()).unwrap();
     assert_eq!(report.markdown.matches("### Slice `other`").count(), 7);
     assert!(report.figures.contains_key("confusion-2.svg"));
 }
@@ -264,11 +273,12 @@ fn odd() -> Vec<(&'static str, RunRecord)> {
     ]
 }
 
-/// Renders the demo and odd runs to look at. Run by hand: `cargo test --release --lib report::tests::look -- --ignored`.
+/// Renders the demo and odd runs to look at, into the folder that `PAGES` names; `tests/html` opens them in a browser. By hand:
+/// `PAGES=DIR cargo test --release --lib report::tests::look -- --ignored`.
 #[test]
-#[ignore = "writes files for a person to look at"]
+#[ignore = "writes files to look at"]
 fn look() {
-    let folder = std::env::temp_dir().join("report-demo");
+    let folder = std::env::var_os("PAGES").map_or_else(|| std::env::temp_dir().join("report-demo"), PathBuf::from);
     let twenty: Vec<String> = (0..20).map(|i| if i % 3 == 0 { format!("生活服务{i}") } else { format!("游戏{i}") }).collect();
     let twenty: Vec<&str> = twenty.iter().map(String::as_str).collect();
     let mut wide = run("wide");
@@ -279,7 +289,15 @@ fn look() {
             score(&mut wide, ["tiny", prompt, "last", "s", labels, "none"], skill, false);
         }
     }
-    let named = odd().into_iter().chain([("demo", fixture::demo()), ("wide", wide), ("small", small())]);
+    let named = odd().into_iter().chain([
+        ("demo", demo()),
+        ("wide", wide),
+        ("small", small()),
+        ("two", two()),
+        ("large", large()),
+        ("hostile", hostile()),
+        ("layers", layers()),
+    ]);
     for (name, record) in named {
         let place = folder.join(name.replace(' ', "-"));
         std::fs::create_dir_all(&place).unwrap();
@@ -290,6 +308,17 @@ fn look() {
             std::fs::write(place.join(file), svg).unwrap();
         }
     }
+}
+
+#[test]
+fn layers_calibrations_and_costs_are_drawn_where_they_vary() {
+    let drawn = |record: &RunRecord| render(record).unwrap().figures.into_keys().collect::<Vec<_>>().join(" ");
+    let all = "calibrations.svg confusion.svg cost.svg labels.svg layers.svg leaderboard.svg margins.svg prompts-labels.svg reliability.svg";
+    assert_eq!(drawn(&layers()), all);
+    let mut one = layers();
+    one.cells
+        .retain(|cell| cell.choices.readout == "last" && cell.choices.calibration == "none" && cell.choices.prompt == "raw");
+    assert_eq!(drawn(&one), "confusion.svg labels.svg leaderboard.svg margins.svg reliability.svg");
 }
 
 /// The lines outside fenced blocks.

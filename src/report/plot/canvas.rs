@@ -33,9 +33,11 @@ pub const INK_ON_CELL: RGBColor = RGBColor(31, 35, 41);
 pub const PAPER_ON_CELL: RGBColor = RGBColor(255, 255, 254);
 pub const EMPTY_CELL: RGBColor = RGBColor(246, 248, 250);
 
-// Blue and vermilion of Okabe and Ito (2008), told apart with any colour vision.
+// Four colours of Okabe and Ito (2008), told apart with any colour vision; blue and vermilion where two are enough.
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
+pub const GREEN: RGBColor = RGBColor(0, 158, 115);
+pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
 
 /// Where a text stands relative to its point, horizontally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

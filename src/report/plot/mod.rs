@@ -1,17 +1,21 @@
 //! The figures of a report as SVG, one file per kind, over one small canvas.
 
+mod bars;
 mod canvas;
 mod confusion;
 mod dots;
 mod grid;
 mod histogram;
+mod plane;
 mod scatter;
 
-pub use canvas::PlotError;
+pub use bars::{Bar, Bars};
+pub use canvas::{PlotError, ticks};
 pub use confusion::Confusion;
 pub use dots::{Dot, Dots, Mark, Tone, Unit};
 pub use grid::{Grid, Panel};
 pub use histogram::Histogram;
+pub use plane::{Ink, Line, Plane, Point};
 pub use scatter::Scatter;
 
 /// Width of every figure. Unit: pixels at scale 1, the width of a report's text.
@@ -20,10 +24,12 @@ pub const WIDTH: i32 = 760;
 /// Data of a figure, ready to be drawn.
 #[derive(Clone, Debug)]
 pub enum Drawing {
+    Bars(Bars),
     Dots(Dots),
     Grid(Grid),
     Confusion(Confusion),
     Histogram(Histogram),
+    Plane(Plane),
     Scatter(Scatter),
 }
 
@@ -33,10 +39,12 @@ pub enum Drawing {
 /// Whatever the drawing backend refuses.
 pub fn svg(drawing: &Drawing, title: &str) -> Result<String, PlotError> {
     match drawing {
+        Drawing::Bars(bars) => bars.draw(title),
         Drawing::Dots(dots) => dots.draw(title),
         Drawing::Grid(grid) => grid.draw(title),
         Drawing::Confusion(confusion) => confusion.draw(title),
         Drawing::Histogram(histogram) => histogram.draw(title),
+        Drawing::Plane(plane) => plane.draw(title),
         Drawing::Scatter(scatter) => scatter.draw(title),
     }
 }

@@ -33,6 +33,7 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
         Block::Paragraph(worst_sentence(contest, best)),
         Block::Figure(figure(contest, best, &shown)),
         table(contest, best, &shown),
+        Block::Figure(bars(contest, best, &shown)),
     ];
     if contest.slice.labels.len() > LABELS {
         blocks.push(pairs(contest, best));
@@ -145,6 +146,24 @@ fn table(contest: &Contest, best: &Entry, shown: &[usize]) -> Block {
         vec![text(name), texts.to_string(), share("precision"), share("recall"), share("f1"), share("attracted")]
     });
     Block::table(columns, rows.collect())
+}
+
+/// Recall and precision of each label.
+fn bars(contest: &Contest, best: &Entry, shown: &[usize]) -> Figure {
+    let share = |metric: &str, label: usize| best.scored.label_metric(metric, contest.label(label))?.estimate;
+    let row = |&label: &usize| plot::Bar {
+        name: contest.label(label).to_owned(),
+        shares: [share("recall", label), share("precision", label)],
+    };
+    Figure {
+        file: contest.file("labels"),
+        alt: format!("Recall and precision of the best cell by label, {}", counted(shown.len(), "label")),
+        caption: "Best cell: recall (share of a label's texts that get it) and precision (share of a label's answers that are right), with 95 % intervals.".to_owned(),
+        drawing: Drawing::Bars(plot::Bars {
+            measures: ["recall".to_owned(), "precision".to_owned()],
+            rows: shown.iter().map(row).collect(),
+        }),
+    }
 }
 
 fn undefined(contest: &Contest, best: &Entry, shown: &[usize]) -> bool {

@@ -62,6 +62,18 @@ impl<'a> Contest<'a> {
         contested.enumerate().map(|(i, (slice, dev))| Self::on(run, slice, *dev, i + 1)).collect()
     }
 
+    /// One contest for each slice of labelled texts that has cells: those of [`Self::all`], then the dev slices, which rank by themselves.
+    pub fn everywhere(run: &'a RunRecord) -> Vec<Self> {
+        let mut contests = Self::all(run);
+        for slice in &run.provenance.slices {
+            let has_cells = run.cells.iter().any(|cell| cell.choices.slice == slice.id);
+            if slice.kind == Kind::Classification && has_cells && contests.iter().all(|contest| contest.slice.id != slice.id) {
+                contests.push(Self::on(run, slice, None, contests.len() + 1));
+            }
+        }
+        contests
+    }
+
     fn on(run: &'a RunRecord, slice: &'a SliceRecord, chosen_on: Option<&'a SliceRecord>, number: usize) -> Self {
         let cells = || run.cells.iter().enumerate().filter(|(_, cell)| cell.choices.slice == slice.id);
         let mut entries: Vec<Entry> = cells().filter_map(|(order, cell)| Entry::new(run, cell, order, chosen_on)).collect();

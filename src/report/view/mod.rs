@@ -2,15 +2,19 @@
 
 mod advice;
 mod answer;
+mod calibrations;
 mod comparison;
 mod confusion;
 mod contest;
+mod cost;
 mod diagnosis;
 mod effects;
 mod examples;
+mod layers;
 mod leaderboard;
 mod margins;
 mod pairs;
+mod reliability;
 mod reproduce;
 mod selection;
 mod standing;
@@ -20,14 +24,26 @@ use super::document::{Block, Figure};
 use super::escape::{code, text};
 use super::number::counted;
 use crate::results::{Axis, ResultsError, RunRecord};
+pub use leaderboard::adjusted_p;
 pub use standing::{Ranking, Standing};
 
-use contest::Contest;
+pub use contest::{AXES, Contest, Entry};
 use effects::Effect;
 use pairs::PairContest;
 
 /// What a figure's file is called, before its number.
-pub const FIGURES: [&str; 5] = ["leaderboard", "prompts-labels", "confusion", "margins", "similarity"];
+pub const FIGURES: [&str; 10] = [
+    "leaderboard",
+    "prompts-labels",
+    "calibrations",
+    "layers",
+    "cost",
+    "confusion",
+    "labels",
+    "margins",
+    "reliability",
+    "similarity",
+];
 
 /// A report before it has a format.
 #[derive(Clone, Debug)]
@@ -74,11 +90,17 @@ impl View {
         }));
         blocks.extend(leaderboard::failures(run));
         blocks.extend(section("What each choice is worth", &parts, |part| match part {
-            Part::Labels(contest, effects) => worth::blocks(contest, effects),
+            Part::Labels(contest, effects) => {
+                let figures = [calibrations::figure(contest), layers::figure(contest), cost::figure(contest)];
+                [worth::blocks(contest, effects), figures.into_iter().flatten().map(Block::Figure).collect()].concat()
+            }
             Part::Pairs(_, worth) => worth.to_vec(),
         }));
         blocks.extend(labels("Confusion", confusion::blocks));
-        blocks.extend(labels("Margins", margins::blocks));
+        blocks.extend(labels("Margins", |contest| {
+            let reliability = reliability::figure(contest).map(Block::Figure);
+            [margins::blocks(contest), reliability.into_iter().collect()].concat()
+        }));
         blocks.extend(labels("Mistakes", examples::blocks));
         blocks.extend(pairs("Similarity and gold", pairs::similarity));
         blocks.extend(pairs("Worst pairs", pairs::worst));

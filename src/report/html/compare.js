@@ -1,0 +1,181 @@
+// Two cells on the same samples: the paired difference, whether it is noise, and the samples that tell them apart.
+
+const compare = { body: null };
+
+const VERDICTS = [
+  ['both', 'both right'],
+  ['wins', 'only A right'],
+  ['losses', 'only B right'],
+  ['neither', 'both wrong'],
+];
+
+function startCompare() {
+  compare.body = el('div', { class: 'compare' });
+  section('compare', 'Compare', nextOf('leaderboard')).append(
+    el('p', {}, 'Two cells on the same texts. Pick them here, or with A and B in the leaderboard.'),
+    compare.body,
+  );
+}
+
+/** Id of the section after this one. */
+function nextOf(id) {
+  return document.getElementById(id).closest('section').nextElementSibling.querySelector('h2').id;
+}
+
+/** Menus for one of the two cells. B stands on the slice of A. */
+function cellMenu(label, side) {
+  const kept = side === 'A' ? ANSWERED : ANSWERED.filter((cell) => cell.slice === state.A.slice);
+  const several = new Set(kept.map((cell) => cell.slice)).size > 1;
+  const options = kept.map((cell) => ({
+    value: cell.id,
+    name: `${cell.rank}. ${nameOf(cell)}, ${percent(accuracyOf(cell)[0])}`,
+    group: several ? sliceOf(cell).id : null,
+  }));
+  return menu(label, options, state[side].id, (id) => {
+    const own = document.activeElement?.closest('section');
+    choose(
+      side,
+      RUN.cells.find((cell) => cell.id === id),
+    );
+    [...(own?.querySelectorAll('label') ?? [])]
+      .find((known) => known.firstChild.textContent === label)
+      ?.querySelector('select')
+      .focus();
+  });
+}
+
+function showCompare() {
+  const { A, B } = state;
+  const menus = el(
+    'div',
+    { class: 'controls' },
+    cellMenu('cell A', 'A'),
+    cellMenu('cell B', 'B'),
+    el('button', { type: 'button', click: swap }, 'Swap'),
+  );
+  if (A === B) {
+    compare.body.replaceChildren(menus, el('p', {}, 'A and B are the same cell: pick another to compare.'));
+    return;
+  }
+  const pair = paired(goldOf(A), numbers(A.predicted), numbers(B.predicted));
+  compare.body.replaceChildren(menus, told(pair), contingency(pair), flips(A, B, pair));
+}
+
+function swap() {
+  [state.A, state.B] = [state.B, state.A];
+  refresh();
+  compare.body.querySelector('button').focus();
+}
+
+function told(pair) {
+  const [low, high] = pair.interval;
+  const clear = pair.p < 0.05;
+  const words = clear ? 'not noise, as one comparison' : 'may be noise';
+  const scale = { low: Math.min(-0.02, low * 1.1), high: Math.max(0.02, high * 1.1) };
+  const drawn = drawnInterval(scale, [pair.difference, low, high], 0, '0');
+  return el(
+    'div',
+    { class: 'told', role: 'status' },
+    el(
+      'p',
+      { class: 'big' },
+      `${points(pair.difference)} points`,
+      el('small', {}, ` A minus B, 95 % interval ${points(low)} to ${points(high)}`),
+    ),
+    drawn,
+    el(
+      'p',
+      { class: 'p' },
+      `Exact McNemar ${pValue(pair.p)}: ${words}. ${counted(pair.n, 'text')}; the p-value is not corrected for how the two cells were picked.`,
+    ),
+  );
+}
+
+/** Texts by who gets them right; each count leads to its texts. */
+function contingency(pair) {
+  const count = (key, name) =>
+    el(
+      'td',
+      {},
+      el(
+        'button',
+        {
+          type: 'button',
+          class: `count ${key}`,
+          disabled: pair[key] === 0,
+          'aria-label': `${counted(pair[key], 'text')}: ${name}`,
+          click: () => browse({ verdict: key }),
+        },
+        grouped(pair[key]),
+      ),
+    );
+  const row = (name, first, second) =>
+    el(
+      'tr',
+      {},
+      el('th', { scope: 'row' }, name),
+      count(first, VERDICTS.find(([key]) => key === first)[1]),
+      count(second, VERDICTS.find(([key]) => key === second)[1]),
+    );
+  const heads = ['', 'B right', 'B wrong'].map((name) => (name ? el('th', { scope: 'col' }, name) : el('td', {})));
+  return table('Texts by which cell is right', heads, [row('A right', 'both', 'wins'), row('A wrong', 'losses', 'neither')]);
+}
+
+/** Samples that one of the two alone gets right, the clearest first. */
+function flips(A, B, pair) {
+  const [gold, a, b] = [goldOf(A), numbers(A.predicted), numbers(B.predicted)];
+  const [before, after] = [marginsFor(B)?.goldMargin, marginsFor(A)?.goldMargin];
+  const found = [];
+  for (let i = 0; i < gold.length; i += 1) if ((a[i] === gold[i]) !== (b[i] === gold[i])) found.push(i);
+  if (after) found.sort((x, y) => Math.abs(after[y]) - Math.abs(after[x]) || x - y);
+  const places = Math.max(placesFor(A), placesFor(B));
+  const { labels } = sliceOf(A);
+  const { ids, texts } = textsOf(A.slice);
+  const margin = (margins, i) => (margins ? decimal(margins[i], places) : '–');
+  const heads = ['text', 'right label', 'A says', 'B says', 'margin in A', 'margin in B'].map((title, i) =>
+    el('th', { scope: 'col', class: i > 3 ? 'number' : null }, title),
+  );
+  const row = (i) =>
+    el(
+      'tr',
+      {},
+      el(
+        'td',
+        { class: 'snippet' },
+        el(
+          'button',
+          { type: 'button', class: 'link', click: () => browse({ verdict: verdict(gold[i], a[i], b[i]), open: i }) },
+          ids[i],
+        ),
+        ' ',
+        shortened(texts[i], 60),
+      ),
+      el('td', {}, labels[gold[i]]),
+      el('td', {}, answer(labels, a[i], gold[i])),
+      el('td', {}, answer(labels, b[i], gold[i])),
+      el('td', { class: 'number' }, margin(after, i)),
+      el('td', { class: 'number' }, margin(before, i)),
+    );
+  const intro = `${counted(found.length, 'text')} changed sides: ${grouped(pair.wins)} only A gets right, ${grouped(pair.losses)} only B. Margin: score of the right label minus the best other.`;
+  const list =
+    found.length > 0 ? [pages(found, 8, (rows) => table('Texts that one cell alone gets right', heads, rows), row, 'text')] : [];
+  return el('div', {}, el('h3', {}, 'Texts that changed sides'), el('p', {}, intro), list);
+}
+
+/** An answered label, marked by more than colour. */
+function answer(labels, label, gold) {
+  const right = label === gold;
+  return el(
+    'span',
+    { class: right ? 'right' : 'wrong' },
+    el('span', { 'aria-hidden': 'true' }, right ? '✓ ' : '✗ '),
+    el('span', { class: 'unseen' }, right ? 'right: ' : 'wrong: '),
+    labels[label],
+  );
+}
+
+function shortened(text, length) {
+  const line = text.replace(/\s+/g, ' ').trim();
+  const letters = [...line.slice(0, 2 * length)];
+  return letters.length > length ? `${letters.slice(0, length - 1).join('')}…` : line;
+}

@@ -1,0 +1,72 @@
+// The answer at a glance: the best cell of each slice that the report is about, and what it is held against.
+
+function showHeadline() {
+  const dev = new Set(RUN.slices.map((slice) => slice.chosen_on));
+  const slices = RUN.slices.map((_, place) => place).filter((place) => !dev.has(place));
+  const rows = slices.map(headlineOf).filter(Boolean);
+  document.getElementById('the-answer').after(...rows);
+}
+
+function headlineOf(place) {
+  const cells = RUN.cells.filter((cell) => cell.slice === place && cell.rank !== null).sort((a, b) => a.rank - b.rank);
+  if (cells.length === 0) return null;
+  const [best] = cells;
+  const reference = RUN.cells[sliceOf(best).reference];
+  const floor = cells.find((cell) => cell.floor);
+  const against = [['the reference', reference], ...(best.floor ? [] : [['the lexical floor', floor]])];
+  const several = RUN.slices.length > 1 ? ` on ${sliceOf(best).id}` : '';
+  const [value, low, high] = accuracyOf(best);
+  const main = tile(
+    percent(value),
+    `best cell${several}: ${nameOf(best)}`,
+    { low: 0, high: 1 },
+    [value, low, high],
+    1 / sliceOf(best).labels.length,
+    'chance',
+  );
+  const others = against.filter(([, cell]) => cell && cell !== best && cell.predicted !== null && best.predicted !== null);
+  return el(
+    'div',
+    { class: 'tiles' },
+    main,
+    others.map(([name, cell]) => differenceTile(name, best, cell)),
+  );
+}
+
+function differenceTile(name, best, cell) {
+  const pair = paired(goldOf(best), numbers(best.predicted), numbers(cell.predicted));
+  const [low, high] = pair.interval;
+  const reach = 1.15 * Math.max(0.02, Math.abs(low), Math.abs(high));
+  return tile(
+    points(pair.difference),
+    `points over ${name}, 95 % ${points(low)} to ${points(high)}`,
+    { low: -reach, high: reach },
+    [pair.difference, low, high],
+    0,
+    '0',
+  );
+}
+
+/** A number with its interval on a scale, and a mark to hold it against. */
+function tile(number, words, scale, estimate, mark, name) {
+  return el(
+    'div',
+    { class: 'tile' },
+    el('p', { class: 'big' }, number),
+    drawnInterval(scale, estimate, mark, name),
+    el('p', {}, words),
+  );
+}
+
+/** An interval as a line with a dot, and a named mark across. */
+function drawnInterval(scale, [value, low, high], mark, name) {
+  const late = mark > (scale.low + 2 * scale.high) / 3;
+  return el(
+    'div',
+    { class: 'interval broad', 'aria-hidden': 'true' },
+    el('i', { class: 'mark', style: { left: at(scale, mark) } }),
+    low === null ? null : el('i', { class: 'range', style: { left: at(scale, low), right: `calc(100% - ${at(scale, high)})` } }),
+    el('i', { class: 'dot', style: { left: at(scale, value) } }),
+    el('span', { class: 'zero', style: late ? { right: `calc(100% - ${at(scale, mark)})` } : { left: at(scale, mark) } }, name),
+  );
+}

@@ -1,0 +1,76 @@
+//! Accuracy by the layer that is read, where a run reads several.
+
+use super::Axis;
+use super::contest::{Contest, Entry};
+use crate::report::document::Figure;
+use crate::report::escape::{code, shorten};
+use crate::report::number::counted;
+use crate::report::plot::{Drawing, Ink, Line, Plane, Point};
+use crate::results::ReadoutRecord;
+
+/// Accuracy against layer for the prompts with the best cells, all else as in the best cell; None with one layer.
+pub fn figure(contest: &Contest) -> Option<Figure> {
+    let anchor = contest.best_model().or(contest.best())?;
+    let read = readout(contest, anchor)?;
+    let alike = |other: &ReadoutRecord| {
+        (&other.pool, other.norm, other.normalize) == (&read.pool, read.norm, read.normalize)
+            && other.layer.is_negative() == read.layer.is_negative()
+    };
+    let same = [Axis::Model, Axis::Labels, Axis::Calibration];
+    let mut points: Vec<(&str, i32, &Entry)> = contest
+        .entries
+        .iter()
+        .filter(|entry| same.iter().all(|axis| entry.on(*axis) == anchor.on(*axis)))
+        .filter_map(|entry| {
+            let own = readout(contest, entry).filter(|own| alike(own))?;
+            Some((entry.on(Axis::Prompt), own.layer, entry))
+        })
+        .collect();
+    let mut layers: Vec<i32> = points.iter().map(|(_, layer, _)| *layer).collect();
+    layers.sort_unstable();
+    layers.dedup();
+    if layers.len() < 2 {
+        return None;
+    }
+    // The entries come best first, and so do the prompts.
+    let mut prompts: Vec<&str> = Vec::new();
+    points.iter().for_each(|(prompt, ..)| {
+        if !prompts.contains(prompt) {
+            prompts.push(prompt);
+        }
+    });
+    prompts.truncate(Ink::IN_ORDER.len());
+    points.sort_by_key(|(_, layer, entry)| (*layer, entry.order));
+    let line = |(prompt, ink): (&&str, Ink)| Line {
+        name: shorten(prompt, 24),
+        ink,
+        joined: true,
+        points: points.iter().filter(|(own, ..)| own == prompt).map(|(_, layer, entry)| point(*layer, entry)).collect(),
+    };
+    Some(Figure {
+        file: contest.file("layers"),
+        alt: format!("Accuracy by layer, {}", counted(layers.len(), "layer")),
+        caption: format!(
+            "Accuracy by the layer that is read, for model {}, labels {}, calibration {} and pooling {}, with 95 % intervals. Layers count from the end: −1 is after the final norm.",
+            code(anchor.on(Axis::Model)),
+            code(anchor.on(Axis::Labels)),
+            code(anchor.on(Axis::Calibration)),
+            code(&read.pool),
+        ),
+        drawing: Drawing::Plane(Plane {
+            across: "layer".to_owned(),
+            ticks: layers.iter().map(|layer| (f64::from(*layer), layer.to_string().replace('-', "\u{2212}"))).collect(),
+            up: "accuracy, %".to_owned(),
+            lines: prompts.iter().zip(Ink::IN_ORDER).map(line).collect(),
+            level: None,
+        }),
+    })
+}
+
+fn readout<'a>(contest: &Contest<'a>, entry: &Entry) -> Option<&'a ReadoutRecord> {
+    contest.run.provenance.readouts.iter().find(|readout| readout.id == entry.on(Axis::Readout))
+}
+
+fn point(layer: i32, entry: &Entry) -> Point {
+    Point { across: f64::from(layer), estimate: entry.accuracy, name: String::new() }
+}

@@ -1,0 +1,311 @@
+// What report.html must do in a browser. BENCH is the program, RESULTS a run of the quickstart, PAGES a folder of
+// `<name>/report.html` from run records made by hand (`report::tests::look`), CHROMIUM the browser.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { close, faults, open, words } from './browser.mjs';
+
+const { BENCH, RESULTS, PAGES } = process.env;
+const quickstart = join(PAGES, 'quickstart');
+execFileSync(BENCH, ['report', RESULTS, '--output', quickstart]);
+const made = (name) => join(PAGES, name, 'report.html');
+const QUICKSTART = made('quickstart');
+
+after(close);
+
+test('every page opens without an error, even of a run that has nothing to show', async () => {
+  const names = readdirSync(PAGES).filter((name) => existsSync(made(name)));
+  assert.ok(names.length > 10, names.join());
+  for (const name of names) {
+    const { page, wrong } = await open(made(name), { width: 375 });
+    const [wide, images] = await page.evaluate(() => [document.documentElement.scrollWidth, document.images.length]);
+    assert.deepEqual([name, wrong, wide, images], [name, [], 375, 0]);
+    await page.close();
+  }
+});
+
+test('a comparison has the numbers of the program', async () => {
+  const { page } = await open(QUICKSTART);
+  const ids = await page.evaluate(() => ANSWERED.filter((cell) => cell.slice === 0).map((cell) => cell.id));
+  const [candidate, ...others] = ids;
+  const sides = others.map((id) => `${RESULTS}#${id}`);
+  const json = execFileSync(BENCH, ['compare', ...sides, `${RESULTS}#${candidate}`, '--format', 'json'], { maxBuffer: 1 << 28 });
+  const told = JSON.parse(json);
+  assert.ok(told.length > 10);
+  for (const { pairs } of told) {
+    const [wanted] = pairs;
+    const found = await page.evaluate(
+      (a, b) => {
+        const cell = (id) => RUN.cells.find((known) => known.id === id);
+        const [A, B] = [cell(a), cell(b)];
+        choose('A', A);
+        choose('B', B);
+        const [gold, x, y] = [goldOf(A), numbers(A.predicted), numbers(B.predicted)];
+        const sides = [...gold].map((label, i) => [verdict(label, x[i], y[i]), textsOf(A.slice).ids[i]]);
+        const flips = sides.filter(([side]) => side === 'wins' || side === 'losses').map(([, id]) => id);
+        return { ...paired(gold, x, y), flips, words: document.querySelector('.told').textContent };
+      },
+      wanted.candidate_cell,
+      wanted.baseline_cell,
+    );
+    const { difference, wins, losses, p_value: p } = wanted.paired;
+    const interval = [difference.interval.low, difference.interval.high];
+    assert.deepEqual([found.difference, found.interval, found.n], [difference.value, interval, difference.n]);
+    assert.deepEqual([found.wins, found.losses], [wins, losses]);
+    assert.ok(Math.abs(found.p - p) <= 1e-12 * p, `${found.p} ${p}`);
+    assert.deepEqual(found.flips.sort(), wanted.flips.map((flip) => flip.sample).sort());
+    assert.match(found.words, new RegExp(`${counted(wins - losses)}.* points`));
+  }
+  await page.close();
+
+  function counted(gain) {
+    return gain > 0 ? '^\\+' : gain < 0 ? '^\u2212' : '^0';
+  }
+});
+
+test('the exact test agrees with scipy beyond what runs show', async () => {
+  const { page } = await open(QUICKSTART);
+  // `scipy.stats.binomtest(b, b + c, 0.5).pvalue`, as in `stats`.
+  const known = [
+    [3, 1, 0.625],
+    [10, 2, 0.03857421875],
+    [120, 90, 0.045114087864840696],
+    [900, 100, 1.3403435580012592e-161],
+  ];
+  for (const [b, c, p] of known) {
+    const found = await page.evaluate((wins, losses) => mcnemarExact(wins, losses), b, c);
+    assert.ok(Math.abs(found - p) <= 1e-9 * p, `${found} ${p}`);
+  }
+  assert.deepEqual(await page.evaluate(() => [mcnemarExact(7, 7), mcnemarExact(500000, 0)]), [1, 0]);
+  assert.deepEqual(
+    await page.evaluate(() =>
+      [
+        [0.25, 1],
+        [0.75, 1],
+        [-12.25, 1],
+        [-0.04, 1],
+        [2.5, 0],
+      ].map(([value, places]) => decimal(value, places)),
+    ),
+    ['0.2', '0.8', '\u221212.2', '0.0', '2'],
+  );
+  await page.close();
+});
+
+test('prompts are rendered as the program renders them', async () => {
+  const { page } = await open(QUICKSTART);
+  const shown = (clean, view, text) =>
+    page.evaluate(
+      (...all) =>
+        rendered({ clean: all[0] }, all[1], all[2])
+          .map(({ words, slot }) => (slot ? `<${words}>` : words))
+          .join(''),
+      clean,
+      view,
+      text,
+    );
+  // The cases of `prompt::template` and `prompt::clean`.
+  assert.equal(await shown('none', '词：{text} {{{text}}}', '好'), '词：<好> {<好>}');
+  assert.equal(await shown('none', '<{text}>', '{text}}'), '<<{text}}>>');
+  assert.equal(await shown('prompteol', ' a {text}: ', 'Is he "smoking"?'), "a <Is he 'smoking'.>:");
+  const cleaned = ['A man is smoking', 'Is he smoking?', 'He said "no"', 'What?!', '"', '?', '', '好玩吗？'];
+  const wanted = ['A man is smoking.', 'Is he smoking.', "He said 'no'", 'What?!.', "'", '.', '', '好玩吗？.'];
+  assert.deepEqual(await page.evaluate((texts) => texts.map(cleaned), cleaned), wanted);
+  await page.close();
+});
+
+test('what others wrote is shown as they wrote it, a chat around a prompt too', async () => {
+  const { page, wrong } = await open(made('hostile'));
+  await page.evaluate(() => document.querySelector('.card summary').click());
+  await page.waitForSelector('.whole');
+  const [shown] = await words(page, '.whole');
+  assert.match(shown, /<\/script><img src=x onerror=alert\(1\)>/);
+  assert.match(shown, /chat format, after the system's “<\/script>.*, with an answer that begins “It is”/);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('the leaderboard says what the table of report.md says', async () => {
+  const { page } = await open(QUICKSTART);
+  const rows = (selector) =>
+    page.$$eval(selector, (found) => found.map((row) => [...row.cells].map((cell) => cell.textContent.trim())));
+  const [own, live] = [await rows('details.own tbody tr'), await rows('.board tbody tr')];
+  const heads = await words(page, '.board thead th');
+  const column = (name) => heads.findIndex((head) => head.startsWith(name));
+  assert.ok(own.length > 15);
+  own.forEach((row, i) => {
+    const [, , , , , dev, accuracy, f1, difference, p] = row;
+    const shown = ['on dev', 'accuracy', 'macro F1', '± reference', 'p (Holm)'].map((name) => live[i][column(name)]);
+    assert.deepEqual(shown, [dev, accuracy, f1, difference, p]);
+  });
+  const [best, gain] = await words(page, '.tile .big');
+  const answer = await words(page, 'section[aria-labelledby="the-answer"] tbody tr');
+  assert.ok((await words(page, 'strong'))[0].includes(best), best);
+  assert.ok(
+    answer.some((row) => row.includes(`reference`) && row.includes(`${gain} [`)),
+    gain,
+  );
+  await page.close();
+});
+
+test('columns sort and axes filter, and say so', async () => {
+  const { page } = await open(QUICKSTART);
+  const values = async () => (await words(page, '.board tbody tr')).map((row) => Number(/([\d.]+) % \[/.exec(row)[1]));
+  await page.click('button[data-key="accuracy"]');
+  const falling = await values();
+  assert.deepEqual(
+    falling,
+    [...falling].sort((a, b) => b - a),
+  );
+  await page.click('button[data-key="accuracy"]');
+  assert.deepEqual(
+    await values(),
+    [...falling].reverse().sort((a, b) => a - b),
+  );
+  assert.deepEqual(await page.$$eval('.board th[aria-sort]', (heads) => heads.map((head) => head.ariaSort)), ['ascending']);
+  const model = await page.evaluateHandle(() =>
+    [...document.querySelectorAll('label')].find((one) => one.textContent.startsWith('model')).querySelector('select'),
+  );
+  await model.select('char-ngram');
+  const left = await page.$$eval('.board tbody tr', (rows) => rows.map((row) => row.className));
+  assert.ok(left.length > 0 && left.every((name) => name === 'floor'), left.join());
+  assert.match((await words(page, '.status'))[0], new RegExp(`^${left.length} cells of \\d+$`));
+  await page.close();
+});
+
+test('a count of the confusion matrix leads to its texts', async () => {
+  const { page } = await open(QUICKSTART);
+  const count = await page.$eval('button.heat.miss', (button) => {
+    button.click();
+    return button.textContent;
+  });
+  assert.match((await words(page, '.samples'))[0] ?? '', /✗/);
+  assert.ok((await words(page, '[role=status]')).some((line) => line.startsWith(`${count} text`)));
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'samples');
+  await page.close();
+});
+
+test('a text that changed sides leads to itself, and another slice to its own cells', async () => {
+  const { page, wrong } = await open(made('two'));
+  await page.evaluate(() =>
+    choose(
+      'A',
+      RUN.cells.find((cell) => cell.slice === 1 && cell.rank === 1),
+    ),
+  );
+  assert.deepEqual(await page.evaluate(() => [sliceOf(state.A).id, sliceOf(state.B).id]), ['other', 'other']);
+  const id = await page.$eval('.compare button.link', (button) => {
+    button.click();
+    return button.textContent;
+  });
+  assert.equal((await words(page, '.card[open] .id'))[0], id);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('a text opens with its prompt, its cut and all its scores, and is found by its words', async () => {
+  const { page, wrong } = await open(made('demo'));
+  await page.evaluate(() =>
+    choose(
+      'A',
+      RUN.cells.find((cell) => cell.choices[1] === 'cot-zh' && cell.predicted !== null),
+    ),
+  );
+  await page.type('.controls input[placeholder^="words of the text"]', 'test:8');
+  await page.waitForFunction(() => document.querySelectorAll('.cards > li').length === 11);
+  await page.evaluate(() => document.querySelectorAll('.card summary')[0].click());
+  await page.waitForSelector('.whole');
+  const [prompt, scores, cut] = await page.$eval('.whole', (whole) => [
+    whole.querySelector('.prompt').textContent,
+    whole.querySelectorAll('.scores tr').length,
+    whole.querySelector('del')?.textContent.length,
+  ]);
+  assert.match(prompt, /^仔细思考后，用一个词总结这句话：第8款/);
+  assert.equal(scores, 6);
+  assert.ok(cut > 3, 'the end of the text is struck out');
+  await page.click('.controls input[placeholder^="words of the text"]', { clickCount: 3 });
+  await page.keyboard.type('nothing like this');
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('[role=status]')].some((one) => one.textContent === 'No text fits.'),
+  );
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('the keyboard reaches and works everything', async () => {
+  const { page } = await open(QUICKSTART);
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to the report');
+  await page.keyboard.press('Enter');
+  await page.focus('button[data-key="macro_f1"]');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement.closest('th').ariaSort), 'descending', 'focus stays on the head');
+  assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none');
+  await page.focus('.board tbody tr:nth-child(3) button.side:last-child');
+  await page.keyboard.press('Space');
+  assert.equal(
+    await page.evaluate(() => [document.activeElement.textContent, document.activeElement.ariaPressed].join()),
+    'B,true',
+  );
+  assert.equal(
+    await page.$$eval('button.side[aria-pressed="true"]', (pressed) =>
+      pressed
+        .map((one) => one.textContent)
+        .sort()
+        .join(),
+    ),
+    'A,B',
+  );
+  await page.focus('.card summary');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.card[open] .whole');
+  await page.close();
+});
+
+test('light and dark, narrow and wide, without a serious fault of accessibility', async () => {
+  for (const name of ['quickstart', 'demo', 'hostile', '119-labels']) {
+    for (const scheme of ['light', 'dark']) {
+      for (const width of [375, 1280]) {
+        const { page } = await open(made(name), { scheme, width });
+        const paper = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+        assert.equal(paper, scheme === 'dark' ? 'rgb(13, 17, 23)' : 'rgb(255, 255, 255)');
+        await page.evaluate(() => document.querySelector('.card summary').click());
+        await page.waitForSelector('.whole');
+        assert.deepEqual([name, scheme, width, await faults(page)], [name, scheme, width, []]);
+        await page.close();
+      }
+    }
+  }
+});
+
+test('a hundred thousand texts are there within two seconds', async () => {
+  const start = performance.now();
+  const { page, wrong } = await open(made('large'));
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  const opened = performance.now() - start;
+  const took = (work) =>
+    page.evaluate(`(() => { const start = performance.now(); ${work}; return performance.now() - start; })()`);
+  const search = await took("samples.filter.words = '第99999款'; listSamples()");
+  assert.deepEqual(await words(page, '.samples .id'), ['test:99999']);
+  const rival = await took("choose('B', ANSWERED[3])");
+  const order = await took("samples.filter = { ...EVERYTHING, order: 'confident' }; listSamples()");
+  console.log(
+    `opened ${opened.toFixed(0)} ms, first search ${search.toFixed(0)}, another cell ${rival.toFixed(0)}, sorted ${order.toFixed(0)}`,
+  );
+  assert.ok(opened < 2000, `${opened} ms`);
+  assert.ok(Math.max(search, rival, order) < 1000, `${search} ${rival} ${order} ms`);
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('without JavaScript the answer, the tables and the figures are there', async () => {
+  const { page } = await open(QUICKSTART, { script: false });
+  const text = await page.evaluate(() => document.body.innerText).catch(() => null);
+  const html = text ?? (await page.content());
+  for (const part of ['Best cell', 'Leaderboard', 'Most confused', 'need JavaScript']) assert.ok(html.includes(part), part);
+  assert.ok((await page.$$('.figure svg')).length >= 4 && (await page.$$('table')).length > 8);
+  await page.close();
+});
