@@ -206,7 +206,7 @@ fn place(contest: &Contest, cells: &mut [Cell]) {
 fn keep_outcomes(contests: &[Contest], limits: &Limits, cells: &mut [Cell], arrays: &mut Arrays) {
     let (mut answers, mut scores) = (limits.answers, limits.scores);
     for entry in by_worth(contests) {
-        let (scored, Some(cell)) = (entry.scored, cells.get_mut(entry.order)) else { continue };
+        let (scored, Some(cell)) = (entry.scored, of(cells, entry)) else { continue };
         if scored.samples.is_empty() {
             continue;
         }
