@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::embed::{EmbedError, Encoder, Resolved};
-use crate::embeddings::Embeddings;
+use crate::embeddings::{Embeddings, relative_distance};
 use crate::prompt::{Template, Truncation};
 use crate::spec::{DType, Pooling, Readout};
 
@@ -86,7 +86,7 @@ pub fn examine(encoder: &dyn Encoder, exact: Option<&dyn Encoder>, dtype: DType)
 struct Patient {
     /// Ids of every text under the template.
     rows: Vec<Vec<u32>>,
-    /// Ids of a text and of the same without its last token.
+    /// Ids of a text by itself.
     bare: Vec<u32>,
     readouts: Vec<Resolved>,
 }
@@ -97,16 +97,10 @@ impl Patient {
             [Pooling::Last, Pooling::Mean].into_iter().map(|pool| encoder.readout(&readout(pool))).collect();
         // Servers and the lexical model give finished vectors alone.
         let readouts = named.or_else(|_| encoder.readout(&readout(Pooling::Own)).map(|own| vec![own]))?;
-        let template = Template::parse(TEMPLATE).or_else(|_| Template::parse("{text}"));
-        let ids = |text: &str| match &template {
-            Ok(template) => encoder.prepare(template, text, Truncation::Head).map(|prepared| prepared.ids),
-            Err(_) => Ok(Vec::new()),
-        };
         let long = TEXTS[TEXTS.len() - 1].repeat(LONG);
-        let mut rows = TEXTS.into_iter().chain([long.as_str()]).map(ids).collect::<Result<Vec<_>, _>>()?;
-        rows.retain(|row| !row.is_empty());
-        let bare = Template::parse("{text}").ok().map(|bare| encoder.prepare(&bare, TEXTS[8], Truncation::Head)).transpose()?;
-        Ok(Self { rows, bare: bare.map_or_else(Vec::new, |prepared| prepared.ids), readouts })
+        let texts = TEXTS.into_iter().chain([long.as_str()]);
+        let rows = texts.map(|text| ids(encoder, TEMPLATE, text)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { rows, bare: ids(encoder, "{text}", TEXTS[8])?, readouts })
     }
 
     fn encode(&self, encoder: &dyn Encoder, rows: &[Vec<u32>]) -> Result<Vec<Embeddings>, EmbedError> {
@@ -133,7 +127,7 @@ impl Patient {
     fn tokens(&self) -> Finding {
         let lengths = || self.rows.iter().map(Vec::len);
         let shared = (0..).take_while(|&at| {
-            let first = self.rows[0].get(at);
+            let first = self.rows.first().and_then(|row| row.get(at));
             first.is_some() && self.rows.iter().all(|row| row.get(at) == first)
         });
         let (count, shortest, longest) = (self.rows.len(), lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
@@ -149,17 +143,19 @@ impl Patient {
         let (Ok(last), Ok(mean), Ok(first)) = (last, mean, first) else { return Ok(None) };
         let rows = [self.bare.clone(), self.bare[..shorter].to_vec()];
         let found = encode(encoder, &rows, &[last, mean, first])?;
-        let [last, mean, first] = [0, 1, 2].map(|pool: usize| [0, 1].map(|row| wide(found[pool].row(row))));
+        let [last, mean, first] = [0, 1, 2].map(|pool: usize| [0, 1].map(|row| found[pool].row(row)));
         let what = "pool = \"last\"";
-        if distance(&first[0], &first[1]) > allowed {
+        if relative_distance(first[0], first[1]) > allowed {
             let told = "this model reads both ways, so that its last token is like any other".to_owned();
             return Ok(Some(Finding { what, told, well: true }));
         }
         #[expect(clippy::cast_precision_loss, reason = "texts are short")]
         let (all, before) = (self.bare.len() as f64, shorter as f64);
-        let state: Vec<f64> = mean[0].iter().zip(&mean[1]).map(|(whole, part)| all * whole - before * part).collect();
+        #[expect(clippy::cast_possible_truncation, reason = "a state is f32")]
+        let added = |(whole, part): (&f32, &f32)| (all * f64::from(*whole) - before * f64::from(*part)) as f32;
+        let state: Vec<f32> = mean[0].iter().zip(mean[1]).map(added).collect();
         // What the mean is rounded by counts once for every token.
-        let well = distance(&state, &last[0]) <= allowed * all;
+        let well = relative_distance(&state, last[0]) <= allowed * all;
         let told =
             if well { "the state of the last token, which has seen all others" } else { "not the state of the last token" };
         Ok(Some(Finding { what, told: told.to_owned(), well }))
@@ -171,6 +167,12 @@ impl Patient {
         let told = format!("differs from f32 by {difference:.1e} at most; cosines of texts move by up to {cosine:.1e}");
         Ok(Finding { what: dtype.name(), told, well: difference <= ROUNDINGS * roundoff(dtype) })
     }
+}
+
+/// Ids of a text under a template; none under what is no template.
+fn ids(encoder: &dyn Encoder, template: &str, text: &str) -> Result<Vec<u32>, EmbedError> {
+    let Ok(template) = Template::parse(template) else { return Ok(Vec::new()) };
+    encoder.prepare(&template, text, Truncation::Head).map(|prepared| prepared.ids)
 }
 
 fn readout(pool: Pooling) -> Readout {
@@ -211,13 +213,7 @@ fn shared_direction(vectors: &Embeddings) -> Finding {
 /// Largest relative difference between rows of two sets of matrices.
 fn apart(a: &[Embeddings], b: &[Embeddings]) -> f64 {
     let pairs = a.iter().zip(b).flat_map(|(a, b)| a.rows().zip(b.rows()));
-    pairs.map(|(a, b)| distance(&wide(a), &wide(b))).fold(0.0, f64::max)
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let length = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
-    let difference = length(&mut a.iter().zip(b).map(|(a, b)| a - b));
-    if difference == 0.0 { 0.0 } else { difference / length(&mut b.iter().copied()).max(f64::MIN_POSITIVE) }
+    pairs.map(|(a, b)| relative_distance(b, a)).fold(0.0, f64::max)
 }
 
 /// Largest change of a cosine between two texts.

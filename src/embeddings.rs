@@ -114,3 +114,24 @@ impl Embeddings {
         selected
     }
 }
+
+/// How far a vector is from another one, relative to that one's length; in f64.
+pub fn relative_distance(vector: &[f32], other: &[f32]) -> f64 {
+    let square = |value: f64| value * value;
+    let apart: f64 = vector.iter().zip(other).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
+    let length: f64 = other.iter().map(|&value| square(f64::from(value))).sum();
+    if apart == 0.0 { 0.0 } else { (apart / length).sqrt() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_relative_to_the_other_vector() {
+        // 3-4-5 apart, from a vector of length 10.
+        assert!((relative_distance(&[9.0, 12.0], &[6.0, 8.0]) - 0.5).abs() < 1e-12);
+        assert_eq!(relative_distance(&[0.0, 0.0], &[0.0, 0.0]).to_bits(), 0.0_f64.to_bits());
+        assert!(relative_distance(&[1.0, 0.0], &[0.0, 0.0]).is_infinite());
+    }
+}

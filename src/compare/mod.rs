@@ -1,7 +1,7 @@
 //! Two runs -> paired differences of accuracy or of what pairs of texts are scored by, and a verdict on each.
 //!
-//! `anchors` holds a run against published figures. `pairing` decides what may be compared with what, `labels` and `cosines` compare, `gate` judges, `told` writes what others
-//! read.
+//! `pairing` decides what may be compared with what, `labels` and `cosines` compare, `gate` judges, `told` writes what others
+//! read; `anchors` holds a run against published figures.
 
 mod anchors;
 mod cosines;

@@ -11,12 +11,13 @@ use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use regex::Regex;
 use serde_json::Value;
 
+use super::config::Config;
 use super::description::Description;
 use super::digests::file_digests;
-use super::error::{ModelError, excerpt};
-use super::folder::{read, read_json};
+use super::error::ModelError;
+use super::folder::read_json;
 use super::layers;
-use super::weights::map;
+use super::weights::{map, plain_numbers};
 use crate::digest::{Digest, Hasher};
 
 const CONFIG: &str = "adapter_config.json";
@@ -43,7 +44,8 @@ const SUBTRACTING: &[&str] = &["pissa", "olora", "corda", "loftq", "lora_ga"];
 /// An adapter, opened and checked against a model.
 pub struct Adapter {
     folder: PathBuf,
-    config: Vec<u8>,
+    /// `adapter_config.json`
+    config: Config,
     weights: MmapedSafetensors,
     /// By the model's tensor, without the prefix.
     changes: BTreeMap<String, Vec<Change>>,
@@ -72,7 +74,7 @@ impl Adapter {
             return Err(ModelError::NoAdapter { folder: folder.to_owned() });
         }
         let config = Config { json: read_json(&path)?, path };
-        config.check()?;
+        config.check_adapter()?;
         let file = folder.join(WEIGHTS);
         if !file.is_file() {
             let pickled = folder.join("adapter_model.bin").is_file();
@@ -80,14 +82,8 @@ impl Adapter {
             return Err(if pickled { ModelError::Pickled { folder, file } } else { ModelError::NoAdapter { folder } });
         }
         let weights = map(&file)?;
-        let mut adapter = Self {
-            folder: folder.to_owned(),
-            config: read(&config.path)?,
-            weights,
-            changes: BTreeMap::new(),
-            vocabulary: None,
-        };
-        adapter.place(&config, description)?;
+        let mut adapter = Self { folder: folder.to_owned(), config, weights, changes: BTreeMap::new(), vocabulary: None };
+        adapter.place(description)?;
         Ok(adapter)
     }
 
@@ -109,7 +105,7 @@ impl Adapter {
         let file = self.folder.join(WEIGHTS);
         let digests = file_digests(&[&file], home)?;
         let hasher = digests.iter().fold(Hasher::new("adapter/1"), |hasher, digest| hasher.field(WEIGHTS, digest.as_bytes()));
-        Ok(hasher.field(CONFIG, &self.config).finish())
+        Ok(hasher.json(CONFIG, &self.config.json).finish())
     }
 
     /// Whether the model's own tensor of this name is not read at all.
@@ -141,15 +137,17 @@ impl Adapter {
     }
 
     /// Finds the place of every tensor, and checks its shape.
-    fn place(&mut self, config: &Config, description: &Description) -> Result<(), ModelError> {
+    fn place(&mut self, description: &Description) -> Result<(), ModelError> {
         let model: BTreeMap<String, Vec<usize>> = layers::tensors(description).into_iter().collect();
-        let shapes: BTreeMap<String, Vec<usize>> =
-            self.weights.tensors().into_iter().map(|(name, view)| (name, view.shape().to_vec())).collect();
+        let mut shapes = BTreeMap::new();
+        for (name, view) in self.weights.tensors() {
+            plain_numbers(&self.folder.join(WEIGHTS), &name, view.dtype())?;
+            shapes.insert(name, view.shape().to_vec());
+        }
         for (name, shape) in &shapes {
             let plain = name.strip_prefix(PREFIX).unwrap_or(name).replace(".base_layer.", ".");
             let part = Part::of(&plain);
-            let target = target(&model, description, &part.target());
-            let Some((target, wanted)) = target else {
+            let Some((target, wanted)) = target(&model, description, &part.target()) else {
                 if is_head(&plain, description) {
                     continue;
                 }
@@ -157,39 +155,49 @@ impl Adapter {
             };
             let tokens = target == description.names.tokens;
             let change = match part {
-                // Read with its `A`.
-                Part::B(_) | Part::TableB(_) => continue,
+                // Read with its `A`, which must be there.
+                Part::B(_) | Part::TableB(_) => {
+                    let a = name.replace("lora_B", "lora_A").replace("lora_embedding_B", "lora_embedding_A");
+                    if shapes.contains_key(&a) {
+                        continue;
+                    }
+                    return Err(self.misplaced(name));
+                }
                 Part::Other(_) => {
                     self.check(name, shape, &wanted, tokens)?;
                     Change::Replaced { by: name.clone() }
                 }
                 Part::Bias(module) => {
                     self.check(name, shape, &wanted, false)?;
-                    Change::Added { by: name.clone(), scale: config.scale(module, self.rank_beside(name, &shapes)?)? }
+                    Change::Added { by: name.clone(), scale: self.config.scale(module, self.rank_beside(name, &shapes)?)? }
                 }
                 Part::A(module) | Part::TableA(module) => {
                     let table = matches!(part, Part::TableA(_));
-                    let b = if table {
-                        name.replace("lora_embedding_A", "lora_embedding_B")
-                    } else {
-                        name.replace("lora_A", "lora_B")
-                    };
-                    let (Some([rank, inputs]), Some([outputs, other])) = (pair(shape), shapes.get(&b).and_then(|b| pair(b)))
-                    else {
-                        return Err(self.misplaced(&b));
-                    };
-                    if rank != other {
-                        return Err(self.shape(&b, vec![outputs, other], vec![outputs, rank]));
-                    }
                     let turned = table || (description.names.transposed && target.starts_with(description.names.block));
-                    let sum = if turned { vec![inputs, outputs] } else { vec![outputs, inputs] };
+                    let (b, sum) = self.product(name, turned, &shapes)?;
                     self.check(name, &sum, &wanted, tokens)?;
-                    Change::LowRank { a: name.clone(), b, scale: config.scale(module, rank)?, turned }
+                    Change::LowRank { a: name.clone(), b, scale: self.config.scale(module, shape[0])?, turned }
                 }
             };
             self.changes.entry(target).or_default().push(change);
         }
         Ok(())
+    }
+
+    /// The `B` that belongs to an `A`, and the shape of their product.
+    fn product(
+        &self,
+        a: &str,
+        turned: bool,
+        shapes: &BTreeMap<String, Vec<usize>>,
+    ) -> Result<(String, Vec<usize>), ModelError> {
+        let b = a.replace("lora_A", "lora_B").replace("lora_embedding_A", "lora_embedding_B");
+        let sides = |name: &str| shapes.get(name).and_then(|shape| pair(shape));
+        let (Some([rank, inputs]), Some([outputs, other])) = (sides(a), sides(&b)) else { return Err(self.misplaced(&b)) };
+        if rank != other {
+            return Err(self.shape(&b, vec![outputs, other], vec![outputs, rank]));
+        }
+        Ok((b, if turned { vec![inputs, outputs] } else { vec![outputs, inputs] }))
     }
 
     /// Whether a change has the shape of what it changes; a token table may have another number of rows.
@@ -274,26 +282,18 @@ fn pair(shape: &[usize]) -> Option<[usize; 2]> {
     shape.try_into().ok()
 }
 
-/// `adapter_config.json`.
-struct Config {
-    path: PathBuf,
-    json: Value,
-}
-
 impl Config {
     /// Whether it is LoRA, and nothing but that.
-    fn check(&self) -> Result<(), ModelError> {
-        let kind = self.json.get("peft_type");
-        if kind.is_none_or(|kind| kind != "LORA") {
+    fn check_adapter(&self) -> Result<(), ModelError> {
+        if self.at("peft_type").is_none_or(|kind| kind != "LORA") {
             return Err(self.unsupported("peft_type", "adapters must be LoRA"));
         }
         for (key, reason) in REFUSED {
-            let value = self.json.get(key).filter(|value| !value.is_null() && **value != false);
-            if value.is_some() {
+            if self.at(key).is_some_and(|value| *value != false) {
                 return Err(self.unsupported(key, reason));
             }
         }
-        let start = self.json.get("init_lora_weights").and_then(Value::as_str).unwrap_or_default();
+        let start = self.at("init_lora_weights").and_then(Value::as_str).unwrap_or_default();
         if SUBTRACTING.iter().any(|name| start.to_lowercase().starts_with(name)) {
             let reason = "it changed the model's own weights; convert it with PEFT: `save_pretrained(DIR, path_initial_model_for_weight_conversion=...)`";
             return Err(self.unsupported("init_lora_weights", reason));
@@ -305,41 +305,29 @@ impl Config {
     fn scale(&self, module: &str, rank: usize) -> Result<f64, ModelError> {
         let alpha = match self.pattern("alpha_pattern", module)? {
             Some(alpha) => alpha,
-            None => self.number("lora_alpha", self.json.get("lora_alpha").unwrap_or(&Value::Null))?,
+            None => self.finite("lora_alpha", self.at("lora_alpha"))?,
         };
         #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
         let rank = rank.max(1) as f64;
-        let stabilised = match self.json.get("use_rslora") {
-            None | Some(Value::Null) => false,
-            Some(value) => value.as_bool().ok_or_else(|| self.wrong("use_rslora", value, "true or false"))?,
-        };
-        Ok(alpha / if stabilised { rank.sqrt() } else { rank })
+        Ok(alpha / if self.flag("use_rslora")? { rank.sqrt() } else { rank })
     }
 
     /// The value of the first key of a table that a module's name ends with, as a regular expression.
     fn pattern(&self, key: &'static str, module: &str) -> Result<Option<f64>, ModelError> {
-        let Some(table) = self.json.get(key).and_then(Value::as_object) else { return Ok(None) };
+        let Some(table) = self.at(key).and_then(Value::as_object) else { return Ok(None) };
         for (pattern, value) in table {
             let wanted = "regular expressions of the ends of module names";
             let ends = Regex::new(&format!(r"^(.*\.)?({pattern})$"));
-            let ends = ends.map_err(|_| self.wrong(key, &Value::from(pattern.as_str()), wanted))?;
+            let ends = ends.map_err(|_| self.wrong(key, Some(&Value::from(pattern.as_str())), wanted))?;
             if ends.is_match(module) {
-                return self.number(key, value).map(Some);
+                return self.finite(key, Some(value)).map(Some);
             }
         }
         Ok(None)
     }
 
-    fn number(&self, key: &str, value: &Value) -> Result<f64, ModelError> {
-        value.as_f64().filter(|number| number.is_finite()).ok_or_else(|| self.wrong(key, value, "a number"))
-    }
-
-    fn wrong(&self, key: &str, found: &Value, wanted: &'static str) -> ModelError {
-        ModelError::Config { path: self.path.clone(), key: key.to_owned(), found: excerpt(&found.to_string()), wanted }
-    }
-
-    fn unsupported(&self, key: &str, reason: &'static str) -> ModelError {
-        let found = self.json.get(key).map_or_else(|| "missing".to_owned(), |value| excerpt(&value.to_string()));
-        ModelError::Unsupported { path: self.path.clone(), key: key.to_owned(), found, reason }
+    fn finite(&self, key: &str, value: Option<&Value>) -> Result<f64, ModelError> {
+        let number = value.and_then(Value::as_f64).filter(|number| number.is_finite());
+        number.ok_or_else(|| self.wrong(key, value, "a number"))
     }
 }

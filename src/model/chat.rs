@@ -20,7 +20,7 @@ const MARK: &str = "\u{e000}\u{e001}";
 /// Steps after which a template is taken to run for ever.
 const PATIENCE: u64 = 1_000_000;
 
-/// A chat template, compiled, with the special tokens it may name.
+/// A chat template, compiled, which knows the special tokens by their keys.
 ///
 /// It is told no time, so that a text's vector does not depend on the day it was made: templates that name one fall back on a
 /// date of their own.
@@ -30,25 +30,29 @@ pub struct ChatTemplate {
     source: String,
     /// Or why the template is no Jinja, which matters only where it is used.
     environment: Result<Environment<'static>, String>,
-    tokens: BTreeMap<&'static str, String>,
 }
 
 impl ChatTemplate {
-    /// Reads `chat_template.jinja`, or `chat_template` of `tokenizer_config.json`; `None` where a folder has neither.
+    /// Reads `chat_template.jinja`, or `chat_template` of `config`, which is from `config_path`; `None` where there is neither.
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn read(folder: &Path, config: &Value, tokens: BTreeMap<&'static str, String>) -> Result<Option<Self>, ModelError> {
+    pub fn read(
+        folder: &Path,
+        config_path: &Path,
+        config: &Value,
+        tokens: BTreeMap<&'static str, String>,
+    ) -> Result<Option<Self>, ModelError> {
         let file = folder.join(FILE);
         let (path, source) = if file.is_file() {
             let source = fs::read_to_string(&file).map_err(|source| ModelError::Read { path: file.clone(), source })?;
             (file, source)
         } else {
             let Some(source) = named(config.get("chat_template")) else { return Ok(None) };
-            (folder.join("tokenizer_config.json"), source.to_owned())
+            (config_path.to_owned(), source.to_owned())
         };
-        let environment = environment(source.clone()).map_err(|error| told(&error));
-        Ok(Some(Self { path, source, environment, tokens }))
+        let environment = environment(source.clone(), tokens).map_err(|error| told(&error));
+        Ok(Some(Self { path, source, environment }))
     }
 
     /// The text of the template, where it has a file of its own.
@@ -67,9 +71,7 @@ impl ChatTemplate {
         let rendered = self.environment.as_ref().map_err(Clone::clone).and_then(|environment| {
             let template = environment.get_template("chat");
             let conversation = context! { messages, add_generation_prompt => true };
-            let tokens = minijinja::Value::from_pairs(self.tokens.iter().map(|(key, token)| (*key, token.as_str())));
-            let known = context! { ..conversation, ..tokens };
-            template.and_then(|template| template.render(known)).map_err(|error| told(&error))
+            template.and_then(|template| template.render(conversation)).map_err(|error| told(&error))
         });
         let text = rendered.map_err(|reason| ModelError::ChatTemplate { path: self.path.clone(), reason })?;
         Ok(text + chat.answer.as_deref().unwrap_or_default())
@@ -115,7 +117,7 @@ fn told(error: &Error) -> String {
 }
 
 /// Jinja as transformers sets it up.
-fn environment(source: String) -> Result<Environment<'static>, Error> {
+fn environment(source: String, tokens: BTreeMap<&'static str, String>) -> Result<Environment<'static>, Error> {
     let mut environment = Environment::new();
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.set_fuel(Some(PATIENCE));
@@ -123,6 +125,7 @@ fn environment(source: String) -> Result<Environment<'static>, Error> {
     environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
         Err(Error::new(ErrorKind::InvalidOperation, message))
     });
+    tokens.into_iter().for_each(|(key, token)| environment.add_global(key, token));
     environment.add_template_owned("chat", source)?;
     Ok(environment)
 }

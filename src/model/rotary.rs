@@ -53,10 +53,7 @@ impl Rotary {
         let index = Tensor::new(index, device)?;
         let places = Tensor::arange(narrow(first), narrow(past), &Device::Cpu)?;
         let angles = places.to_dtype(DType::F32)?.reshape(((), 1))?.matmul(&self.frequencies)?;
-        let pick = |values: Tensor| {
-            let values = if self.amplitude.to_bits() == 1.0_f64.to_bits() { values } else { (values * self.amplitude)? };
-            values.to_dtype(self.dtype)?.to_device(device)?.index_select(&index, 0)
-        };
+        let pick = |values: Tensor| (values * self.amplitude)?.to_dtype(self.dtype)?.to_device(device)?.index_select(&index, 0);
         Ok(Angles { cos: pick(angles.cos()?)?, sin: pick(angles.sin()?)? })
     }
 }
@@ -68,7 +65,7 @@ impl Angles {
         let (head_dim, dims) = (width / heads, 2 * self.cos.dim(1)?);
         if x.device().is_cpu() {
             return in_place(x, |x| {
-                slice_of(&self.cos, |cos| slice_of(&self.sin, |sin| kernels::rotate(x, cos, sin, head_dim, dims / 2)))?
+                slice_of(&self.cos, |cos| slice_of(&self.sin, |sin| kernels::rotate(x, cos, sin, (heads, head_dim), dims / 2)))?
             });
         }
         let x = x.reshape((1, tokens, heads, head_dim))?;

@@ -80,7 +80,7 @@ impl Tokenizer {
             .field("tokenizer.json", json)
             .json("tokenizer_config.json", &policy.config)
             .json("special_tokens_map.json", &policy.tokens);
-        let chat = ChatTemplate::read(folder, &policy.config, policy.named())?;
+        let chat = ChatTemplate::read(folder, config_path, &policy.config, policy.named())?;
         if let Some(template) = chat.as_ref().and_then(ChatTemplate::file) {
             hasher = hasher.field("chat template", template);
         }

@@ -156,12 +156,7 @@ impl Weights {
             let (found, wanted) = (view.shape().to_vec(), wanted.to_vec());
             return Err(ModelError::Shape { path: path.to_owned(), tensor: name, found, wanted });
         }
-        // Quantized values stand for others only together with scales that no architecture here reads.
-        if !matches!(view.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            let found = format!("{:?}", view.dtype());
-            return Err(ModelError::TensorType { path: path.to_owned(), tensor: name, found, wanted: "F32, F16 or BF16" });
-        }
-        Ok(())
+        plain_numbers(path, &name, view.dtype())
     }
 
     fn holder<'a>(
@@ -174,6 +169,15 @@ impl Weights {
             .find(|(_, map)| map.get(name).is_ok())
             .ok_or_else(|| ModelError::NoTensor { folder: self.folder.clone(), tensor: name.to_owned() })
     }
+}
+
+/// Refuses quantized values, which stand for others only together with scales that nothing here reads.
+pub(super) fn plain_numbers(path: &Path, tensor: &str, dtype: Dtype) -> Result<(), ModelError> {
+    if matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+        return Ok(());
+    }
+    let (tensor, found) = (tensor.to_owned(), format!("{dtype:?}"));
+    Err(ModelError::TensorType { path: path.to_owned(), tensor, found, wanted: "F32, F16 or BF16" })
 }
 
 /// Maps a safetensors file into memory.

@@ -273,7 +273,8 @@ fn read(path: &Path) -> Result<Outcomes, ResultsError> {
         let found = value.get("format").map_or_else(|| "none".to_owned(), ToString::to_string);
         return Err(ResultsError::Version { path: path.to_owned(), found, wanted: FORMAT });
     }
-    let stored: Stored = serde_json::from_value(value).map_err(invalid)?;
+    let mut stored: Stored = serde_json::from_value(value).map_err(invalid)?;
+    let packed_pairs = std::mem::take(&mut stored.pairs);
     let record = |slice: &str| stored.slices.iter().find(|record| record.id == slice);
     let wrong = |what: &str, slice: &str| ResultsError::Baseline {
         path: path.to_owned(),
@@ -304,16 +305,11 @@ fn read(path: &Path) -> Result<Outcomes, ResultsError> {
         Ok(CellOutcomes { id: cell.id.clone(), choices: cell.choices.clone(), answers, gold_margins: Vec::new() })
     });
     let cells = cells.collect::<Result<_, ResultsError>>()?;
-    let mut pairs = BTreeMap::new();
-    for (slice, packed) in stored.pairs {
-        let samples = stored.slices.iter().find(|record| record.id == slice).map_or(0, |record| record.samples);
-        let gold = packed.read(samples).ok_or_else(|| ResultsError::Baseline {
-            path: path.to_owned(),
-            what: "pairs".to_owned(),
-            slice: slice.clone(),
-        })?;
-        pairs.insert(slice, gold);
-    }
+    let pairs = packed_pairs.into_iter().map(|(slice, packed)| {
+        let gold = packed.read(record(&slice).map_or(0, |record| record.samples)).ok_or_else(|| wrong("pairs", &slice))?;
+        Ok((slice, gold))
+    });
+    let pairs = pairs.collect::<Result<_, ResultsError>>()?;
     let Stored { name, engine, slices, tasks, .. } = stored;
     Ok(Outcomes { name, engine, gate: None, slices, gold, pairs, tasks, texts: BTreeMap::new(), cells })
 }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::embed::distinct;
 use crate::cache::{Key, Store};
+use crate::embeddings::{Embeddings, relative_distance};
 use crate::error::Error;
 use crate::plan::Plan;
 
@@ -45,9 +46,9 @@ fn verify_model(plan: &Plan, model: usize, store: &Store, sample: usize) -> Resu
         let ids = work.ids(&cached);
         let mut failed = None;
         work.encoder.encode(&ids, std::slice::from_ref(readout), &mut |batch| {
-            for (&row, fresh) in batch.rows.iter().zip(batch.embeddings.iter().flat_map(crate::embeddings::Embeddings::rows)) {
+            for (&row, fresh) in batch.rows.iter().zip(batch.embeddings.iter().flat_map(Embeddings::rows)) {
                 verified.vectors += 1;
-                verified.worst = verified.worst.max(distance(stored.row(row), fresh));
+                verified.worst = verified.worst.max(relative_distance(stored.row(row), fresh));
             }
             failed = batch.failed.into_iter().next().map(|(_, error)| error);
             if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -57,11 +58,4 @@ fn verify_model(plan: &Plan, model: usize, store: &Store, sample: usize) -> Resu
         }
     }
     Ok(verified)
-}
-
-fn distance(cached: &[f32], fresh: &[f32]) -> f64 {
-    let square = |value: f64| value * value;
-    let apart: f64 = cached.iter().zip(fresh).map(|(&a, &b)| square(f64::from(a) - f64::from(b))).sum();
-    let length: f64 = fresh.iter().map(|&value| square(f64::from(value))).sum();
-    if apart == 0.0 { 0.0 } else { (apart / length).sqrt() }
 }

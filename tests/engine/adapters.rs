@@ -1,8 +1,10 @@
 //! LoRA adapters merged at load: what PEFT computes with them, and what is said about broken ones.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use candle_core::{DType as Dtype, Device as Place, Tensor, safetensors};
 use embed_bench::embed::{EmbedError, Encoder};
 use embed_bench::spec::{DType, Model, Source};
 use serde_json::{Value, json};
@@ -81,6 +83,28 @@ fn an_adapter_of_another_model_is_told_by_its_tensors() {
     );
     let error = said("gpt2", "llama_tokens");
     assert!(error.contains("model.embed_tokens.weight` has no place"), "{error}");
+}
+
+#[test]
+fn half_of_a_pair_and_quantized_matrices_are_refused() {
+    let said = |change: &dyn Fn(&mut HashMap<String, Tensor>)| {
+        let folder = copy("llama_lora");
+        let file = folder.path().join("adapter_model.safetensors");
+        let mut tensors = safetensors::load(&file, &Place::Cpu).expect("tensors");
+        change(&mut tensors);
+        safetensors::save(&tensors, &file).expect("save");
+        with("llama", folder.path()).err().expect("refused").to_string()
+    };
+    let pair = |side: &str| format!("base_model.model.model.layers.0.self_attn.q_proj.lora_{side}.weight");
+    for (lost, told) in [("A", "B"), ("B", "B")] {
+        let error = said(&|tensors| drop(tensors.remove(&pair(lost))));
+        assert!(error.contains(&format!("tensor `{}` has no place in the model", pair(told))), "{error}");
+    }
+    let error = said(&|tensors| {
+        let bytes = tensors[&pair("A")].to_dtype(Dtype::U8).expect("bytes");
+        tensors.insert(pair("A"), bytes);
+    });
+    assert!(error.contains("holds U8, expected F32, F16 or BF16"), "{error}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(super) fn bert(config: &Config) -> Result<Description, ModelError> {
         return Err(config.unsupported("position_embedding_type", "positions must be absolute"));
     }
     config.refuse(&[("is_decoder", "BERT is read as an encoder")])?;
-    let mut description = config.layered("bert", &USUAL, &BERT_NAMES)?;
+    let mut description = config.layered(&USUAL, &BERT_NAMES)?;
     description.norm_eps = config.number("layer_norm_eps")?.unwrap_or(1e-12);
     description.token_types = config.optional_size("type_vocab_size")?.unwrap_or(2);
     description.embedding_norm = true;
@@ -43,13 +43,8 @@ pub(super) fn bert(config: &Config) -> Result<Description, ModelError> {
 /// RoBERTa and XLM-RoBERTa. The rows of the position table up to that of padding are not used.
 pub(super) fn roberta(config: &Config) -> Result<Description, ModelError> {
     let mut description = bert(config)?;
-    description.architecture =
-        if config.at("model_type").is_some_and(|kind| kind == "roberta") { "roberta" } else { "xlm-roberta" };
     description.names = &ROBERTA_NAMES;
-    let padding = match config.at("pad_token_id") {
-        Some(zero) if zero == 0 => 0,
-        _ => config.optional_size("pad_token_id")?.unwrap_or(1),
-    };
+    let padding = config.count_or("pad_token_id", 1)?;
     description.position_offset = padding + 1;
     let rows = description.max_positions;
     description.max_positions = rows.checked_sub(padding + 1).filter(|rows| *rows > 0).ok_or_else(|| {

@@ -28,23 +28,19 @@ const PHI3_NAMES: Names =
 
 /// Llama, and all that is saved as it, such as Yi.
 pub(super) fn llama(config: &Config) -> Result<Description, ModelError> {
-    config.usual_decoder("llama", None)
+    config.usual_decoder(None)
 }
 
 /// Llama whose tokens see a part of the text before them.
 pub(super) fn mistral(config: &Config) -> Result<Description, ModelError> {
-    let mut description = config.usual_decoder("mistral", None)?;
-    let tokens = match config.json.get("sliding_window") {
-        None => Some(4096),
-        Some(_) => config.optional_size("sliding_window")?,
-    };
-    config.limit(&mut description, tokens, |_| true)?;
+    let mut description = config.usual_decoder(None)?;
+    config.limit(&mut description, config.usual_window()?, |_| true)?;
     Ok(description)
 }
 
 /// Mistral with projections of one input in one tensor.
 pub(super) fn phi3(config: &Config) -> Result<Description, ModelError> {
-    let mut description = config.usual_decoder("phi3", None)?;
+    let mut description = config.usual_decoder(None)?;
     description.names = &PHI3_NAMES;
     let tokens = config.optional_size("sliding_window")?;
     config.limit(&mut description, tokens, |_| true)?;
@@ -53,7 +49,7 @@ pub(super) fn phi3(config: &Config) -> Result<Description, ModelError> {
 
 /// Llama with biases on queries, keys and values.
 pub(super) fn qwen2(config: &Config) -> Result<Description, ModelError> {
-    let mut description = config.usual_decoder("qwen2", None)?;
+    let mut description = config.usual_decoder(None)?;
     description.attention.qkv_bias = true;
     description.attention.output_bias = false;
     config.upper_window(&mut description)?;
@@ -62,7 +58,7 @@ pub(super) fn qwen2(config: &Config) -> Result<Description, ModelError> {
 
 /// Qwen2 without biases, with norms of every head's queries and keys.
 pub(super) fn qwen3(config: &Config) -> Result<Description, ModelError> {
-    let mut description = config.usual_decoder("qwen3", Some(128))?;
+    let mut description = config.usual_decoder(Some(128))?;
     description.attention.head_norm = true;
     config.upper_window(&mut description)?;
     Ok(description)
@@ -71,10 +67,10 @@ pub(super) fn qwen3(config: &Config) -> Result<Description, ModelError> {
 impl Config {
     /// One whose rotary positions are described as most are. `head_dim` is the default of its key where heads do not simply
     /// divide the hidden width.
-    pub(super) fn usual_decoder(&self, architecture: &'static str, head_dim: Option<usize>) -> Result<Description, ModelError> {
+    pub(super) fn usual_decoder(&self, head_dim: Option<usize>) -> Result<Description, ModelError> {
         let attention = self.attention(head_dim)?;
         let rope = self.rope(&USUAL, attention.head_dim)?;
-        self.decoder(architecture, attention, rope)
+        self.decoder(attention, rope)
     }
 
     /// Attention as all of them have it.
@@ -94,16 +90,11 @@ impl Config {
         Ok(Attention { kv_heads, head_dim, qkv_bias: bias, output_bias: bias, ..Attention::causal(heads, head_dim) })
     }
 
-    /// What all of them share.
-    pub(super) fn decoder(
-        &self,
-        architecture: &'static str,
-        attention: Attention,
-        rope: Rope,
-    ) -> Result<Description, ModelError> {
+    /// What all of them share; [`describe`](super::describe) adds the name.
+    pub(super) fn decoder(&self, attention: Attention, rope: Rope) -> Result<Description, ModelError> {
         let most = self.size("max_position_embeddings")?;
         Ok(Description {
-            architecture,
+            architecture: "",
             hidden: self.size("hidden_size")?,
             layers: self.size("num_hidden_layers")?,
             vocabulary: self.size("vocab_size")?,
@@ -129,6 +120,11 @@ impl Config {
             },
             names: &LLAMA_NAMES,
         })
+    }
+
+    /// The window of architectures that have one where the file does not say.
+    pub(super) fn usual_window(&self) -> Result<Option<usize>, ModelError> {
+        if self.json.get("sliding_window").is_none() { Ok(Some(4096)) } else { self.optional_size("sliding_window") }
     }
 
     /// Holds some blocks to a window: those that `layer_types` names, or else those that `is_held` says.
@@ -167,10 +163,7 @@ impl Config {
             return Ok(());
         }
         let tokens = self.optional_size("sliding_window")?;
-        let first = match self.at("max_window_layers") {
-            Some(zero) if zero == 0 => 0,
-            _ => self.optional_size("max_window_layers")?.unwrap_or(28),
-        };
+        let first = self.count_or("max_window_layers", 28)?;
         self.limit(description, tokens, |block| block >= first)
     }
 }

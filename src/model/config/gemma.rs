@@ -17,7 +17,7 @@ const AROUND_NAMES: Names = Names {
 const HEAD: usize = 256;
 
 pub(super) fn gemma(config: &Config) -> Result<Description, ModelError> {
-    let mut description = config.scaled(config.usual_decoder("gemma", Some(HEAD))?, "hidden_act")?;
+    let mut description = config.scaled(config.usual_decoder(Some(HEAD))?, "hidden_act")?;
     // The first files say `gelu` and mean this.
     if description.feed_forward.activation == Activation::Gelu {
         description.feed_forward.activation = Activation::GeluTanh;
@@ -27,12 +27,12 @@ pub(super) fn gemma(config: &Config) -> Result<Description, ModelError> {
 
 /// Every second block with a window, scores capped.
 pub(super) fn gemma2(config: &Config) -> Result<Description, ModelError> {
-    let mut description = config.around(config.usual_decoder("gemma2", Some(HEAD))?)?;
+    let mut description = config.around(config.usual_decoder(Some(HEAD))?)?;
     description.attention.soft_cap = match config.json.get("attn_logit_softcapping") {
         None => Some(50.0),
         Some(_) => config.cap()?,
     };
-    config.limit(&mut description, config.window()?, |block| block % 2 == 0)?;
+    config.limit(&mut description, config.usual_window()?, |block| block % 2 == 0)?;
     Ok(description)
 }
 
@@ -43,12 +43,12 @@ pub(super) fn gemma3(config: &Config) -> Result<Description, ModelError> {
     let (key, table) = config.rope_table();
     let table = table.map(|table| table.get("full_attention").unwrap_or(table));
     let rope = config.rope_of(key, table, &Defaults { theta: 1e6, ..USUAL }, attention.head_dim)?;
-    let mut description = config.around(config.decoder("gemma3_text", attention, rope)?)?;
+    let mut description = config.around(config.decoder(attention, rope)?)?;
     description.attention.head_norm = true;
     description.attention.soft_cap = config.cap()?;
 
     let pattern = config.optional_size("sliding_window_pattern")?.unwrap_or(6);
-    config.limit(&mut description, config.window()?, |block| !(block + 1).is_multiple_of(pattern))?;
+    config.limit(&mut description, config.usual_window()?, |block| !(block + 1).is_multiple_of(pattern))?;
     if let Some(window) = &mut description.window {
         window.theta = Some(config.local_theta(description.attention.head_dim)?);
     }
@@ -91,9 +91,5 @@ impl Config {
             return Err(self.unsupported(key, "angles of blocks with a window must be plain ones"));
         }
         Ok(rope.theta)
-    }
-
-    fn window(&self) -> Result<Option<usize>, ModelError> {
-        if self.json.get("sliding_window").is_none() { Ok(Some(4096)) } else { self.optional_size("sliding_window") }
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Keys {
     pub layers: &'static str,
     pub heads: &'static str,
     pub width: &'static str,
+    /// How many times as wide as the hidden states the feed-forward part is, where the file may leave that out.
+    pub wider: Option<usize>,
     pub positions: &'static str,
     pub activation: (&'static str, Activation),
     pub eps: &'static str,
@@ -24,6 +26,7 @@ pub(super) const USUAL: Keys = Keys {
     layers: "num_hidden_layers",
     heads: "num_attention_heads",
     width: "intermediate_size",
+    wider: None,
     positions: "max_position_embeddings",
     activation: ("hidden_act", Activation::Gelu),
     eps: "layer_norm_eps",
@@ -82,7 +85,7 @@ pub(super) fn opt(config: &Config) -> Result<Description, ModelError> {
     if !config.flag_or("layer_norm_elementwise_affine", true)? {
         return Err(config.unsupported("layer_norm_elementwise_affine", "norms must have weights"));
     }
-    let mut description = config.layered("opt", &keys, &OPT_NAMES)?;
+    let mut description = config.layered(&keys, &OPT_NAMES)?;
     let bias = config.flag_or("enable_bias", true)?;
     description.attention.qkv_bias = bias;
     description.attention.output_bias = bias;
@@ -108,16 +111,17 @@ pub(super) fn gpt2(config: &Config) -> Result<Description, ModelError> {
         layers: "n_layer",
         heads: "n_head",
         width: "n_inner",
+        wider: Some(4),
         positions: "n_positions",
         activation: ("activation_function", Activation::GeluTanh),
         eps: "layer_norm_epsilon",
     };
-    config.layered("gpt2", &keys, &GPT2_NAMES)
+    config.layered(&keys, &GPT2_NAMES)
 }
 
 /// Pythia and its like: attention and feed-forward side by side, a part of each head turned.
 pub(super) fn gpt_neox(config: &Config) -> Result<Description, ModelError> {
-    let mut description = config.layered("gpt_neox", &USUAL, &NEOX_NAMES)?;
+    let mut description = config.layered(&USUAL, &NEOX_NAMES)?;
     let bias = config.flag_or("attention_bias", true)?;
     description.attention.qkv_bias = bias;
     description.attention.output_bias = bias;
@@ -132,20 +136,16 @@ pub(super) fn gpt_neox(config: &Config) -> Result<Description, ModelError> {
 }
 
 impl Config {
-    /// What all of them share, as a decoder with norms before its blocks and a table of positions.
-    pub(super) fn layered(
-        &self,
-        architecture: &'static str,
-        keys: &Keys,
-        names: &'static Names,
-    ) -> Result<Description, ModelError> {
+    /// What all of them share, as a decoder with norms before its blocks and a table of positions; [`describe`](super::describe)
+    /// adds the name.
+    pub(super) fn layered(&self, keys: &Keys, names: &'static Names) -> Result<Description, ModelError> {
         let (hidden, heads) = (self.size(keys.hidden)?, self.size(keys.heads)?);
         if !hidden.is_multiple_of(heads) {
             return Err(self.wrong(keys.hidden, Some(&Value::from(hidden)), "a multiple of the number of attention heads"));
         }
         let (key, activation) = keys.activation;
         Ok(Description {
-            architecture,
+            architecture: "",
             hidden,
             layers: self.size(keys.layers)?,
             vocabulary: self.size("vocab_size")?,
@@ -164,11 +164,10 @@ impl Config {
             attention: Attention { qkv_bias: true, output_bias: true, ..Attention::causal(heads, hidden / heads) },
             window: None,
             feed_forward: FeedForward {
-                // GPT-2's own is four times as wide where the file does not say.
-                width: if keys.width == "n_inner" {
-                    self.optional_size(keys.width)?.unwrap_or(4 * hidden)
-                } else {
-                    self.size(keys.width)?
+                width: match (self.optional_size(keys.width)?, keys.wider) {
+                    (Some(width), _) => width,
+                    (None, Some(times)) => times * hidden,
+                    (None, None) => self.size(keys.width)?,
                 },
                 gated: false,
                 activation: self.activation(key, activation)?,

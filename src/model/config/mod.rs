@@ -48,7 +48,7 @@ const REFUSED: &[(&str, &str)] = &[
 pub fn describe(path: &Path, json: Value) -> Result<Description, ModelError> {
     let config = Config { path: path.to_owned(), json };
     let model_type = config.json.get("model_type").and_then(Value::as_str).unwrap_or("(none)");
-    let Some((_, read)) = ARCHITECTURES.iter().find(|(name, _)| *name == model_type) else {
+    let Some((name, read)) = ARCHITECTURES.iter().find(|(name, _)| *name == model_type) else {
         let supported: Vec<&str> = ARCHITECTURES.iter().map(|(name, _)| *name).collect();
         return Err(ModelError::UnknownArchitecture {
             path: config.path.clone(),
@@ -61,13 +61,13 @@ pub fn describe(path: &Path, json: Value) -> Result<Description, ModelError> {
             return Err(config.unsupported(key, reason));
         }
     }
-    read(&config)
+    Ok(Description { architecture: name, ..read(&config)? })
 }
 
 /// The parsed file, with typed access to its keys.
-struct Config {
-    path: PathBuf,
-    json: Value,
+pub(super) struct Config {
+    pub path: PathBuf,
+    pub json: Value,
 }
 
 /// Larger sizes are mistakes; up to it, products of two sizes stay far from overflow.
@@ -85,7 +85,7 @@ impl Config {
         }
     }
 
-    fn at(&self, key: &str) -> Option<&Value> {
+    pub(super) fn at(&self, key: &str) -> Option<&Value> {
         self.json.get(key).filter(|value| !value.is_null())
     }
 
@@ -103,6 +103,14 @@ impl Config {
             .ok_or_else(|| self.wrong(key, Some(value), "a whole number from 1 to 268435456"))
     }
 
+    /// A whole number that may be 0.
+    fn count_or(&self, key: &str, default: usize) -> Result<usize, ModelError> {
+        match self.at(key) {
+            Some(zero) if zero == 0 => Ok(0),
+            _ => Ok(self.optional_size(key)?.unwrap_or(default)),
+        }
+    }
+
     fn number(&self, key: &str) -> Result<Option<f64>, ModelError> {
         let Some(value) = self.at(key) else { return Ok(None) };
         let number = value.as_f64().filter(|number| number.is_finite() && *number >= 0.0);
@@ -116,7 +124,7 @@ impl Config {
         number.map(Some).ok_or_else(|| self.wrong(key, Some(value), "a positive number"))
     }
 
-    fn flag(&self, key: &str) -> Result<bool, ModelError> {
+    pub(super) fn flag(&self, key: &str) -> Result<bool, ModelError> {
         self.flag_or(key, false)
     }
 
@@ -148,13 +156,13 @@ impl Config {
         Err(self.wrong(key, Some(&Value::from(whole)), wanted))
     }
 
-    fn wrong(&self, key: &str, found: Option<&Value>, wanted: &'static str) -> ModelError {
+    pub(super) fn wrong(&self, key: &str, found: Option<&Value>, wanted: &'static str) -> ModelError {
         let found = found.map_or_else(|| "missing".to_owned(), |value| excerpt(&value.to_string()));
         ModelError::Config { path: self.path.clone(), key: key.to_owned(), found, wanted }
     }
 
-    fn unsupported(&self, key: &str, reason: &'static str) -> ModelError {
-        let found = self.at(key).map_or_else(String::new, |value| excerpt(&value.to_string()));
+    pub(super) fn unsupported(&self, key: &str, reason: &'static str) -> ModelError {
+        let found = self.at(key).map_or_else(|| "missing".to_owned(), |value| excerpt(&value.to_string()));
         ModelError::Unsupported { path: self.path.clone(), key: key.to_owned(), found, reason }
     }
 }

@@ -48,10 +48,9 @@ pub fn activate(activation: Activation, gate: Option<&[f32]>, x: &mut [f32]) {
 /// Turns the first `pairs` values of every head against as many behind them. Shape: `x` `[tokens, heads * head_dim]`, `cos`
 /// and `sin` `[tokens, pairs]`.
 #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma", "x86_64+avx2+fma"))]
-pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], head_dim: usize, pairs: usize) {
-    let tokens = (cos.len() / pairs.max(1)).max(1);
+pub fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], (heads, head_dim): (usize, usize), pairs: usize) {
     let angles = cos.chunks_exact(pairs).zip(sin.chunks_exact(pairs));
-    for (token, (cos, sin)) in x.chunks_exact_mut((x.len() / tokens).max(1)).zip(angles) {
+    for (token, (cos, sin)) in x.chunks_exact_mut(heads * head_dim).zip(angles) {
         for head in token.chunks_exact_mut(head_dim) {
             let (low, high) = head.split_at_mut(pairs);
             for (((low, high), cos), sin) in low.iter_mut().zip(high).zip(cos).zip(sin) {
@@ -261,7 +260,7 @@ mod tests {
     fn only_the_first_pairs_of_a_head_turn() {
         // Two tokens of two heads of four values each, one pair turned by a quarter.
         let mut x: Vec<f32> = [1.0, 2.0, 3.0, 4.0].repeat(4);
-        rotate(&mut x, &[0.0, 1.0], &[1.0, 0.0], 4, 1);
+        rotate(&mut x, &[0.0, 1.0], &[1.0, 0.0], (2, 4), 1);
         let (turned, same) = ([-2.0, 1.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]);
         assert_eq!(x, [turned, turned, same, same].concat());
     }
