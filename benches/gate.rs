@@ -82,6 +82,7 @@ fn outcomes(cells: &[&[bool]]) -> Outcomes {
             prompt: i.to_string(),
             readout: "r".into(),
             slice: "s".into(),
+            task: embed_bench::spec::TaskKind::LabelSimilarity,
             labels: "l".into(),
             calibration: "none".into(),
         },

@@ -71,13 +71,12 @@ const FLIPS: usize = 5;
 
 fn print(comparison: &Comparison) {
     out::line(format!("{} against {}", comparison.candidate, comparison.baseline));
-    let header = ["model", "prompt", "readout", "slice", "labels", "calibration"];
+    let axes = out::axes(comparison.pairs.iter().map(|pair| &pair.choices));
+    let header: Vec<&str> = axes.iter().map(|axis| axis.name()).collect();
     let mut table =
         out::table(&[&header[..], &["baseline", "candidate", "points [95 %]", "p (Holm)", "could detect"]].concat());
     for pair in &comparison.pairs {
-        let choices = &pair.choices;
-        let axes = [&choices.model, &choices.prompt, &choices.readout, &choices.slice, &choices.labels, &choices.calibration];
-        let mut row: Vec<String> = axes.map(Clone::clone).to_vec();
+        let mut row: Vec<String> = axes.iter().map(|axis| pair.choices.on(*axis).to_owned()).collect();
         let ends = pair.paired.difference.interval.map(|ends| format!(" [{}, {}]", points(ends.low), points(ends.high)));
         row.extend([
             value(pair.metric, pair.baseline_value),

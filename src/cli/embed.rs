@@ -141,9 +141,12 @@ fn check_output(input: &Path, output: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The cell that the report calls the best one: chosen on dev where the run has a dev slice.
+/// The cell that the report calls the best one in the spec's first task: chosen on dev where the run has a dev slice.
 fn best(record: &RunRecord) -> Result<String, Failure> {
-    let bests: Vec<(String, String)> = (Ranking::all(record).into_iter())
+    let rankings = Ranking::all(record);
+    let first = rankings.first().map(|ranking| ranking.task);
+    let bests: Vec<(String, String)> = (rankings.into_iter())
+        .filter(|ranking| Some(ranking.task) == first)
         .filter_map(|ranking| Some((ranking.slice, ranking.standings.into_iter().next()?.cell)))
         .collect();
     match bests.as_slice() {

@@ -1,10 +1,12 @@
 //! The one place that prints: lines to standard output, failures to standard error.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
-use embed_bench::spec::Problems;
+use embed_bench::results::{Axis, Choices};
+use embed_bench::spec::{Problems, TaskKind};
 use embed_bench::{Error, cause};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use unicode_width::UnicodeWidthChar as _;
@@ -36,6 +38,12 @@ pub fn table(header: &[&str]) -> Table {
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     table
+}
+
+/// The axes that a table of cells shows: all, but for the task where every cell has the same.
+pub fn axes<'a>(cells: impl IntoIterator<Item = &'a Choices>) -> Vec<Axis> {
+    let tasks: BTreeSet<TaskKind> = cells.into_iter().map(|choices| choices.task).collect();
+    Axis::ALL.iter().copied().filter(|axis| *axis != Axis::Task || tasks.len() > 1).collect()
 }
 
 /// A table of prose: cells wrap at the width of the terminal.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use embed_bench::dataset::Kind;
 use embed_bench::embed::{available_memory, measured_rate};
 use embed_bench::plan::{ModelSummary, Plan};
+use embed_bench::results::Choices;
 use embed_bench::spec::{Model, Source, Spec};
 use indicatif::HumanDuration;
 
@@ -113,11 +114,11 @@ fn cuts(models: &[ModelSummary]) {
 }
 
 fn cells(plan: &Plan) {
-    let mut table = out::table(&["cell", "model", "prompt", "readout", "slice", "labels", "calibration"]);
-    for cell in &plan.cells {
-        let choices = plan.choices(cell);
-        let id = cell.id.clone();
-        table.add_row([id, choices.model, choices.prompt, choices.readout, choices.slice, choices.labels, choices.calibration]);
+    let choices: Vec<Choices> = plan.cells.iter().map(|cell| plan.choices(cell)).collect();
+    let axes = out::axes(&choices);
+    let mut table = out::table(&[&["cell"], axes.iter().map(|axis| axis.name()).collect::<Vec<_>>().as_slice()].concat());
+    for (cell, choices) in plan.cells.iter().zip(&choices) {
+        table.add_row(std::iter::once(cell.id.as_str()).chain(axes.iter().map(|axis| choices.on(*axis))));
     }
     out::line(table);
 }

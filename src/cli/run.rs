@@ -74,11 +74,14 @@ fn verdict(record: &RunRecord) -> Answer {
 /// Rows of the ranked table; the report has them all.
 const ROWS: usize = 12;
 
-/// Prints the ranked table of each slice: best cell first, interval, difference to the reference.
+/// Prints the ranked table of each task and slice: best cell first, interval, difference to the reference.
 fn print_rankings(record: &RunRecord) {
-    for ranking in Ranking::all(record) {
+    let rankings = Ranking::all(record);
+    for ranking in &rankings {
         let order = ranking.chosen_on.as_ref().map(|dev| format!(", ranked on {dev}")).unwrap_or_default();
-        out::line(format!("slice {}{order}", ranking.slice));
+        let several = rankings.iter().filter(|other| other.slice == ranking.slice).count() > 1;
+        let task = if several { format!(", {}", ranking.task) } else { String::new() };
+        out::line(format!("slice {}{task}{order}", ranking.slice));
         let axes: Vec<String> = ranking.axes.iter().map(ToString::to_string).collect();
         let mut header = vec!["#"];
         header.extend(axes.iter().map(String::as_str));

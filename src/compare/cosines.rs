@@ -14,9 +14,7 @@ const MOVED: usize = 20;
 
 pub fn pair(sides: &Sides<'_>, asked: Option<Measure>) -> Result<Pair, Refusal> {
     let partners = sides.partners;
-    let slice = &partners.candidate.choices.slice;
-    let task = sides.candidate.slice(slice).map(|record| record.kind.task());
-    let known = task.map_or(&[][..], Measure::of);
+    let known = Measure::of(partners.candidate.choices.task);
     let sides_called =
         [partners.before, partners.after].map(|answers| matches!(answers, Answers::Pairs { called: Some(_), .. }));
     // The slice that thresholds are picked on has no accuracy of its own.

@@ -20,6 +20,7 @@ fn outcomes(n: usize, cells: &[(&str, std::ops::Range<usize>)]) -> Outcomes {
             prompt: (*prompt).into(),
             readout: "own".into(),
             slice: "test".into(),
+            task: crate::spec::TaskKind::LabelSimilarity,
             labels: "names".into(),
             calibration: "none".into(),
         },

@@ -79,7 +79,7 @@ impl Catalog {
         find_split(&manifest, &slice.split)?;
         slice::check(slice, &manifest)?;
         let kind = manifest.kind;
-        if tasks.iter().any(|task| task.kind() == kind.task()) {
+        if tasks.iter().any(|task| kind.tasks().contains(&task.kind())) {
             return Ok(kind);
         }
         Err(DatasetError::NoTask { slice: slice.id.clone(), dataset: manifest.name, kind })

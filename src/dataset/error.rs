@@ -39,7 +39,7 @@ pub enum DatasetError {
     NotBinary { slice: String, dataset: String, labels: Vec<String> },
 
     #[error(
-        "slice `{slice}` holds {} (dataset `{dataset}`), and no `[[task]]` is for them; add one with kind = \"{}\"", kind.samples(), kind.task()
+        "slice `{slice}` holds {} (dataset `{dataset}`), and no `[[task]]` is for them; add one with kind = \"{}\"", kind.samples(), kind.tasks()[0]
     )]
     NoTask { slice: String, dataset: String, kind: Kind },
 

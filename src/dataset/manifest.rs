@@ -70,12 +70,12 @@ impl Kind {
         }
     }
 
-    /// The kind of task that scores such rows.
-    pub const fn task(self) -> TaskKind {
+    /// The kinds of task that score such rows.
+    pub const fn tasks(self) -> &'static [TaskKind] {
         match self {
-            Self::Classification => TaskKind::LabelSimilarity,
-            Self::Pairs => TaskKind::PairClassification,
-            Self::Sts => TaskKind::Sts,
+            Self::Classification => &[TaskKind::LabelSimilarity],
+            Self::Pairs => &[TaskKind::PairClassification],
+            Self::Sts => &[TaskKind::Sts],
         }
     }
 }

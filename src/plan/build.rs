@@ -9,7 +9,7 @@ use crate::digest::Hasher;
 use crate::embed::{self, Encoder, Resolved, Sources};
 use crate::observe::{Event, Observer, Unit};
 use crate::prompt::{Prompt, Template};
-use crate::spec::{Calibration, LabelSet, Protocol, Spec, Task};
+use crate::spec::{LabelSet, Protocol, Spec, Task};
 
 impl Plan {
     /// Plans a grid: reads data, tokenizers and configurations, no weights.
@@ -98,9 +98,9 @@ impl Plan {
                 let task = self.task(cell);
                 let thresholds = thresholds_from.map(|slice| self.slices[slice].digest);
                 // Only MTEB's distances see the vectors' lengths.
-                let lengths = matches!(task, Some(Task::PairClassification { protocol: Some(Protocol::Mteb), .. }));
+                let lengths = matches!(task, Task::PairClassification { protocol: Some(Protocol::Mteb), .. });
                 hasher
-                    .json("task", &task.map(without_names))
+                    .json("task", &without_names(task))
                     .json("thresholds", &thresholds)
                     .json("scaled", &readout.filter(|_| lengths).map(|readout| readout.normalize))
             }
@@ -119,10 +119,10 @@ fn without_names(task: &Task) -> Task {
 
 /// Tasks that no slice is for; label similarity is there without being asked for.
 fn idle_tasks(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) {
-    for kind in [Kind::Classification, Kind::Pairs, Kind::Sts] {
-        let task = kind.task();
-        if spec.tasks.iter().any(|known| known.kind() == task) && slices.iter().all(|slice| slice.kind != kind) {
-            problems.push(Unready::Idle { task, samples: kind });
+    for task in spec.tasks.iter().map(Task::kind) {
+        let meant = [Kind::Classification, Kind::Pairs, Kind::Sts].into_iter().find(|kind| kind.tasks().contains(&task));
+        if slices.iter().all(|slice| !slice.kind.tasks().contains(&task)) {
+            problems.extend(meant.map(|samples| Unready::Idle { task, samples }));
         }
     }
 }
@@ -188,49 +188,33 @@ fn word(set: &LabelSet, slice: &Slice) -> Wording {
     wording
 }
 
-fn calibrations(spec: &Spec) -> Vec<Calibration> {
+fn combinations(spec: &Spec, slices: &[Slice]) -> usize {
+    let on_slice = |slice: &Slice| against(spec, slices, slice, &mut Vec::new()).len();
+    [spec.models.len(), spec.prompts.len(), spec.readouts.len()].iter().product::<usize>()
+        * slices.iter().map(on_slice).sum::<usize>()
+}
+
+/// The tasks that are for a slice, each with what its samples are scored against: every wording and calibration, or each other.
+fn against(spec: &Spec, slices: &[Slice], slice: &Slice, problems: &mut Vec<Unready>) -> Vec<(usize, Against)> {
     let mut all = Vec::new();
-    for task in &spec.tasks {
-        let Task::LabelSimilarity { calibrations } = task else { continue };
-        for &calibration in calibrations {
-            if !all.contains(&calibration) {
-                all.push(calibration);
+    for (place, task) in spec.tasks.iter().enumerate().filter(|(_, task)| slice.kind.tasks().contains(&task.kind())) {
+        match task {
+            Task::LabelSimilarity { calibrations } => {
+                let of = |labels| calibrations.iter().map(move |&calibration| Against::Labels { labels, calibration });
+                all.extend((0..spec.labels.len()).flat_map(of).map(|against| (place, against)));
+            }
+            Task::Sts { .. } => all.push((place, Against::Pairs { thresholds_from: None })),
+            Task::PairClassification { thresholds_from: named, .. } => {
+                let thresholds_from = named.as_ref().and_then(|named| thresholds_from(named, slices, slice, problems));
+                all.push((place, Against::Pairs { thresholds_from }));
             }
         }
     }
     all
 }
 
-fn combinations(spec: &Spec, slices: &[Slice]) -> usize {
-    let on_slice =
-        |slice: &Slice| if slice.kind == Kind::Classification { spec.labels.len() * calibrations(spec).len() } else { 1 };
-    [spec.models.len(), spec.prompts.len(), spec.readouts.len()].iter().product::<usize>()
-        * slices.iter().map(on_slice).sum::<usize>()
-}
-
-/// What the samples of each slice are scored against: every wording and calibration, or each other.
-fn against(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) -> Vec<Vec<Against>> {
-    let calibrations = calibrations(spec);
-    let mut all = Vec::new();
-    for slice in slices {
-        all.push(match slice.kind {
-            Kind::Classification => {
-                let of = |labels| calibrations.iter().map(move |&calibration| Against::Labels { labels, calibration });
-                (0..spec.labels.len()).flat_map(of).collect()
-            }
-            Kind::Sts => vec![Against::Pairs { thresholds_from: None }],
-            Kind::Pairs => vec![Against::Pairs { thresholds_from: thresholds_from(spec, slices, slice, problems) }],
-        });
-    }
-    all
-}
-
 /// The slice that thresholds for `slice` are picked on; None where it is `slice` itself.
-fn thresholds_from(spec: &Spec, slices: &[Slice], slice: &Slice, problems: &mut Vec<Unready>) -> Option<usize> {
-    let named = spec.tasks.iter().find_map(|task| match task {
-        Task::PairClassification { thresholds_from, .. } => thresholds_from.as_ref(),
-        Task::LabelSimilarity { .. } | Task::Sts { .. } => None,
-    })?;
+fn thresholds_from(named: &str, slices: &[Slice], slice: &Slice, problems: &mut Vec<Unready>) -> Option<usize> {
     let place = slices.iter().position(|other| other.id == *named)?;
     let from = &slices[place];
     if from.kind != Kind::Pairs || from.labels != slice.labels {
@@ -241,14 +225,14 @@ fn thresholds_from(spec: &Spec, slices: &[Slice], slice: &Slice, problems: &mut 
 
 /// The product of the axes without the skipped combinations; ids are filled in later.
 fn product(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) -> Vec<Cell> {
-    let against = against(spec, slices, problems);
+    let against: Vec<_> = slices.iter().map(|slice| against(spec, slices, slice, problems)).collect();
     let mut cells = Vec::new();
     for model in 0..spec.models.len() {
         for prompt in 0..spec.prompts.len() {
             for readout in 0..spec.readouts.len() {
                 for (slice, against) in against.iter().enumerate() {
-                    for &scored in against {
-                        let cell = Cell { id: String::new(), model, prompt, readout, slice, scored };
+                    for &(task, scored) in against {
+                        let cell = Cell { id: String::new(), model, prompt, readout, slice, task, scored };
                         if !spec.skips.iter().any(|skip| skip.matches(|axis| cell.on(axis, spec))) {
                             cells.push(cell);
                         }

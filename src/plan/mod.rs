@@ -42,6 +42,7 @@ pub struct Cell {
     pub prompt: usize,
     pub readout: usize,
     pub slice: usize,
+    pub task: usize,
     pub scored: Against,
 }
 
@@ -91,15 +92,15 @@ impl Plan {
             prompt: on(Axis::Prompt),
             readout: on(Axis::Readout),
             slice: on(Axis::Slice),
+            task: self.task(cell).kind(),
             labels: on(Axis::Labels),
             calibration: on(Axis::Calibration),
         }
     }
 
-    /// The task that is for a cell's samples.
-    pub fn task(&self, cell: &Cell) -> Option<&Task> {
-        let kind = self.slices[cell.slice].kind.task();
-        self.spec.tasks.iter().find(|task| task.kind() == kind)
+    /// What is done with a cell's samples.
+    pub fn task(&self, cell: &Cell) -> &Task {
+        &self.spec.tasks[cell.task]
     }
 }
 
@@ -111,6 +112,7 @@ impl Cell {
             (Axis::Prompt, _) => &spec.prompts[self.prompt].id,
             (Axis::Readout, _) => &spec.readouts[self.readout].id,
             (Axis::Slice, _) => &spec.slices[self.slice].id,
+            (Axis::Task, _) => spec.tasks[self.task].kind().name(),
             (Axis::Labels, Against::Labels { labels, .. }) => &spec.labels[labels].id,
             (Axis::Calibration, Against::Labels { calibration, .. }) => calibration.name(),
             (Axis::Labels | Axis::Calibration, Against::Pairs { .. }) => NO_CHOICE,

@@ -8,9 +8,10 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::dataset::Origin;
 use crate::digest::Digest;
 use crate::results::{
-    CellRecord, Chat, Choices, FORMAT, Gold, Kind, LabelsRecord, MetricRow, ModelRecord, Outcome, PromptRecord, Provenance,
-    ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
+    CellRecord, Chat, Choices, FORMAT, Gold, Kind, LabelsRecord, MetricRow, ModelRecord, NO_CHOICE, Outcome, PromptRecord,
+    Provenance, ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
 };
+use crate::spec::TaskKind;
 use crate::stats::{Estimate, Interval, number, wilson};
 
 pub const TOPICS: [&str; 6] = ["休闲益智", "亲子儿童", "中小学", "动作类", "新闻", "求职"];
@@ -116,6 +117,7 @@ pub fn choices([model, prompt, readout, slice, labels, calibration]: [&str; 6]) 
         prompt: own(prompt),
         readout: own(readout),
         slice: own(slice),
+        task: if labels == NO_CHOICE { TaskKind::Sts } else { TaskKind::LabelSimilarity },
         labels: own(labels),
         calibration: own(calibration),
     }

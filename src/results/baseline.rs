@@ -302,7 +302,12 @@ fn read(path: &Path) -> Result<Outcomes, ResultsError> {
                 Ok(Answers::Pairs { cosines: steps.into_iter().map(cosine_at).collect(), called })
             }
         };
-        Ok(CellOutcomes { id: cell.id.clone(), choices: cell.choices.clone(), answers, gold_margins: Vec::new() })
+        let mut choices = cell.choices.clone();
+        // Older baselines do not say the task of pairs: their slices have one each.
+        let of_slice = record(slice).map_or(&[][..], |record| record.kind.tasks());
+        choices.task =
+            of_slice.iter().copied().find(|task| *task == choices.task).or(of_slice.first().copied()).unwrap_or_default();
+        Ok(CellOutcomes { id: cell.id.clone(), choices, answers, gold_margins: Vec::new() })
     });
     let cells = cells.collect::<Result<_, ResultsError>>()?;
     let pairs = packed_pairs.into_iter().map(|(slice, packed)| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{CellRecord, Gold, MetricRow, NO_CHOICE, Outcome, Paired, Provenance, SampleRow, SampleText, Scored, SliceRecord};
-use crate::dataset::Kind;
+use crate::spec::TaskKind;
 
 /// A contradiction between a cell's numbers and the slice they are about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,8 +14,10 @@ pub enum Inconsistency {
     SampleCount { found: usize, wanted: usize },
     #[error("its samples have {found} scores, one for each of them and each label would be {wanted}")]
     ScoreCount { found: usize, wanted: usize },
-    #[error("it scores {found}, the slice holds {wanted}")]
-    Kind { found: &'static str, wanted: &'static str },
+    #[error("its task is `{task}`, the slice holds {holds}")]
+    Task { task: TaskKind, holds: &'static str },
+    #[error("it holds {found}, its task is `{task}`")]
+    Outcome { found: &'static str, task: TaskKind },
     #[error("its {pairs} pairs have {found} similarities: one or four for each of them were expected")]
     Similarities { pairs: usize, found: usize },
     #[error("sample {sample} has label {found} as {role}, the slice has {wanted} labels (counted from 0)")]
@@ -43,12 +45,16 @@ pub enum Inconsistency {
 /// Checks one cell against the run it belongs to.
 pub(super) fn cell(cell: &CellRecord, provenance: &Provenance, texts: &[SampleText]) -> Result<(), Inconsistency> {
     let slice = choices(cell, provenance)?;
+    let task = cell.choices.task;
+    if !slice.kind.tasks().contains(&task) {
+        return Err(Inconsistency::Task { task, holds: slice.kind.samples() });
+    }
     match &cell.outcome {
         Outcome::Failed { .. } => Ok(()),
-        Outcome::Scored(scored) if slice.kind == Kind::Classification => self::scored(scored, slice, texts),
-        Outcome::Paired(paired) if slice.kind != Kind::Classification => self::paired(paired, texts),
-        Outcome::Scored(_) => Err(Inconsistency::Kind { found: "texts against labels", wanted: slice.kind.samples() }),
-        Outcome::Paired(_) => Err(Inconsistency::Kind { found: "pairs", wanted: slice.kind.samples() }),
+        Outcome::Scored(scored) if task.labels_texts() => self::scored(scored, slice, texts),
+        Outcome::Paired(paired) if !task.labels_texts() => self::paired(paired, texts),
+        Outcome::Scored(_) => Err(Inconsistency::Outcome { found: "labels of texts", task }),
+        Outcome::Paired(_) => Err(Inconsistency::Outcome { found: "similarities of pairs", task }),
     }
 }
 
@@ -56,14 +62,13 @@ pub(super) fn cell(cell: &CellRecord, provenance: &Provenance, texts: &[SampleTe
 fn choices<'a>(cell: &CellRecord, provenance: &'a Provenance) -> Result<&'a SliceRecord, Inconsistency> {
     let choices = &cell.choices;
     let unknown = |axis, id: &str| Inconsistency::UnknownChoice { axis, id: id.to_owned() };
-    let of_pairs = provenance.slice(&choices.slice).is_some_and(|slice| slice.kind != Kind::Classification)
-        && choices.labels == NO_CHOICE
-        && choices.calibration == NO_CHOICE;
+    let worded = choices.task == TaskKind::LabelSimilarity;
+    let none = !worded && choices.labels == NO_CHOICE && choices.calibration == NO_CHOICE;
     let known = [
         ("model", &choices.model, provenance.models.iter().any(|model| model.id == choices.model)),
         ("prompt", &choices.prompt, provenance.prompts.iter().any(|prompt| prompt.id == choices.prompt)),
         ("readout", &choices.readout, provenance.readouts.iter().any(|readout| readout.id == choices.readout)),
-        ("labels", &choices.labels, provenance.labels.iter().any(|labels| labels.id == choices.labels) || of_pairs),
+        ("labels", &choices.labels, worded && provenance.labels.iter().any(|labels| labels.id == choices.labels) || none),
     ];
     match known.into_iter().find(|(.., known)| !known) {
         Some((axis, id, _)) => Err(unknown(axis, id)),

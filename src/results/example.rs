@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::stats::Interval;
+use crate::stats::{Estimate, Interval};
 
 pub(super) const LABELS: [&str; 2] = ["新闻", "求职"];
 
@@ -79,6 +79,7 @@ pub(super) fn choices(model: &str, prompt: &str) -> Choices {
         prompt: prompt.to_owned(),
         readout: "last".to_owned(),
         slice: "apps2".to_owned(),
+        task: TaskKind::LabelSimilarity,
         labels: "names".to_owned(),
         calibration: "none".to_owned(),
     }

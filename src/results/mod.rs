@@ -4,6 +4,7 @@
 
 mod atomic;
 mod baseline;
+mod cell;
 mod check;
 mod error;
 mod open;
@@ -25,7 +26,6 @@ mod pair_tests;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,14 +33,14 @@ pub use crate::dataset::Kind;
 use crate::dataset::Origin;
 use crate::digest::Digest;
 pub use crate::prompt::Chat;
-use crate::stats::Estimate;
 
 /// A sample's texts and what is right about it, kept so that reports need no dataset.
 pub use crate::dataset::{Gold, PairGold, Partner, Sample as SampleText};
 pub use crate::spec::Axis;
-use crate::spec::{Endpoint, FitSet, Gate, Task};
+use crate::spec::{Endpoint, FitSet, Gate, Task, TaskKind};
 pub(crate) use atomic::replace;
 pub use baseline::{Answers, CellOutcomes, Outcomes, bless};
+pub use cell::{CellRecord, Choices, MetricRow, NO_CHOICE, Outcome, PairRow, Paired, SampleRow, Scored};
 pub use check::Inconsistency;
 pub use error::ResultsError;
 pub use rank::{AxisMean, axis_means};
@@ -76,7 +76,7 @@ pub struct Provenance {
     pub readouts: Vec<ReadoutRecord>,
     pub slices: Vec<SliceRecord>,
     pub labels: Vec<LabelsRecord>,
-    /// Tasks on pairs; label similarity is told by `labels` and the cells' choices.
+    /// In the order of the spec; none where label similarity is the only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<Task>,
     /// Id of the cell that the others are compared with.
@@ -94,9 +94,14 @@ impl Provenance {
         self.slices.iter().find(|slice| slice.id == id)
     }
 
-    /// The task on pairs of this kind.
+    /// The task for samples of this kind, the first of the spec's.
     pub fn task(&self, kind: Kind) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.kind() == kind.task())
+        self.tasks.iter().find(|task| kind.tasks().contains(&task.kind()))
+    }
+
+    /// Place of a task in the spec. Runs of older programs do not record label similarity: it comes first.
+    pub fn place(&self, task: TaskKind) -> usize {
+        self.tasks.iter().position(|known| known.kind() == task).unwrap_or(0)
     }
 }
 
@@ -190,195 +195,4 @@ pub struct Times {
     pub texts_cached: u64,
     /// Logical cores.
     pub cores: usize,
-}
-
-/// One cell of the grid and what came of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CellRecord {
-    /// 12 hexadecimal digits: digest of the cell's content, never of its position.
-    pub id: String,
-    pub choices: Choices,
-    pub outcome: Outcome,
-}
-
-/// What a cell of pairs has on the axes of labels and calibrations. No id begins so.
-pub const NO_CHOICE: &str = "-";
-
-/// The ids chosen on each axis.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Choices {
-    pub model: String,
-    pub prompt: String,
-    pub readout: String,
-    pub slice: String,
-    pub labels: String,
-    pub calibration: String,
-}
-
-impl Choices {
-    /// The choice on one axis.
-    pub fn on(&self, axis: Axis) -> &str {
-        match axis {
-            Axis::Model => &self.model,
-            Axis::Prompt => &self.prompt,
-            Axis::Readout => &self.readout,
-            Axis::Slice => &self.slice,
-            Axis::Labels => &self.labels,
-            Axis::Calibration => &self.calibration,
-        }
-    }
-}
-
-impl fmt::Display for Choices {
-    /// Joined by slashes, axes without a choice left out.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let chosen: Vec<&str> = Axis::ALL.iter().map(|&axis| self.on(axis)).filter(|id| *id != NO_CHOICE).collect();
-        f.write_str(&chosen.join(" / "))
-    }
-}
-
-/// A cell has scores, or a reason why it has none.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// Texts against labels.
-    Scored(Scored),
-    /// Pairs of texts against each other.
-    Paired(Paired),
-    Failed {
-        reason: String,
-    },
-}
-
-impl CellRecord {
-    /// What the cell scored against labels, if it did.
-    pub const fn scored(&self) -> Option<&Scored> {
-        match &self.outcome {
-            Outcome::Scored(scored) => Some(scored),
-            Outcome::Paired(_) | Outcome::Failed { .. } => None,
-        }
-    }
-
-    /// What the cell scored of pairs, if it did.
-    pub const fn paired(&self) -> Option<&Paired> {
-        match &self.outcome {
-            Outcome::Paired(paired) => Some(paired),
-            Outcome::Scored(_) | Outcome::Failed { .. } => None,
-        }
-    }
-
-    /// Why there are no scores.
-    pub fn failure(&self) -> Option<&str> {
-        match &self.outcome {
-            Outcome::Failed { reason } => Some(reason),
-            Outcome::Scored(_) | Outcome::Paired(_) => None,
-        }
-    }
-
-    /// The cell's metrics; none of a failed cell.
-    pub fn metrics(&self) -> &[MetricRow] {
-        match &self.outcome {
-            Outcome::Scored(scored) => &scored.metrics,
-            Outcome::Paired(paired) => &paired.metrics,
-            Outcome::Failed { .. } => &[],
-        }
-    }
-
-    /// A metric over all samples of the slice, where the cell has scores and the metric is defined.
-    pub fn estimate(&self, metric: &str) -> Option<Estimate> {
-        self.metrics().iter().find(|row| row.name == metric && row.label.is_none())?.estimate
-    }
-
-    /// The metric that cells of this task are ranked by: the first over all samples.
-    pub fn headline(&self) -> Option<&MetricRow> {
-        self.metrics().iter().find(|row| row.label.is_none())
-    }
-}
-
-/// What a cell scored of pairs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Paired {
-    pub metrics: Vec<MetricRow>,
-    /// One per sample of the slice, in its order.
-    pub samples: Vec<PairRow>,
-    /// Similarities: the cosine, or the four of MTEB. Shape: row-major `[samples, similarities]`, cosine first.
-    pub scores: Vec<f64>,
-}
-
-impl Paired {
-    /// The similarities of one sample, cosine first.
-    pub fn scores_of(&self, sample: usize) -> &[f64] {
-        let measures = self.scores.len() / self.samples.len().max(1);
-        self.scores.get(sample * measures..(sample + 1) * measures).unwrap_or_default()
-    }
-
-    /// The cosine of every sample.
-    pub fn cosines(&self) -> Vec<f64> {
-        let measures = self.scores.len() / self.samples.len().max(1);
-        self.scores.iter().step_by(measures.max(1)).copied().collect()
-    }
-}
-
-/// One pair under one cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PairRow {
-    /// Tokens of both rendered texts as embedded (over all views of a fused prompt).
-    pub tokens: usize,
-    /// Tokens that truncation removed from both.
-    pub cut: usize,
-}
-
-/// What a cell scored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scored {
-    pub metrics: Vec<MetricRow>,
-    /// One per sample of the slice, in its order.
-    pub samples: Vec<SampleRow>,
-    /// One score per label for each sample, in one matrix: there may be millions. Shape: row-major `[samples, labels]`.
-    pub scores: Vec<f64>,
-    /// Row-major `[gold, predicted]` counts over the slice's labels.
-    pub confusion: Vec<u64>,
-}
-
-impl Scored {
-    /// The scores of one sample, one per label of the slice; empty where none are kept.
-    pub fn scores_of(&self, sample: usize) -> &[f64] {
-        let labels = self.scores.len() / self.samples.len().max(1);
-        self.scores.get(sample * labels..(sample + 1) * labels).unwrap_or_default()
-    }
-
-    /// A metric over all samples of the slice.
-    pub fn metric(&self, name: &str) -> Option<&MetricRow> {
-        self.metrics.iter().find(|row| row.name == name && row.label.is_none())
-    }
-
-    /// A metric of one label.
-    pub fn label_metric(&self, name: &str, label: &str) -> Option<&MetricRow> {
-        self.metrics.iter().find(|row| row.name == name && row.label.as_deref() == Some(label))
-    }
-}
-
-/// One metric of a cell.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetricRow {
-    pub name: String,
-    /// The label it is about, if it is about one; of pairs, the subset.
-    pub label: Option<String>,
-    pub estimate: Option<Estimate>,
-    /// Why there is no estimate.
-    pub reason: Option<String>,
-}
-
-/// One sample under one cell.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SampleRow {
-    pub gold: usize,
-    pub predicted: usize,
-    pub gold_rank: usize,
-    pub margin: Option<f64>,
-    pub gold_margin: Option<f64>,
-    pub tied: bool,
-    /// Tokens of the rendered text as embedded (over all views of a fused prompt).
-    pub tokens: usize,
-    /// Tokens that truncation removed (over all views of a fused prompt).
-    pub cut: usize,
 }

@@ -11,6 +11,7 @@ use super::{
     SampleText, Scored, SliceRecord, check, run_file,
 };
 use crate::dataset::Kind;
+use crate::spec::TaskKind;
 use crate::stats::{Estimate, Interval};
 
 impl RunRecord {
@@ -82,7 +83,7 @@ fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<CellRecord>,
                 return Err(table.value("cell", row, format!("{id} once more"), "its rows one after the other"));
             }
             let outcome = match (status[row], reasons[row]) {
-                ("scored", _) => empty(provenance, &choices.slice),
+                ("scored", _) => empty(provenance, &choices),
                 ("failed", Some(reason)) => Outcome::Failed { reason: reason.to_owned() },
                 ("failed", None) => return Err(table.value("reason", row, "null", "the reason of the failure")),
                 (other, _) => return Err(table.value("status", row, quoted(other), "`scored` or `failed`")),
@@ -109,23 +110,30 @@ fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<CellRecord>,
 fn read_choices(table: &Table) -> Result<Vec<Choices>, ResultsError> {
     let (models, prompts, readouts) = (table.names("model")?, table.names("prompt")?, table.names("readout")?);
     let (slices, labels, calibrations) = (table.names("slice")?, table.names("labels")?, table.names("calibration")?);
-    let choices = |row: usize| Choices {
-        model: models[row].to_owned(),
-        prompt: prompts[row].to_owned(),
-        readout: readouts[row].to_owned(),
-        slice: slices[row].to_owned(),
-        labels: labels[row].to_owned(),
-        calibration: calibrations[row].to_owned(),
+    let tasks = table.names("task")?;
+    let task = |row: usize| {
+        let kind = tasks[row].parse::<TaskKind>();
+        kind.map_err(|unknown| table.value("task", row, quoted(tasks[row]), unknown.help))
     };
-    Ok((0..table.height()).map(choices).collect())
+    let choices = |row: usize| {
+        Ok(Choices {
+            model: models[row].to_owned(),
+            prompt: prompts[row].to_owned(),
+            readout: readouts[row].to_owned(),
+            slice: slices[row].to_owned(),
+            task: task(row)?,
+            labels: labels[row].to_owned(),
+            calibration: calibrations[row].to_owned(),
+        })
+    };
+    (0..table.height()).map(choices).collect()
 }
 
-fn empty(provenance: &Provenance, slice: &str) -> Outcome {
-    let slice = provenance.slice(slice);
-    if slice.is_some_and(|slice| slice.kind != Kind::Classification) {
+fn empty(provenance: &Provenance, choices: &Choices) -> Outcome {
+    if !choices.task.labels_texts() {
         return Outcome::Paired(Paired { metrics: Vec::new(), samples: Vec::new(), scores: Vec::new() });
     }
-    let labels = slice.map_or(0, |slice| slice.labels.len());
+    let labels = provenance.slice(&choices.slice).map_or(0, |slice| slice.labels.len());
     let confusion = vec![0; labels * labels];
     Outcome::Scored(Scored { metrics: Vec::new(), samples: Vec::new(), scores: Vec::new(), confusion })
 }

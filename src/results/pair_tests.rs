@@ -41,6 +41,7 @@ fn cell() -> CellRecord {
     CellRecord {
         id: "aaaaaaaaaaaa".to_owned(),
         choices: Choices {
+            task: TaskKind::Sts,
             labels: NO_CHOICE.to_owned(),
             calibration: NO_CHOICE.to_owned(),
             ..super::example::choices("big", "raw")
@@ -97,7 +98,7 @@ fn texts_against_labels_are_no_pairs() {
     let dir = tempfile::tempdir().unwrap();
     let labelled = CellRecord { choices: cell().choices, ..super::example::cell("bbbbbbbbbbbb", "big", "raw", [0, 1, 1]) };
     let message = crate::cause::told(&record(dir.path(), labelled).unwrap_err());
-    assert!(message.ends_with("it scores texts against labels, the slice holds scored pairs"), "{message}");
+    assert!(message.ends_with("it holds labels of texts, its task is `sts`"), "{message}");
 }
 
 /// Gold scores, groups and subsets as they were; cosines within a step of 1.2e-6, and the same for the run and its baseline.
@@ -115,4 +116,9 @@ fn a_baseline_keeps_what_a_comparison_of_pairs_needs() {
     let Ok(Answers::Pairs { cosines, called: None }) = &kept.cells[0].answers else { panic!("{:?}", kept.cells[0]) };
     assert!(cosines.iter().zip(COSINES).all(|(kept, cosine)| (kept - cosine).abs() < 1.2e-6), "{cosines:?}");
     assert!(cosines[2] >= 1.0, "the last step is 1");
+    // Baselines of older programs do not name the task: the slice's samples tell it.
+    let path = out.path().join("baseline.json");
+    let older = std::fs::read_to_string(&path).unwrap().replace("\"task\": \"sts\",", "");
+    std::fs::write(&path, older).unwrap();
+    assert_eq!(Outcomes::open(out.path()).unwrap().cells, kept.cells);
 }

@@ -17,15 +17,17 @@ pub struct AxisMean<'a> {
     pub cells: Vec<&'a CellRecord>,
 }
 
-const AXES: [Axis; 6] = [Axis::Model, Axis::Prompt, Axis::Readout, Axis::Slice, Axis::Labels, Axis::Calibration];
-
 impl RunRecord {
-    /// All cells, best first by the metric their task ranks them by; equal ones by macro F1, then in the order of the plan.
-    /// Failed cells come last.
+    /// All cells, those of one task together and in the order of the tasks, best first by the metric their task ranks them by;
+    /// equal ones by macro F1, then in the order of the plan. Failed cells come last.
     pub fn leaderboard(&self) -> Vec<&CellRecord> {
         let mut cells: Vec<&CellRecord> = self.cells.iter().collect();
         let macro_f1 = |cell: &CellRecord| cell.estimate("macro_f1");
-        cells.sort_by(|a, b| by_metric(ranked_by(a), ranked_by(b)).then_with(|| by_metric(macro_f1(a), macro_f1(b))));
+        let place = |cell: &CellRecord| (ranked_by(cell).is_none(), self.provenance.place(cell.choices.task));
+        cells.sort_by(|a, b| {
+            let better = by_metric(ranked_by(a), ranked_by(b)).then_with(|| by_metric(macro_f1(a), macro_f1(b)));
+            place(a).cmp(&place(b)).then(better)
+        });
         cells
     }
 }
@@ -47,7 +49,7 @@ pub fn axis_means<'a>(cells: &[&'a CellRecord], axis: Axis) -> Result<Vec<AxisMe
 
 fn balanced_means<'a>(scored: &[&'a CellRecord], axis: Axis) -> PolarsResult<Vec<AxisMean<'a>>> {
     let choice = || col(axis.name());
-    let others: Vec<Expr> = AXES.into_iter().filter(|&other| other != axis).map(|other| col(other.name())).collect();
+    let others: Vec<Expr> = Axis::ALL.iter().copied().filter(|&other| other != axis).map(|other| col(other.name())).collect();
     let complete = choices_frame(scored)?.lazy().filter(choice().n_unique().over(others)?.eq(choice().n_unique())).collect()?;
     let places = complete.column("place")?.u64()?.iter().flatten();
     let kept: Vec<&CellRecord> = places.filter_map(|place| scored.get(usize::try_from(place).ok()?).copied()).collect();
@@ -79,7 +81,7 @@ fn choices_frame(cells: &[&CellRecord]) -> PolarsResult<DataFrame> {
     let ranked: Vec<Option<f64>> = cells.iter().map(|cell| Some(ranked_by(cell)?.value)).collect();
     let places: Vec<u64> = (0..).take(cells.len()).collect();
     let values = [Column::new("value".into(), ranked), Column::new("place".into(), places)];
-    DataFrame::new_infer_height(AXES.into_iter().map(on).chain(values).collect())
+    DataFrame::new_infer_height(Axis::ALL.iter().copied().map(on).chain(values).collect())
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ pub(super) const CELLS: Layout = Layout {
         column("prompt", Kind::Text),
         column("readout", Kind::Text),
         column("slice", Kind::Text),
+        column("task", Kind::Text),
         column("labels", Kind::Text),
         column("calibration", Kind::Text),
         column("status", Kind::Text),

@@ -48,6 +48,7 @@ pub(super) fn cells(record: &RunRecord) -> Frames<'_> {
         Column::new("prompt".into(), of_cell(|cell| &cell.choices.prompt)),
         Column::new("readout".into(), of_cell(|cell| &cell.choices.readout)),
         Column::new("slice".into(), of_cell(|cell| &cell.choices.slice)),
+        Column::new("task".into(), of_cell(|cell| cell.choices.task.name())),
         Column::new("labels".into(), of_cell(|cell| &cell.choices.labels)),
         Column::new("calibration".into(), of_cell(|cell| &cell.choices.calibration)),
         Column::new("status".into(), of_cell(|cell| cell.outcome.status())),

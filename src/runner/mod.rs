@@ -76,7 +76,7 @@ impl Scoring<'_> {
         observer.observe(Event::Started { stage, total: Some(cells.len() as u64), unit: Unit::Cells });
         let found = self.desk.work.stored(&self.desk.shelf)?;
         // Cells that differ in labels and calibration alone read their texts together.
-        for cells in cells.chunk_by(|a, b| a.samples() == b.samples() && a.readout == b.readout) {
+        for cells in cells.chunk_by(|a, b| a.samples() == b.samples() && a.readout == b.readout && a.task == b.task) {
             let open: Vec<&Cell> = cells.iter().copied().filter(|cell| recorder.finished(&cell.id).is_none()).collect();
             observer.observe(Event::Advanced((cells.len() - open.len()) as u64));
             for cells in open.chunks(self.together(cells[0])) {

@@ -26,7 +26,7 @@ impl Scoring<'_> {
     /// Scores a cell whose samples are pairs, given where their vectors lie.
     pub(super) fn pairs(&self, cell: &Cell, texts: &Stored<'_>, readout: &Resolved, found: &Found) -> Result<Outcome, Error> {
         let failed = |reason: String| Ok(Outcome::Failed { reason });
-        let Some(task) = self.plan.task(cell) else { return failed("no task is for its pairs".to_owned()) };
+        let task = self.plan.task(cell);
         let slice = &self.plan.slices[cell.slice];
         let similar = match (Held { slice, texts, readout }).similar(measures(task))? {
             Ok(similar) => similar,

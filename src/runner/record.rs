@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::plan::{ModelWork, Plan};
 use crate::prompt::Prompt;
 use crate::results::{LabelsRecord, ModelRecord, PromptRecord, Provenance, ReadoutRecord, SampleText, SliceRecord, Times};
-use crate::spec::{Model, Source, TaskKind};
+use crate::spec::{Model, Source, Task};
 
 /// The texts that reports show, by slice.
 pub fn sample_texts(plan: &Plan) -> BTreeMap<String, Vec<SampleText>> {
@@ -57,7 +57,10 @@ pub fn provenance(plan: &Plan) -> Provenance {
                 prompt: set.prompt.as_ref().map(prompt_record),
             })
             .collect(),
-        tasks: spec.tasks.iter().filter(|task| task.kind() != TaskKind::LabelSimilarity).cloned().collect(),
+        tasks: match spec.tasks.as_slice() {
+            [Task::LabelSimilarity { .. }] => Vec::new(),
+            tasks => tasks.to_vec(),
+        },
         reference: plan.reference.clone(),
         gate: spec.gate.clone(),
         times: Times::default(),

@@ -30,6 +30,7 @@ impl Ids {
                 Axis::Prompt => entry_ids(table, axis, Some(DEFAULT_PROMPT)),
                 Axis::Readout => entry_ids(table, axis, Some(DEFAULT_READOUT)),
                 Axis::Labels => entry_ids(table, axis, Some(DEFAULT_LABELS)),
+                Axis::Task => kinds(table),
                 Axis::Calibration => calibrations(table),
             };
             (axis, ids)
@@ -57,8 +58,10 @@ impl Ids {
     pub fn check(&self, text: &str, problems: &mut Vec<Problem>) {
         for (axis, ids) in &self.axes {
             let ids = ids.as_deref().unwrap_or_default();
-            for (i, id) in ids.iter().enumerate() {
-                if *axis != Axis::Calibration {
+            // Tasks have no ids but their kinds, and say themselves what is wrong with two of a kind.
+            let named = !matches!(axis, Axis::Task | Axis::Calibration);
+            for (i, id) in ids.iter().enumerate().filter(|_| *axis != Axis::Task) {
+                if named {
                     problems.extend(bad_name("id", id));
                 }
                 if let Some(first) = ids[..i].iter().find(|first| first.get_ref() == id.get_ref()) {
@@ -89,6 +92,7 @@ const fn noun(axis: Axis) -> &'static str {
         Axis::Prompt => "prompt",
         Axis::Readout => "readout",
         Axis::Slice => "slice",
+        Axis::Task => "task",
         Axis::Labels => "label wording",
         Axis::Calibration => "calibration",
     }
@@ -104,6 +108,13 @@ fn entry_ids(table: &DeTable<'_>, axis: Axis, default: Option<&str>) -> Option<V
         (None, Some(id)) => Some(vec![Spanned::new(0..0, id.to_owned())]),
         (None, None) => None,
     }
+}
+
+/// The kinds of `[[task]]`; `None` where one is not known.
+fn kinds(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {
+    let Some(tasks) = table.get("task") else { return Some(vec![Spanned::new(0..0, TaskKind::default().to_string())]) };
+    let kinds = tasks.get_ref().as_array()?.iter().map(|task| string(task.get_ref().get("kind")?));
+    kinds.map(|kind| kind.filter(|kind| kind.get_ref().parse::<TaskKind>().is_ok())).collect()
 }
 
 fn calibrations(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {

@@ -224,7 +224,8 @@ pub struct LabelSet {
     pub prompt: Option<Prompt>,
 }
 
-/// What is done with the embeddings of a cell. A slice's samples decide which task is theirs.
+/// What is done with the embeddings of a cell. A slice's samples decide which tasks are theirs; the kind of each is its id on
+/// the axis of tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Task {
@@ -252,15 +253,33 @@ impl Task {
 }
 
 /// The kinds of task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
     /// Cosine between each text and each label's phrasings; the best label is the prediction.
+    #[default]
     LabelSimilarity,
     /// Correlation of the cosine of two texts with how similar people say they are. For pairs with scores.
     Sts,
     /// Whether the cosine of two texts tells pairs that are the same from others. For pairs with two labels.
     PairClassification,
+}
+
+impl TaskKind {
+    /// Whether it gives each text one of the slice's labels.
+    pub const fn labels_texts(self) -> bool {
+        match self {
+            Self::LabelSimilarity => true,
+            Self::Sts | Self::PairClassification => false,
+        }
+    }
+
+    /// Whether a cell's other choices tell that this is its task: labels are worded for one task alone, and pairs have one each.
+    pub const fn goes_without_saying(self) -> bool {
+        match self {
+            Self::LabelSimilarity | Self::Sts | Self::PairClassification => true,
+        }
+    }
 }
 
 /// Whose definition of metrics is used.
@@ -326,6 +345,7 @@ pub enum Axis {
     Prompt,
     Readout,
     Slice,
+    Task,
     Labels,
     Calibration,
 }

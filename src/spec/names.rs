@@ -72,6 +72,7 @@ names!(
     Prompt => "prompt",
     Readout => "readout",
     Slice => "slice",
+    Task => "task",
     Labels => "labels",
     Calibration => "calibration",
 );

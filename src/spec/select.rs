@@ -93,6 +93,7 @@ fn axes_of_skip(skip: wire::Skip) -> Vec<(Axis, Vec<Spanned<String>>)> {
         (Axis::Prompt, skip.prompt),
         (Axis::Readout, skip.readout),
         (Axis::Slice, skip.slice),
+        (Axis::Task, skip.task),
         (Axis::Labels, skip.labels),
         (Axis::Calibration, skip.calibration),
     ];
@@ -113,6 +114,7 @@ fn axes_of_reference(reference: wire::Reference) -> Vec<(Axis, Vec<Spanned<Strin
         (Axis::Prompt, reference.prompt),
         (Axis::Readout, reference.readout),
         (Axis::Slice, reference.slice),
+        (Axis::Task, reference.task),
         (Axis::Labels, reference.labels),
         (Axis::Calibration, reference.calibration),
     ];

@@ -256,6 +256,9 @@ pub struct Skip {
     /// Ids of slices.
     #[schemars(with = "Option<Ids>")]
     pub slice: Option<Spanned<Ids>>,
+    /// Kinds of tasks.
+    #[schemars(with = "Option<Ids>")]
+    pub task: Option<Spanned<Ids>>,
     /// Ids of label wordings.
     #[schemars(with = "Option<Ids>")]
     pub labels: Option<Spanned<Ids>>,
@@ -290,6 +293,9 @@ pub struct Reference {
     /// Id of a slice.
     #[schemars(with = "Option<String>")]
     pub slice: Option<Spanned<String>>,
+    /// Kind of a task.
+    #[schemars(with = "Option<String>")]
+    pub task: Option<Spanned<String>>,
     /// Id of a label wording.
     #[schemars(with = "Option<String>")]
     pub labels: Option<Spanned<String>>,

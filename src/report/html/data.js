@@ -26,9 +26,9 @@ const VARYING = RUN.axes
   .map((name, place) => ({ name, place, choices: [...new Set(RUN.cells.map((cell) => cell.choices[place]))] }))
   .filter((axis) => axis.choices.length > 1);
 
-/** What tells a cell from the others of its slice. */
+/** What tells a cell from the others of its task on its slice. */
 function nameOf(cell) {
-  const axes = VARYING.filter((axis) => axis.name !== 'slice');
+  const axes = VARYING.filter((axis) => axis.name !== 'slice' && axis.name !== 'task');
   return axes.length > 0 ? axes.map((axis) => cell.choices[axis.place]).join(' · ') : cell.choices[1];
 }
 

@@ -39,6 +39,9 @@ struct Run<'a> {
 #[derive(Serialize)]
 struct Slice {
     id: String,
+    task: &'static str,
+    /// The slice's id, with the task where it has several.
+    title: String,
     labels: Vec<String>,
     samples: usize,
     /// Place of the slice that cells are ranked by.
@@ -103,7 +106,7 @@ pub fn elements(run: &RunRecord) -> Result<String, serde_json::Error> {
 
 fn within(run: &RunRecord, limits: &Limits) -> Result<String, serde_json::Error> {
     let contests = Contest::everywhere(run);
-    let on_labels = |cell: &&CellRecord| contests.iter().any(|contest| contest.slice.id == cell.choices.slice);
+    let on_labels = |cell: &&CellRecord| contests.iter().any(|contest| contest.has(cell));
     let kept: Vec<&CellRecord> = run.cells.iter().filter(on_labels).collect();
     let mut arrays = Arrays::default();
     let slices: Vec<Slice> = contests.iter().map(|contest| slice(&kept, &contests, contest, &mut arrays)).collect();
@@ -113,7 +116,7 @@ fn within(run: &RunRecord, limits: &Limits) -> Result<String, serde_json::Error>
     }
     keep_outcomes(&contests, limits, &mut cells, &mut arrays);
     let length = length(&contests, limits.texts);
-    let axes = AXES.into_iter().chain([Axis::Slice]).map(Axis::name).collect();
+    let axes = all_axes().map(Axis::name).collect();
     let prompts = run.provenance.prompts.iter().map(prompt).collect();
     let json =
         serde_json::to_string(&Run { axes, slices, prompts, pairs: kept.len() < run.cells.len(), cells, shortened: length })?;
@@ -124,16 +127,25 @@ fn within(run: &RunRecord, limits: &Limits) -> Result<String, serde_json::Error>
     Ok(text + &arrays.elements())
 }
 
+/// The axes of the page: those of a contest, then the two that tell contests apart.
+fn all_axes() -> impl Iterator<Item = Axis> {
+    AXES.into_iter().chain([Axis::Slice, Axis::Task])
+}
+
 fn element(id: &str, json: &str) -> String {
     format!("<script type=\"application/json\" id=\"{id}\">{}</script>\n", escape::json(json))
 }
 
 fn slice(kept: &[&CellRecord], contests: &[Contest], contest: &Contest, arrays: &mut Arrays) -> Slice {
-    let dev = |id: &str| contests.iter().position(|other| other.slice.id == id);
+    let dev = |id: &str| contests.iter().position(|other| other.slice.id == id && other.task == contest.task);
+    let several = contests.iter().filter(|other| other.slice.id == contest.slice.id).count() > 1;
+    let id = escape::one_line(&contest.slice.id);
     let reference = contest.reference_entry().map(|entry| &entry.cell.id);
     let gold: Vec<usize> = contest.samples.iter().filter_map(|sample| sample.gold.label()).collect();
     Slice {
-        id: escape::one_line(&contest.slice.id),
+        title: if several { format!("{id}, {}", contest.task) } else { id.clone() },
+        id,
+        task: contest.task.name(),
         labels: contest.slice.labels.iter().map(|label| escape::one_line(label)).collect(),
         samples: contest.samples.len(),
         chosen_on: contest.chosen_on.and_then(|slice| dev(&slice.id)),
@@ -157,7 +169,7 @@ fn prompt(prompt: &PromptRecord) -> Prompt<'_> {
 
 /// A cell with what its record alone says.
 fn unranked<'a>(cell: &'a CellRecord, contests: &[Contest]) -> Cell<'a> {
-    let choices = AXES.into_iter().chain([Axis::Slice]).map(|axis| escape::one_line(cell.choices.on(axis)));
+    let choices = all_axes().map(|axis| escape::one_line(cell.choices.on(axis)));
     let whole = cell.metrics().iter().filter(|row| row.label.is_none());
     let ends = |estimate: Estimate| {
         let (low, high) = estimate.interval.map(|interval| (interval.low, interval.high)).unzip();
@@ -166,7 +178,7 @@ fn unranked<'a>(cell: &'a CellRecord, contests: &[Contest]) -> Cell<'a> {
     Cell {
         id: &cell.id,
         choices: choices.collect(),
-        slice: contests.iter().position(|contest| contest.slice.id == cell.choices.slice).unwrap_or(0),
+        slice: contests.iter().position(|contest| contest.has(cell)).unwrap_or(0),
         failed: cell.failure().map(escape::one_line),
         rank: None,
         floor: false,

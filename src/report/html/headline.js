@@ -14,7 +14,7 @@ function headlineOf(place) {
   const reference = RUN.cells[sliceOf(best).reference];
   const floor = cells.find((cell) => cell.floor);
   const against = [['the reference', reference], ...(best.floor ? [] : [['the lexical floor', floor]])];
-  const several = RUN.slices.length > 1 ? ` on ${sliceOf(best).id}` : '';
+  const several = RUN.slices.length > 1 ? ` on ${sliceOf(best).title}` : '';
   const [value, low, high] = accuracyOf(best);
   const main = tile(
     percent(value),

@@ -3,9 +3,11 @@
 const leaderboard = { sort: 'rank', down: false, filters: new Map(), words: '', rows: null };
 
 function startLeaderboard() {
-  // The first slice is one that the report is about; the others are a choice away.
-  const slices = VARYING.find((axis) => axis.name === 'slice');
-  if (slices) leaderboard.filters.set(slices.place, RUN.slices[0].id);
+  // The first slice and task are what the report is about; the others are a choice away.
+  const [{ id: slice, task }] = RUN.slices;
+  for (const axis of VARYING.filter(({ name }) => name in { slice, task })) {
+    leaderboard.filters.set(axis.place, { slice, task }[axis.name]);
+  }
   leaderboard.rows = el('div', { class: 'board' });
   const controls = VARYING.map((axis) => {
     const options = [{ value: '', name: 'all' }, ...axis.choices.map((choice) => ({ value: choice, name: choice }))];

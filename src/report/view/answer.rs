@@ -6,6 +6,7 @@ use super::selection;
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{bare_p, counted, percent, percent_estimate, percent_range, points};
+use crate::results::NO_CHOICE;
 use crate::stats::{self, PairedDifference, number};
 
 pub fn blocks(contest: &Contest) -> Vec<Block> {
@@ -29,7 +30,11 @@ fn headline(contest: &Contest, best: &Entry) -> String {
         Some(dev) => format!(" Chosen on {}, reported on {}.", code(&dev.id), code(&contest.slice.id)),
         None => String::new(),
     };
-    let choices = super::contest::AXES.map(|axis| format!("{} {}", axis.name(), code(best.on(axis))));
+    let choices: Vec<String> = super::contest::AXES
+        .into_iter()
+        .filter(|axis| best.on(*axis) != NO_CHOICE)
+        .map(|axis| format!("{} {}", axis.name(), code(best.on(axis))))
+        .collect();
     let place = contest.chosen_on.map_or(String::new(), |dev| format!(" on {}", code(&dev.id)));
     let kind = match (best.floor, contest.best_model()) {
         (false, _) => String::new(),

@@ -1,18 +1,23 @@
-//! The cells that compete on one slice: ranked, with the floor and the reference they are held against.
+//! The cells that compete in one task on one slice: ranked, with the floor and the reference they are held against.
+
+use std::collections::BTreeSet;
 
 use super::Axis;
-use crate::results::{CellRecord, Choices, Kind, Outcome, RunRecord, SampleText, Scored, SliceRecord};
+use crate::results::{CellRecord, Choices, NO_CHOICE, Outcome, RunRecord, SampleText, Scored, SliceRecord};
+use crate::spec::TaskKind;
 use crate::stats::{self, Estimate, PairedDifference};
 
-/// All axes but the slice, in the order they are written.
+/// All axes but slice and task, in the order they are written.
 pub const AXES: [Axis; 5] = [Axis::Model, Axis::Prompt, Axis::Readout, Axis::Labels, Axis::Calibration];
 
-/// The cells of one slice.
+/// The cells of one task on one slice.
 pub struct Contest<'a> {
     pub run: &'a RunRecord,
     /// Its place among the report's contests, from 1.
     pub number: usize,
     pub slice: &'a SliceRecord,
+    /// One that gives each text a label.
+    pub task: TaskKind,
     pub samples: &'a [SampleText],
     /// Cells with an accuracy, best first: by the dev slice where there is one, else by this slice.
     pub entries: Vec<Entry<'a>>,
@@ -50,39 +55,64 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Contest<'a> {
-    /// One contest for each slice that has cells, but for the dev slices that another one's choices come from.
+    /// One contest for each task and slice of labelled texts that have cells, in the order of the tasks; none for dev slices that
+    /// another one's choices come from.
     pub fn all(run: &'a RunRecord) -> Vec<Self> {
-        let has_cells = |slice: &&SliceRecord| {
-            slice.kind == Kind::Classification && run.cells.iter().any(|cell| cell.choices.slice == slice.id)
-        };
-        let slices: Vec<&SliceRecord> = run.provenance.slices.iter().filter(has_cells).collect();
-        let chosen_on: Vec<Option<&SliceRecord>> = slices.iter().map(|slice| dev_slice(run, slice)).collect();
-        let serves = |slice: &SliceRecord| chosen_on.iter().flatten().any(|dev| dev.id == slice.id);
-        let contested = slices.iter().zip(&chosen_on).filter(|(slice, _)| !serves(slice));
-        contested.enumerate().map(|(i, (slice, dev))| Self::on(run, slice, *dev, i + 1)).collect()
-    }
-
-    /// One contest for each slice of labelled texts that has cells: those of [`Self::all`], then the dev slices, which rank by themselves.
-    pub fn everywhere(run: &'a RunRecord) -> Vec<Self> {
-        let mut contests = Self::all(run);
-        for slice in &run.provenance.slices {
-            let has_cells = run.cells.iter().any(|cell| cell.choices.slice == slice.id);
-            if slice.kind == Kind::Classification && has_cells && contests.iter().all(|contest| contest.slice.id != slice.id) {
-                contests.push(Self::on(run, slice, None, contests.len() + 1));
+        let mut contests = Vec::new();
+        for task in tasks(run) {
+            let slices: Vec<&SliceRecord> = run.provenance.slices.iter().filter(|slice| has_cells(run, task, slice)).collect();
+            let chosen_on: Vec<Option<&SliceRecord>> = slices.iter().map(|slice| dev_slice(run, task, slice)).collect();
+            let serves = |slice: &SliceRecord| chosen_on.iter().flatten().any(|dev| dev.id == slice.id);
+            for (slice, dev) in slices.iter().zip(&chosen_on).filter(|(slice, _)| !serves(slice)) {
+                contests.push(Self::on(run, task, slice, *dev, contests.len() + 1));
             }
         }
         contests
     }
 
-    fn on(run: &'a RunRecord, slice: &'a SliceRecord, chosen_on: Option<&'a SliceRecord>, number: usize) -> Self {
-        let cells = || run.cells.iter().enumerate().filter(|(_, cell)| cell.choices.slice == slice.id);
+    /// One contest for each task and slice of labelled texts that have cells: those of [`Self::all`], then the dev slices, which
+    /// rank by themselves.
+    pub fn everywhere(run: &'a RunRecord) -> Vec<Self> {
+        let mut contests = Self::all(run);
+        for task in tasks(run) {
+            for slice in run.provenance.slices.iter().filter(|slice| has_cells(run, task, slice)) {
+                if !contests.iter().any(|contest| contest.task == task && contest.slice.id == slice.id) {
+                    contests.push(Self::on(run, task, slice, None, contests.len() + 1));
+                }
+            }
+        }
+        contests
+    }
+
+    /// What is done with the texts.
+    pub fn task_sentence(&self) -> &'static str {
+        match self.task {
+            TaskKind::LabelSimilarity => "Label similarity: each text gets the label whose wording is closest by cosine.",
+            TaskKind::Sts | TaskKind::PairClassification => "",
+        }
+    }
+
+    /// Whether a cell takes part, or would have if it had a score.
+    pub fn has(&self, cell: &CellRecord) -> bool {
+        cell.choices.slice == self.slice.id && cell.choices.task == self.task
+    }
+
+    fn on(
+        run: &'a RunRecord,
+        task: TaskKind,
+        slice: &'a SliceRecord,
+        chosen_on: Option<&'a SliceRecord>,
+        number: usize,
+    ) -> Self {
+        let own = |cell: &CellRecord| cell.choices.slice == slice.id && cell.choices.task == task;
+        let cells = || run.cells.iter().enumerate().filter(|(_, cell)| own(cell));
         let mut entries: Vec<Entry> = cells().filter_map(|(order, cell)| Entry::new(run, cell, order, chosen_on)).collect();
         entries
             .sort_by(|a, b| b.ranking.partial_cmp(&a.ranking).unwrap_or(std::cmp::Ordering::Equal).then(a.order.cmp(&b.order)));
         let failed = cells().count() - entries.len();
-        let reference = reference(run, slice, &entries);
+        let reference = reference(run, task, slice, &entries);
         let samples = run.samples.get(&slice.id).map_or(&[][..], Vec::as_slice);
-        Self { run, number, slice, samples, entries, failed, chosen_on, reference }
+        Self { run, number, slice, task, samples, entries, failed, chosen_on, reference }
     }
 
     /// The best cell.
@@ -192,10 +222,28 @@ pub fn twin<'a>(run: &'a RunRecord, cell: &CellRecord, slice: &str) -> Option<&'
     run.cells.iter().find(|other| other.choices == wanted)
 }
 
-fn reference(run: &RunRecord, slice: &SliceRecord, entries: &[Entry]) -> Reference {
+/// The tasks that give texts labels and have cells, in the order of the spec.
+fn tasks(run: &RunRecord) -> Vec<TaskKind> {
+    let mut tasks: Vec<TaskKind> = run
+        .cells
+        .iter()
+        .map(|cell| cell.choices.task)
+        .filter(|task| task.labels_texts())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    tasks.sort_by_key(|task| run.provenance.place(*task));
+    tasks
+}
+
+fn has_cells(run: &RunRecord, task: TaskKind, slice: &SliceRecord) -> bool {
+    run.cells.iter().any(|cell| cell.choices.slice == slice.id && cell.choices.task == task)
+}
+
+fn reference(run: &RunRecord, task: TaskKind, slice: &SliceRecord, entries: &[Entry]) -> Reference {
     let Some(id) = &run.provenance.reference else { return Reference::Absent };
     let named = run.cells.iter().find(|cell| cell.id == *id);
-    let Some(cell) = named.and_then(|cell| twin(run, cell, &slice.id)) else { return Reference::Absent };
+    let Some(cell) = named.and_then(|cell| counterpart(run, cell, task, &slice.id)) else { return Reference::Absent };
     match (&cell.outcome, entries.iter().position(|entry| entry.cell.id == cell.id)) {
         (_, Some(place)) => Reference::Entry(place),
         (Outcome::Failed { reason }, None) => Reference::Failed(reason.clone()),
@@ -203,9 +251,21 @@ fn reference(run: &RunRecord, slice: &SliceRecord, entries: &[Entry]) -> Referen
     }
 }
 
-/// The first slice that choices for this one may be made on; None unless both have scores.
-pub fn dev_slice<'a>(run: &'a RunRecord, test: &SliceRecord) -> Option<&'a SliceRecord> {
-    let scored = |slice: &SliceRecord| run.cells.iter().any(|cell| cell.choices.slice == slice.id && cell.failure().is_none());
+/// The first cell of a task on a slice that agrees with another one on every axis on which both have a choice.
+pub fn counterpart<'a>(run: &'a RunRecord, cell: &CellRecord, task: TaskKind, slice: &str) -> Option<&'a CellRecord> {
+    let agree = |other: &CellRecord, axis: Axis| {
+        let [own, others] = [cell, other].map(|cell| cell.choices.on(axis));
+        own == others || own == NO_CHOICE || others == NO_CHOICE
+    };
+    let of_task = run.cells.iter().filter(|other| other.choices.task == task && other.choices.slice == slice);
+    let mut fitting = of_task.filter(|other| AXES.into_iter().all(|axis| agree(other, axis)));
+    fitting.next()
+}
+
+/// The first slice that choices for this one may be made on in a task; None unless both have scores.
+pub fn dev_slice<'a>(run: &'a RunRecord, task: TaskKind, test: &SliceRecord) -> Option<&'a SliceRecord> {
+    let of_task = |cell: &&CellRecord| cell.choices.task == task && cell.failure().is_none();
+    let scored = |slice: &SliceRecord| run.cells.iter().filter(of_task).any(|cell| cell.choices.slice == slice.id);
     let mut slices = run.provenance.slices.iter();
     if scored(test) { slices.find(|dev| is_pair(dev, test) && scored(dev)) } else { None }
 }

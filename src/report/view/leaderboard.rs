@@ -39,7 +39,8 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
 fn preface(contest: &Contest) -> String {
     let same: Vec<String> = hidden_axes(contest)
         .into_iter()
-        .filter_map(|axis| contest.best().map(|best| format!("{} {}", axis.name(), code(best.on(axis)))))
+        .filter_map(|axis| Some((axis, contest.best()?.on(axis))).filter(|(_, choice)| *choice != NO_CHOICE))
+        .map(|(axis, choice)| format!("{} {}", axis.name(), code(choice)))
         .collect();
     let mut sentences = Vec::new();
     if !same.is_empty() {
@@ -196,7 +197,8 @@ pub fn failures(run: &RunRecord) -> Vec<Block> {
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for cell in &run.cells {
         if let Outcome::Failed { reason } = &cell.outcome {
-            let choices = [AXES.as_slice(), &[Axis::Slice]].concat();
+            let task = (!cell.choices.task.goes_without_saying()).then_some(Axis::Task);
+            let choices: Vec<Axis> = AXES.into_iter().chain([Axis::Slice]).chain(task).collect();
             let choices: Vec<&str> = choices.iter().map(|axis| cell.choices.on(*axis)).filter(|id| *id != NO_CHOICE).collect();
             reasons.entry(reason).or_default().push(choices.join(" · "));
         }

@@ -24,6 +24,7 @@ use super::document::{Block, Figure};
 use super::escape::{code, text};
 use super::number::counted;
 use crate::results::{Axis, ResultsError, RunRecord};
+use crate::spec::TaskKind;
 pub use leaderboard::adjusted_p;
 pub use standing::{Ranking, Standing};
 
@@ -66,7 +67,9 @@ impl View {
         let of_labels =
             contests.iter().zip(effects.iter().map(Vec::as_slice)).map(|(contest, effects)| Part::Labels(contest, effects));
         let of_pairs = paired.iter().zip(&worths).map(|(contest, worth)| Part::Pairs(contest, worth));
-        let parts: Vec<Part> = of_labels.chain(of_pairs).collect();
+        let mut parts: Vec<Part> = of_labels.chain(of_pairs).collect();
+        // What the spec asks first is answered first.
+        parts.sort_by_key(|part| run.provenance.place(part.task()));
         let mut blocks = head(run, &contests, &paired);
         let labels = |title: &str, build: fn(&Contest) -> Vec<Block>| {
             section(title, &parts, |part| match part {
@@ -122,7 +125,7 @@ impl View {
     }
 }
 
-/// What a report says of one slice: texts with labels, or pairs.
+/// What a report says of one task on one slice: texts with labels, or pairs.
 enum Part<'a> {
     Labels(&'a Contest<'a>, &'a [Effect<'a>]),
     Pairs(&'a PairContest<'a>, &'a [Block]),
@@ -135,16 +138,30 @@ impl Part<'_> {
             Self::Pairs(contest, _) => &contest.slice.id,
         }
     }
+
+    fn task(&self) -> TaskKind {
+        match self {
+            Self::Labels(contest, _) => contest.task,
+            Self::Pairs(contest, _) => contest.slice.kind.tasks()[0],
+        }
+    }
+
+    /// The slice, with the task where the slice has several.
+    fn title(&self, parts: &[Part]) -> String {
+        let slice = format!("Slice {}", code(self.slice()));
+        let several = parts.iter().filter(|part| part.slice() == self.slice()).count() > 1;
+        if several { format!("{slice}, {}", self.task()) } else { slice }
+    }
 }
 
-/// One section: its blocks for each part that has some, under the slice's name when there are several parts; nothing where no
+/// One section: its blocks for each part that has some, under the names of slice and task when there are several parts; nothing where no
 /// part has any.
 fn section(title: &str, parts: &[Part], build: impl Fn(&Part) -> Vec<Block>) -> Vec<Block> {
     let mut blocks = Vec::new();
     for part in parts {
         let built = build(part);
         if parts.len() > 1 && !built.is_empty() {
-            blocks.push(Block::Heading(3, format!("Slice {}", code(part.slice()))));
+            blocks.push(Block::Heading(3, part.title(parts)));
             blocks.extend(built.into_iter().map(Block::deeper));
         } else {
             blocks.extend(built);
@@ -162,7 +179,10 @@ fn head(run: &RunRecord, contests: &[Contest], paired: &[PairContest]) -> Vec<Bl
     blocks.extend(provenance.about.iter().map(|about| Block::Paragraph(text(about))));
     let mut data: Vec<String> = contests
         .iter()
-        .map(|contest| {
+        .enumerate()
+        // A slice is described once, whatever is done with it.
+        .filter(|(i, contest)| contests[..*i].iter().all(|earlier| earlier.slice.id != contest.slice.id))
+        .map(|(_, contest)| {
             let size = counted(contest.slice.samples, "text");
             let labels = counted(contest.slice.labels.len(), "label");
             let dev = contest.chosen_on.map(|dev| format!(", chosen on {} ({})", code(&dev.id), counted(dev.samples, "text")));
@@ -187,10 +207,9 @@ fn head(run: &RunRecord, contests: &[Contest], paired: &[PairContest]) -> Vec<Bl
 
 /// What is done with each kind of samples.
 fn tasks(contests: &[Contest], paired: &[PairContest]) -> Vec<&'static str> {
-    let labels = "Label similarity: each text gets the label whose wording is closest by cosine.";
-    let mut told: Vec<&str> = contests.first().map(|_| labels).into_iter().collect();
-    for contest in paired {
-        let sentence = contest.task_sentence();
+    let of_labels = contests.iter().map(Contest::task_sentence);
+    let mut told: Vec<&str> = Vec::new();
+    for sentence in of_labels.chain(paired.iter().map(PairContest::task_sentence)) {
         if !told.contains(&sentence) {
             told.push(sentence);
         }

@@ -7,12 +7,14 @@ use super::leaderboard::{adjusted_p, shown_axes};
 use super::pairs::{PairContest, PairEntry, hundredths, with_interval};
 use crate::report::number::{bare_p, percent_estimate, points};
 use crate::results::RunRecord;
+use crate::spec::TaskKind;
 
-/// The ranking of one slice, worded as in the report.
+/// The ranking of one task on one slice, worded as in the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ranking {
     /// Id of the slice that the numbers are about.
     pub slice: String,
+    pub task: TaskKind,
     /// Id of the slice that the order comes from, when that is another one.
     pub chosen_on: Option<String>,
     /// What the values are: `accuracy`, `Spearman`.
@@ -41,11 +43,13 @@ pub struct Standing {
 }
 
 impl Ranking {
-    /// One ranking for each slice that a run reports on.
+    /// One ranking for each task and slice that a run reports on, in the order of the spec's tasks.
     pub fn all(run: &RunRecord) -> Vec<Self> {
         let contests = Contest::all(run);
         let pairs = PairContest::all(run, contests.len());
-        contests.iter().map(Self::of).chain(pairs.iter().map(Self::of_pairs)).collect()
+        let mut all: Vec<Self> = contests.iter().map(Self::of).chain(pairs.iter().map(Self::of_pairs)).collect();
+        all.sort_by_key(|ranking| run.provenance.place(ranking.task));
+        all
     }
 
     fn of_pairs(contest: &PairContest) -> Self {
@@ -68,6 +72,7 @@ impl Ranking {
         };
         Self {
             slice: contest.slice.id.clone(),
+            task: contest.slice.kind.tasks()[0],
             chosen_on: contest.chosen_on.map(|dev| dev.id.clone()),
             metric: contest.metric_title(),
             standings: contest.entries.iter().enumerate().map(standing).collect(),
@@ -92,6 +97,7 @@ impl Ranking {
         };
         Self {
             slice: contest.slice.id.clone(),
+            task: contest.task,
             chosen_on: contest.chosen_on.map(|dev| dev.id.clone()),
             metric: "accuracy",
             standings: contest.entries.iter().enumerate().map(standing).collect(),

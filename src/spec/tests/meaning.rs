@@ -198,10 +198,14 @@ fn selections() {
         "10:28: there is no model `x` in this spec (write `tiny`)"
     );
     assert_eq!(skip("{ calibration = \"center\" }"), "10:25: there is no calibration `center` in this spec (write `none`)");
+    assert_eq!(
+        skip("{ task = \"knn\", model = \"tiny\" }"),
+        "10:18: there is no task `knn` in this spec (write `label-similarity`)"
+    );
     assert_eq!(skip("{ modl = \"tiny\" }"), "10:11: unknown key `modl` in an entry of `skip` (did you mean `model`?)");
     assert_eq!(
         skip("{}"),
-        "10:9: an entry of `skip` is empty (name at least one of `model`, `prompt`, `readout`, `slice`, `labels` or `calibration`)"
+        "10:9: an entry of `skip` is empty (name at least one of `model`, `prompt`, `readout`, `slice`, `task`, `labels` or `calibration`)"
     );
     assert_eq!(
         skip("{ labels = \"names\" }"),

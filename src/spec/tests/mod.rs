@@ -149,6 +149,7 @@ fn the_example_means_what_it_says() {
         Axis::Prompt => "eol",
         Axis::Readout => "penultimate",
         Axis::Slice => "iflytek6",
+        Axis::Task => "label-similarity",
         Axis::Labels => "described",
         Axis::Calibration => "center",
     };
@@ -186,7 +187,7 @@ fn the_schema_has_every_key() {
     assert_eq!(of("Labels"), "id phrases prompt");
     assert_eq!(of("Task"), "kind calibration protocol aggregate thresholds_from");
     assert_eq!(of("Anchor"), "cell metric value tolerance source");
-    assert_eq!(of("Skip"), "model prompt readout slice labels calibration");
+    assert_eq!(of("Skip"), "model prompt readout slice task labels calibration");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["properties"]["seed"]["default"], 42);
     assert!(!schema.to_string().contains("null"), "TOML has no null");

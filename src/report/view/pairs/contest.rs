@@ -2,7 +2,7 @@
 
 use crate::report::escape::code;
 use crate::report::number::{counted, decimal};
-use crate::report::view::contest::{dev_slice, twin};
+use crate::report::view::contest::{counterpart, dev_slice, twin};
 use crate::results::{Axis, CellRecord, Kind, PairGold, Paired, RunRecord, SampleText, SliceRecord};
 use crate::spec::{Aggregate, Protocol, Task};
 use crate::stats::{self, Agreement, Estimate, Resampled};
@@ -67,9 +67,9 @@ impl<'a> PairContest<'a> {
         };
         entries.sort_by(|a, b| judged(b).total_cmp(&judged(a)).then(a.order.cmp(&b.order)));
         let named = run.provenance.reference.as_ref().and_then(|id| run.cells.iter().find(|cell| cell.id == *id));
-        // The named cell may be one of another kind of slice: what both have are model, prompt and readout.
-        let reference = named
-            .and_then(|cell| entries.iter().position(|entry| AXES.iter().all(|&axis| entry.on(axis) == cell.choices.on(axis))));
+        // The named cell may be one of another task.
+        let own = entries.first().and_then(|entry| counterpart(run, named?, entry.cell.choices.task, &slice.id));
+        let reference = own.and_then(|cell| entries.iter().position(|entry| entry.cell.id == cell.id));
         let failed = cells().filter(|(_, cell)| cell.failure().is_some()).count();
         Self { run, slice, samples, gold, entries, failed, chosen_on, reference, task, number }
     }
@@ -199,7 +199,7 @@ fn agreement(task: Option<&Task>, paired: &Paired, gold: &PairGold) -> Agreement
 /// The slice that choices for this one are made on.
 fn chosen_on<'a>(run: &'a RunRecord, slice: &SliceRecord) -> Option<&'a SliceRecord> {
     let Some(Task::PairClassification { thresholds_from: Some(from), .. }) = run.provenance.task(slice.kind) else {
-        return dev_slice(run, slice);
+        return slice.kind.tasks().iter().find_map(|task| dev_slice(run, *task, slice));
     };
     let has_scores = |id: &str| run.cells.iter().any(|cell| cell.choices.slice == id && cell.failure().is_none());
     run.provenance.slice(from).filter(|from| from.id != slice.id && has_scores(&from.id) && has_scores(&slice.id))

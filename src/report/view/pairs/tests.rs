@@ -3,7 +3,7 @@
 use crate::dataset::{Kind, PairGold};
 use crate::embeddings::Embeddings;
 use crate::report::{fixture, render};
-use crate::results::{Gold, MetricRow, Outcome, PairRow, Paired, Partner, RunRecord, SampleText};
+use crate::results::{Choices, Gold, MetricRow, Outcome, PairRow, Paired, Partner, RunRecord, SampleText};
 use crate::spec::{Aggregate, Task};
 use crate::task::{Metric, Pairs, Similar, Similarities, Similarity, Thresholds, pair_classification, sts};
 
@@ -50,7 +50,8 @@ fn similar(degrees: &[f64]) -> Similar {
 }
 
 fn score(run: &mut RunRecord, prompt: &str, degrees: &[f64]) {
-    let choices = fixture::choices(["tiny", prompt, "last", "alike", "-", "-"]);
+    let task = run.provenance.slices[0].kind.tasks()[0];
+    let choices = Choices { task, ..fixture::choices(["tiny", prompt, "last", "alike", "-", "-"]) };
     let similar = similar(degrees);
     let PairGold { gold, clusters, subsets, names } = PairGold::of(&run.samples["alike"]);
     let pairs = Pairs { gold, clusters, subsets, seed: 42 };
