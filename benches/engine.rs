@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use embed_bench::dataset::Catalog;
-use embed_bench::embed::{self, Encoder, Resolved, Sources};
+use embed_bench::embed::{self, Encoder, Resolved, Row, Sources};
 use embed_bench::http::Network;
 use embed_bench::observe::Silent;
 use embed_bench::prompt::{Template, Truncation};
-use embed_bench::spec::{Device, Model, Pooling, Readout, Source};
+use embed_bench::spec::{Device, Layer, Model, Pooling, Readout, Source};
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -61,10 +61,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let readouts = resolved(&*encoder, workload.pool, readouts)?;
 
     // The peers time tokens and vectors, not the weights.
-    encoder.encode(&[&[1, 2, 3]], &readouts, &mut |_| ControlFlow::Continue(()))?;
+    encoder.encode(&[Row::from(&[1, 2, 3][..])], &readouts, &mut |_| ControlFlow::Continue(()))?;
     let started = Instant::now();
     let rows = tokenised(&*encoder, &workload)?;
-    let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    let slices: Vec<Row<'_>> = rows.iter().map(|row| Row::from(row.as_slice())).collect();
     let tokenised = started.elapsed().as_secs_f64();
     let mut vectors: Vec<Vec<f32>> = vec![Vec::new(); rows.len()];
     encoder.encode(&slices, &readouts, &mut |batch| {
@@ -87,7 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "tokenised_after": tokenised,
         "rows": rows.len(),
         "rows_per_second": rows.len() as f64 / seconds,
-        "tokens": slices.iter().map(|row| row.len()).sum::<usize>(),
+        "tokens": slices.iter().map(|row| row.ids.len()).sum::<usize>(),
         "positions": positions,
         "product_gflops": peak / 1e9,
         "share_of_products": work / seconds / peak,
@@ -145,7 +145,7 @@ fn workload(name: &str, data: &Path) -> Result<Workload, Box<dyn Error>> {
 /// One readout, or three layers with two poolings each.
 fn resolved(encoder: &dyn Encoder, pool: Pooling, count: usize) -> Result<Vec<Resolved>, Box<dyn Error>> {
     let readout =
-        |layer, pool| encoder.readout(&Readout { id: "benchmark".to_owned(), layer, pool, norm: false, normalize: false });
+        |layer, pool| encoder.readout(&Readout { normalize: false, ..Readout::new("benchmark", Layer::At(layer), pool) });
     match count {
         1 => Ok(vec![readout(-1, pool)?]),
         _ => Ok([-1, -2, -5]

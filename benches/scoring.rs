@@ -14,13 +14,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use embed_bench::cache::{Key, Store};
+use embed_bench::cache::Store;
 use embed_bench::dataset::{Gold, Kind, Origin, Sample, Slice};
 use embed_bench::digest::Digest;
-use embed_bench::embed::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
+use embed_bench::embed::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row};
 use embed_bench::observe::{Silent, Stop};
-use embed_bench::plan::{Against, Cell, ModelWork, Plan, Rows, Texts, Wording};
-use embed_bench::prompt::{Template, Truncation};
+use embed_bench::plan::{Against, Cell, ModelWork, Plan, Reading, Texts, Wording};
+use embed_bench::prompt::{Fuse, Template, Truncation};
 use embed_bench::runner;
 use embed_bench::spec::{Calibration, Pooling, Readout, Spec};
 
@@ -88,13 +88,13 @@ fn fill(size: Size, root: &Path) -> Result<()> {
     let plan = plan(size, false)?;
     let work = &plan.models[0];
     let rows: Vec<&[u32]> = work.rows.iter().collect();
-    let readout = work.readouts[&0].key();
+    let naming = work.readouts[&0].naming();
     let mut writer = work.shelf(&Store::new(root.join("cache")))?.writer();
     let mut random = Random(1);
     for first in 0..STRIDE.min(rows.len()) {
         for row in rows.iter().skip(first).step_by(STRIDE) {
             let vector: Vec<f32> = (0..size.dim).map(|_| 0.1 + random.next()).collect();
-            writer.push(Key::new(&readout, row), 2, &vector)?;
+            writer.push(naming.key(Row::from(*row)), 2, &vector)?;
         }
         writer.end_batch()?;
     }
@@ -182,15 +182,10 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         [[task]]\nkind = \"label-similarity\"\ncalibration = [\"none\", \"center\"]\n";
     let spec = Spec::parse(spec, Path::new("size.toml"))?;
     let prepared = |id: usize, kind: u32| -> Result<Prepared> {
-        Ok(Prepared { ids: vec![kind, u32::try_from(id)?], rendered: String::new(), cut: 0 })
+        Ok(Prepared { ids: vec![kind, u32::try_from(id)?], rendered: String::new(), slots: Vec::new(), cut: 0 })
     };
     let texts = (0..size.texts).map(|i| prepared(i, 0)).collect::<Result<Vec<_>>>()?;
     let labels = (0..size.labels).map(|i| prepared(i, 1)).collect::<Result<Vec<_>>>()?;
-    let mut rows = Rows::default();
-    let blocks = BTreeMap::from([
-        (Texts::Samples { prompt: 0, slice: 0 }, vec![rows.block(texts)]),
-        (Texts::Phrasings { prompt: Some(0), labels: 0, slice: 0 }, vec![rows.block(labels)]),
-    ]);
     let names: Vec<String> = (0..size.labels).map(|i| format!("label {i}")).collect();
     let sample = |i: usize| Sample {
         id: format!("t:{i}"),
@@ -206,6 +201,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         kind: Kind::Classification,
         labels: names.clone(),
         samples,
+        columns: BTreeMap::new(),
         origin,
     };
     let cell = |id: &str, calibration| Cell {
@@ -220,7 +216,9 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
     if both {
         cells.push(cell("b", Calibration::Center));
     }
-    let resolved = Resolved { dim: size.dim, layer: 0, pool: Pooling::Mean, norm: false, normalize: true };
+    let resolved =
+        Resolved { dim: size.dim, kept: size.dim, layer: 0, pool: Pooling::Mean, span: None, norm: false, normalize: true };
+    let reading = Reading { views: vec![resolved.clone()], fuse: Fuse::Mean, normalize: true };
     let encoder = Box::new(Cached(Card {
         digest: Digest::of_bytes(b"m"),
         identity: Digest::of_bytes(b"m"),
@@ -230,14 +228,19 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         max_tokens: 2,
         weights_bytes: 0,
         parameters: 0,
+        blocks: None,
         commit: None,
         adapter_commit: None,
     }));
+    let mut work = ModelWork::new(encoder);
+    work.readouts.insert(0, resolved);
+    work.add(Texts::Samples { prompt: 0, slice: 0 }, vec![texts], BTreeMap::from([(0, reading.clone())]));
+    work.add(Texts::Phrasings { prompt: Some(0), labels: 0, slice: 0 }, vec![labels], BTreeMap::from([(0, reading)]));
     Ok(Plan {
         spec,
         slices: vec![slice],
         wordings: vec![vec![Wording { phrasings: names, owner: (0..size.labels).collect() }]],
-        models: vec![ModelWork { encoder, readouts: BTreeMap::from([(0, resolved)]), rows, blocks }],
+        models: vec![work],
         cells,
         reference: None,
         warnings: Vec::new(),
@@ -262,7 +265,7 @@ impl Encoder for Cached {
 
     fn encode(
         &self,
-        _: &[&[u32]],
+        _: &[Row<'_>],
         _: &[Resolved],
         _: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> std::result::Result<(), EmbedError> {
@@ -273,7 +276,7 @@ impl Encoder for Cached {
         id.to_string()
     }
 
-    fn positions(&self, _: &[&[u32]]) -> u64 {
+    fn positions(&self, _: &[Row<'_>]) -> u64 {
         0
     }
 

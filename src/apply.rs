@@ -8,19 +8,23 @@ use std::path::{Path, PathBuf};
 use polars::prelude::*;
 
 use crate::cache::Store;
+use crate::dataset::Input;
 use crate::digest::Digest;
-use crate::embed::{EmbedError, Encoder, Prepared};
+use crate::embed::{EmbedError, Encoder, Prepared, Resolved};
 use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::observe::{Observer, Stop};
-use crate::plan::{self, Block, ModelWork, Rows};
-use crate::prompt::{Prompt, Template};
-use crate::results::{CellRecord, Choices, ModelRecord, Provenance, RunRecord, Times};
+use crate::plan::{self, ModelWork, Reading, Texts, Unready, Words};
+use crate::prompt::{Prompt, Template, View};
+use crate::results::{CellRecord, Choices, ModelRecord, PromptRecord, Provenance, RunRecord, Times};
 use crate::runner::{Desk, repairing};
 use crate::spec::{Device, Model, Readout, Source};
 
 /// Texts embedded and written at a time: bounds memory whatever the file's size.
 const CHUNK: usize = 4096;
+
+/// The only set of texts of an application.
+const TEXTS: Texts = Texts::Samples { prompt: 0, slice: 0 };
 
 /// All that decides a text's vector.
 #[derive(Clone, Debug)]
@@ -54,7 +58,6 @@ impl Recipe {
         let model = provenance.models.iter().find(|model| model.id == choices.model)?;
         let prompt = provenance.prompts.iter().find(|prompt| prompt.id == choices.prompt)?;
         let readout = provenance.readouts.iter().find(|readout| readout.id == choices.readout)?;
-        let views: Result<Vec<Template>, _> = prompt.views.iter().map(|view| Template::parse(view)).collect();
         Some(Self {
             model: Model {
                 id: model.id.clone(),
@@ -64,20 +67,30 @@ impl Recipe {
                 max_tokens: Some(model.max_tokens).filter(|_| model.fit.is_none()),
                 adapter: model.adapter.as_ref().map(|adapter| adapter.parse()).transpose().ok()?,
             },
-            prompt: prompt.chat.iter().fold(
-                Prompt::new(&prompt.id, views.ok()?, prompt.truncate.parse().ok()?, prompt.clean.parse().ok()?),
-                Prompt::in_chat,
-            ),
+            prompt: prompt_of(prompt)?,
             readout: Readout {
                 id: readout.id.clone(),
                 layer: readout.layer,
                 pool: readout.pool.parse().ok()?,
+                span: readout.span,
                 norm: readout.norm,
+                dim: readout.dim,
                 normalize: readout.normalize,
             },
             identity: Some(model.identity),
         })
     }
+}
+
+/// A recorded prompt as a spec gives it.
+fn prompt_of(record: &PromptRecord) -> Option<Prompt> {
+    let view = |(at, template): (usize, &String)| {
+        let differently = record.differently.get(at).cloned().unwrap_or_default();
+        Some(View { template: Template::parse(template).ok()?, differently })
+    };
+    let views: Vec<View> = record.views.iter().enumerate().map(view).collect::<Option<_>>()?;
+    let plain = Prompt::new(&record.id, views, record.truncate.parse().ok()?, record.clean.parse().ok()?);
+    Some(record.chat.iter().fold(Prompt { fuse: record.fuse, ..plain }, Prompt::in_chat))
 }
 
 /// Where a recorded model came from, at the commit that it had then.
@@ -103,18 +116,21 @@ pub enum Applied {
     Interrupted,
 }
 
-/// Embeds `texts` and writes one row each to a Parquet file: `index`, `text`, `rendered`, `token_ids`, `cut` and
+/// Embeds `texts`, whose fields fill the other slots of the recipe's prompt in their order, and writes one row each to a Parquet file: `index`, `text`, `rendered`, `token_ids`, `cut` and
 /// `embedding`. With several views, `rendered` has one line per view and `token_ids` runs through all of them.
 ///
 /// # Errors
 /// A text that does not fit the recipe, an encoder that fails, a file that cannot be written.
-pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[String], output: &Path) -> Result<Applied, Error> {
+pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[Input], output: &Path) -> Result<Applied, Error> {
     let found = bench.encoder.card().identity;
     if let Some(recorded) = recipe.identity.filter(|recorded| *recorded != found) {
         return Err(ApplyError::OtherModel { model: recipe.model.source.to_string(), recorded, found }.into());
     }
-    let readout = bench.encoder.readout(&recipe.readout)?;
-    let dim = readout.dim;
+    let reading = Reading::new(bench.encoder.as_ref(), &recipe.prompt, &recipe.readout)?;
+    if let Some(problem) = reading.problem(&recipe.prompt, &recipe.readout) {
+        return Err(ApplyError::Recipe(Box::new(problem)).into());
+    }
+    let dim = reading.width();
     let folder = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -128,26 +144,22 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[String], output: &Path)
     let file = temporary.reopen().map_err(broken)?;
     let table = |source| ApplyError::Table { path: output.to_owned(), source };
     let mut writer = ParquetWriter::new(file).batched(&schema(dim)).map_err(table)?;
-    let mut work = ModelWork {
-        encoder: bench.encoder,
-        readouts: BTreeMap::from([(0, readout.clone())]),
-        rows: Rows::default(),
-        blocks: BTreeMap::new(),
-    };
+    let mut work = ModelWork::new(bench.encoder);
     let mut cut = 0;
     for (chunk, texts) in texts.chunks(CHUNK).enumerate() {
         let first = chunk * CHUNK;
-        let views = prepare(&work, recipe, texts, first)?;
-        let blocks = lay_out(&mut work, &views);
+        let views = prepare(&work, recipe, &reading, texts, first)?;
+        work = ModelWork::new(work.encoder);
+        work.add(TEXTS, views.clone(), BTreeMap::from([(0, reading.clone())]));
         let shelf = work.shelf(bench.store)?;
         let desk = Desk { model: &recipe.model.id, work: &work, shelf, observer: bench.observer, stop: bench.stop };
         let embedded = repairing(bench.observer, || {
             let Some(failures) = desk.embed(&mut Times::default())? else { return Ok(None) };
-            desk.vectors(&blocks, &readout, &work.stored(&desk.shelf)?, &failures).map(Some)
+            desk.vectors(TEXTS, 0, &work.stored(&desk.shelf)?, &failures).map(Some)
         })?;
         let Some(vectors) = embedded else { return Ok(Applied::Interrupted) };
         let mut vectors = vectors.map_err(|reason| ApplyError::NoVectors { model: recipe.model.id.clone(), reason })?;
-        if readout.normalize {
+        if reading.normalize {
             vectors.normalize();
         }
         cut += (0..texts.len()).filter(|&i| views.iter().any(|view| view[i].cut > 0)).count();
@@ -162,19 +174,26 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[String], output: &Path)
 }
 
 /// One list of prepared texts per view of the prompt.
-fn prepare(work: &ModelWork, recipe: &Recipe, texts: &[String], first: usize) -> Result<Vec<Vec<Prepared>>, ApplyError> {
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let views = recipe.prompt.views.iter();
+fn prepare(
+    work: &ModelWork,
+    recipe: &Recipe,
+    reading: &Reading,
+    texts: &[Input],
+    first: usize,
+) -> Result<Vec<Vec<Prepared>>, ApplyError> {
+    let names = recipe.prompt.names();
+    let texts: Vec<Words<'_>> = (texts.iter())
+        .map(|input| Words {
+            text: &input.text,
+            others: names.iter().copied().zip(input.fields.iter().map(String::as_str)).collect(),
+        })
+        .collect();
+    let views = recipe.prompt.views.iter().zip(&reading.views);
+    let spans = |read: &Resolved| read.span.into_iter().collect();
     views
-        .map(|view| plan::prepare(work.encoder.as_ref(), &recipe.prompt, view, &texts))
+        .map(|(view, read)| plan::prepare(work.encoder.as_ref(), &recipe.prompt, &view.template, &texts, &spans(read)))
         .collect::<Result<_, _>>()
         .map_err(|(i, source)| ApplyError::Text { index: first + i + 1, source })
-}
-
-/// Makes the prepared texts the work's only rows.
-fn lay_out(work: &mut ModelWork, views: &[Vec<Prepared>]) -> Vec<Block> {
-    work.rows = Rows::default();
-    views.iter().map(|view| work.rows.block(view.clone())).collect()
 }
 
 fn schema(dim: usize) -> Schema {
@@ -188,7 +207,7 @@ fn schema(dim: usize) -> Schema {
     ])
 }
 
-fn frame(first: usize, texts: &[String], views: &[Vec<Prepared>], vectors: &Embeddings) -> PolarsResult<DataFrame> {
+fn frame(first: usize, texts: &[Input], views: &[Vec<Prepared>], vectors: &Embeddings) -> PolarsResult<DataFrame> {
     let n = texts.len();
     let join = |i: usize| views.iter().map(|view| view[i].rendered.as_str()).collect::<Vec<_>>().join("\n");
     let ids =
@@ -200,7 +219,7 @@ fn frame(first: usize, texts: &[String], views: &[Vec<Prepared>], vectors: &Embe
         n,
         vec![
             Column::new("index".into(), (first as u64..(first + n) as u64).collect::<Vec<_>>()),
-            Column::new("text".into(), texts),
+            Column::new("text".into(), texts.iter().map(|input| input.text.as_str()).collect::<Vec<_>>()),
             Column::new("rendered".into(), (0..n).map(join).collect::<Vec<_>>()),
             Column::new("token_ids".into(), (0..n).map(ids).collect::<Vec<_>>()),
             Column::new("cut".into(), (0..n).map(cut).collect::<Vec<_>>()),
@@ -222,6 +241,8 @@ pub enum ApplyError {
     Unreadable { cell: String },
     #[error("{model} is not what it was when the run was made (identity {}, now {}); run the spec again, or name the recipe with --model", recorded.short(), found.short())]
     OtherModel { model: String, recorded: Digest, found: Digest },
+    #[error(transparent)]
+    Recipe(Box<Unready>),
     #[error("text {index} of the input cannot be embedded with this recipe: {source}")]
     Text { index: usize, source: EmbedError },
     #[error("model `{model}` gave no vectors: {reason}")]

@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use crate::embed::{EmbedError, Encoder, Resolved};
+use crate::embed::{EmbedError, Encoder, Resolved, Row};
 use crate::embeddings::{Embeddings, relative_distance};
 use crate::prompt::{Template, Truncation};
-use crate::spec::{DType, Pooling, Readout};
+use crate::spec::{DType, Layer, Pooling, Readout};
 
 /// Of several lengths and two languages; most of them share what their template begins with.
 const TEXTS: [&str; 12] = [
@@ -176,12 +176,12 @@ fn ids(encoder: &dyn Encoder, template: &str, text: &str) -> Result<Vec<u32>, Em
 }
 
 fn readout(pool: Pooling) -> Readout {
-    Readout { id: "doctor".to_owned(), layer: -1, pool, norm: false, normalize: false }
+    Readout { normalize: false, ..Readout::new("doctor", Layer::At(-1), pool) }
 }
 
 /// One matrix per readout, in the order of the rows; the first failure of a row is that of all.
 fn encode(encoder: &dyn Encoder, rows: &[Vec<u32>], readouts: &[Resolved]) -> Result<Vec<Embeddings>, EmbedError> {
-    let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    let slices: Vec<Row<'_>> = rows.iter().map(|row| Row::from(row.as_slice())).collect();
     let mut found: Vec<Vec<Vec<f32>>> = readouts.iter().map(|_| vec![Vec::new(); rows.len()]).collect();
     let mut failed = None;
     encoder.encode(&slices, readouts, &mut |batch| {

@@ -93,6 +93,31 @@ impl Embeddings {
         Some(mean)
     }
 
+    /// Matrices of as many rows side by side. `None` of no matrix.
+    ///
+    /// # Panics
+    /// If they have different numbers of rows.
+    pub fn concat(views: &[Self]) -> Option<Self> {
+        let (first, rest) = views.split_first()?;
+        assert!(rest.iter().all(|view| view.len() == first.len()), "views of different numbers of texts");
+        let values = (0..first.len()).flat_map(|row| views.iter().flat_map(move |view| view.row(row).iter().copied()));
+        Some(Self::from_values(views.iter().map(Self::dim).sum(), values.collect()))
+    }
+
+    /// The first coordinates of every row.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[must_use]
+    pub fn cut(self, dim: usize) -> Self {
+        assert!(dim <= self.dim, "rows of {} have no {dim} coordinates", self.dim);
+        if dim == self.dim {
+            return self;
+        }
+        let values = self.rows().flat_map(|row| row[..dim].iter().copied()).collect();
+        Self::from_values(dim, values)
+    }
+
     /// Scales every row to unit length; a row of zeros stays as it is.
     pub fn normalize(&mut self) {
         for row in self.values.chunks_exact_mut(self.dim) {
@@ -126,6 +151,16 @@ pub fn relative_distance(vector: &[f32], other: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn side_by_side_and_cut() {
+        let (a, b) = (Embeddings::from_values(2, vec![1.0, 2.0, 3.0, 4.0]), Embeddings::from_values(1, vec![5.0, 6.0]));
+        let both = Embeddings::concat(&[a, b]).expect("two views");
+        assert_eq!((both.dim(), both.values()), (3, &[1.0, 2.0, 5.0, 3.0, 4.0, 6.0][..]));
+        assert_eq!(both.clone().cut(3), both);
+        assert_eq!(both.cut(1).values(), [1.0, 3.0]);
+        assert_eq!(Embeddings::concat(&[]), None);
+    }
 
     #[test]
     fn distances_are_relative_to_the_other_vector() {

@@ -18,6 +18,7 @@ pub mod observe;
 pub mod plan;
 pub mod products;
 pub mod prompt;
+pub mod readout;
 pub mod report;
 pub mod results;
 pub mod runner;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The modules from the bottom up; those of one row do not see each other.
 const LAYERS: &[&[&str]] = &[
     &["cause", "digest", "embeddings", "observe", "products"],
-    &["http"],
+    &["http", "readout"],
     &["prompt", "stats", "cache"],
     &["spec"],
     &["dataset", "task"],

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use embed_bench::cause::told;
-use embed_bench::spec::Spec;
+use embed_bench::spec::{Slice, Spec};
 
 use super::{Answer, Failure, Places, out};
 
@@ -27,7 +27,13 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
                 continue;
             }
         };
-        let wrong: Vec<_> = spec.slices.iter().filter_map(|slice| catalog.check(slice, &spec.tasks).err()).collect();
+        let problem = |slice: &Slice| {
+            let columns = spec.columns(&slice.id);
+            let checked = catalog.check(slice, &spec.tasks).map(drop);
+            let asked = |()| if columns.is_empty() { Ok(()) } else { catalog.check_columns(slice, &columns) };
+            checked.and_then(asked).err()
+        };
+        let wrong: Vec<_> = spec.slices.iter().filter_map(problem).collect();
         if wrong.is_empty() {
             out::line(format!("{}: good ({})", path.display(), axes(&spec)));
         } else {

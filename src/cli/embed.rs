@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use embed_bench::apply::{self, Applied, Bench, Recipe};
 use embed_bench::dataset::read_texts;
 use embed_bench::embed;
-use embed_bench::prompt::{Chat, Clean, Prompt, Template, Truncation};
+use embed_bench::prompt::{Chat, Clean, Fuse, Prompt, Template, Truncation};
 use embed_bench::report::Ranking;
 use embed_bench::results::RunRecord;
-use embed_bench::spec::{DType, Device, Endpoint, Model, Pooling, Readout, Source, SourceError};
+use embed_bench::spec::{DType, Device, Endpoint, Layer, Model, Pooling, Readout, Source, SourceError};
 
 use super::progress::Progress;
 use super::run::stop_on_signal;
@@ -23,7 +23,8 @@ pub struct Arguments {
     /// `best`, or the beginning of a cell's id
     #[arg(long, default_value = "best", conflicts_with = "model")]
     cell: String,
-    /// Texts: plain lines (.txt), JSON lines with `text` (.jsonl), or Parquet with a column `text`
+    /// Texts: plain lines (.txt), JSON lines with `text` (.jsonl), or Parquet with a column `text`; other slots of the template
+    /// are filled from columns of their names
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Parquet file to write
@@ -49,9 +50,12 @@ struct Flags {
     /// Environment variable that holds the server's key
     #[arg(long, value_name = "VARIABLE", requires = "served_name")]
     api_key_env: Option<String>,
-    /// Template with a slot {text}
+    /// Template with a slot {text}; several are fused
     #[arg(long, default_value = "{text}", value_parser = |text: &str| Template::parse(text), conflicts_with = "results")]
-    template: Template,
+    template: Vec<Template>,
+    /// How the vectors of several templates become one: mean, mean-normalized, concat or mean-similarity
+    #[arg(long, default_value = "mean", value_parser = str::parse::<Fuse>, conflicts_with = "results")]
+    fuse: Fuse,
     /// Put the template into the model's own chat format, as what the user says
     #[arg(long, conflicts_with = "results")]
     chat: bool,
@@ -61,12 +65,18 @@ struct Flags {
     /// What the answer begins with
     #[arg(long, value_name = "TEXT", requires = "chat")]
     answer: Option<String>,
-    /// Hidden state, as transformers counts them
-    #[arg(long, default_value_t = -1, allow_negative_numbers = true, conflicts_with = "results")]
-    layer: i32,
-    /// last, mean, cls, or own (the model's sentence-transformers settings)
+    /// Hidden state, as transformers counts them; with a decimal point a share of the depth, such as 0.85
+    #[arg(long, default_value = "-1", value_parser = str::parse::<Layer>, allow_negative_numbers = true, conflicts_with = "results")]
+    layer: Layer,
+    /// last, mean, weighted-mean, max, cls, or own (the model's sentence-transformers settings)
     #[arg(long, default_value = "own", value_parser = str::parse::<Pooling>, conflicts_with = "results")]
     pool: Pooling,
+    /// Pool the tokens of the text alone: those of its N-th copy in the template, from 1
+    #[arg(long, value_name = "N", conflicts_with = "results")]
+    span: Option<usize>,
+    /// Keep the first N coordinates of a vector
+    #[arg(long, value_name = "N", conflicts_with = "results", value_parser = clap::value_parser!(u32).range(1..))]
+    dim: Option<u32>,
     /// Apply the final norm to an inner layer
     #[arg(long, conflicts_with = "results")]
     norm: bool,
@@ -116,14 +126,14 @@ impl Flags {
             adapter,
         };
         let chat = self.chat.then(|| Chat { system: self.system.clone(), answer: self.answer.clone() });
-        let prompt = Prompt::new("flags", vec![self.template.clone()], self.truncate, self.clean);
-        let prompt = chat.iter().fold(prompt, Prompt::in_chat);
+        let prompt = Prompt::new("flags", self.template.clone(), self.truncate, self.clean);
+        let prompt = chat.iter().fold(Prompt { fuse: self.fuse, ..prompt }, Prompt::in_chat);
         let readout = Readout {
-            id: "flags".to_owned(),
-            layer: self.layer,
-            pool: self.pool,
+            span: self.span,
             norm: self.norm,
+            dim: self.dim.and_then(|dim| usize::try_from(dim).ok()),
             normalize: !self.no_normalize,
+            ..Readout::new("flags", self.layer, self.pool)
         };
         Ok(Recipe { model, prompt, readout, identity: None })
     }
@@ -170,7 +180,7 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
         (None, None) => return Err(Failure::Usage("name a result folder, or a model with --model".to_owned())),
     };
     check_output(&arguments.input, &arguments.output)?;
-    let texts = read_texts(&arguments.input)?;
+    let texts = read_texts(&arguments.input, &recipe.prompt.names())?;
     if texts.is_empty() {
         return Err(Failure::Usage(format!("{} holds no texts", arguments.input.display())));
     }

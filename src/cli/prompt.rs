@@ -1,12 +1,13 @@
 //! `bench prompt`: the built-in catalogue, and what a spec's prompts become.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use embed_bench::embed::{self, Encoder, Prepared};
-use embed_bench::plan;
-use embed_bench::prompt::Prompt;
+use embed_bench::plan::{self, Words};
 use embed_bench::prompt::catalogue::ENTRIES;
-use embed_bench::spec::{Pooling, Spec};
+use embed_bench::prompt::{Prompt, View};
+use embed_bench::spec::{Layer, Pooling, Spec, covers};
 
 use super::progress::Progress;
 use super::{Answer, Failure, Places, out};
@@ -44,10 +45,13 @@ pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
         Command::List => {
             for entry in ENTRIES {
                 out::line(format!("{}: {}", entry.name, entry.about));
-                out::line(format!("  template  {}", entry.template));
+                entry.templates.iter().for_each(|template| out::line(format!("  template  {template}")));
+                for (slot, words) in entry.filled {
+                    out::line(format!("  filled    {{{slot}}} = {words}"));
+                }
                 out::line(format!("  clean     {}", entry.clean));
-                if let Some(note) = entry.layer_note {
-                    out::line(format!("  layer     {note}"));
+                if let Some(protocol) = entry.protocol {
+                    out::line(format!("  protocol  {protocol}"));
                 }
                 out::line(format!("  source    {}", entry.source));
             }
@@ -60,33 +64,58 @@ pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
 fn show(arguments: &Show, places: &Places) -> Result<(), Failure> {
     let spec = Spec::load(&arguments.spec)?;
     let models: Vec<&str> = spec.models.iter().map(|model| model.id.as_str()).collect();
-    let prompts: Vec<&str> = spec.prompts.iter().map(|prompt| prompt.id.as_str()).collect();
+    let each = spec.prompts.iter().map(|prompt| prompt.id.as_str());
+    let families = spec.prompts.iter().filter_map(|prompt| Some(prompt.id.split_once('@')?.0));
+    let mut prompts: Vec<&str> = Vec::new();
+    each.chain(families).for_each(|id| {
+        if !prompts.contains(&id) {
+            prompts.push(id);
+        }
+    });
     known("model", arguments.model.as_deref(), &models, &arguments.spec)?;
     known("prompt", arguments.prompt.as_deref(), &prompts, &arguments.spec)?;
     let (catalog, progress) = (places.catalog()?, Progress::new());
     let Some(slice) = spec.slices.first() else { return Ok(()) };
-    let samples = catalog.slice(slice, spec.seed)?.samples;
-    let texts: Vec<&str> = samples.iter().take(LOOKED_AT.max(arguments.texts)).map(|sample| sample.text.as_str()).collect();
-    let reads_end = spec.readouts.iter().any(|readout| readout.pool == Pooling::Last);
+    let columns = spec.columns(&slice.id);
+    let loaded = catalog.slice_with(slice, spec.seed, &columns)?;
+    let looked_at = LOOKED_AT.max(arguments.texts);
+    let texts: Vec<Words<'_>> = (loaded.samples.iter().enumerate().take(looked_at))
+        .map(|(at, sample)| Words {
+            text: &sample.text,
+            others: loaded.columns.iter().map(|(name, values)| (name.as_str(), values[at].as_str())).collect(),
+        })
+        .collect();
     for model in spec.models.iter().filter(|model| arguments.model.as_ref().is_none_or(|id| *id == model.id)) {
         let encoder = embed::open(model, &places.sources(&catalog, &progress))?;
-        for prompt in spec.prompts.iter().filter(|prompt| arguments.prompt.as_ref().is_none_or(|id| *id == prompt.id)) {
-            for (view, template) in prompt.views.iter().enumerate() {
-                let which = if prompt.views.len() > 1 {
-                    format!(", view {} of {}", view + 1, prompt.views.len())
-                } else {
-                    String::new()
+        for prompt in spec.prompts.iter().filter(|prompt| arguments.prompt.as_ref().is_none_or(|id| covers(id, &prompt.id))) {
+            for (at, view) in prompt.views.iter().enumerate() {
+                let which = match prompt.views.len() {
+                    1 => String::new(),
+                    views => format!(", view {} of {views} ({})", at + 1, prompt.fuse),
                 };
                 out::line(format!("{} / {}{which}", model.id, prompt.id));
-                let prepared = plan::prepare(encoder.as_ref(), prompt, template, &texts).map_err(|(_, error)| error)?;
+                let prepared = plan::prepare(encoder.as_ref(), prompt, &view.template, &texts, &BTreeSet::new());
+                let prepared = prepared.map_err(|(_, error)| error)?;
                 let common = common(&prepared);
+                let reads = reads(encoder.as_ref(), &spec, view);
                 for text in prepared.iter().take(arguments.texts) {
-                    example(encoder.as_ref(), prompt, text, common, reads_end);
+                    example(encoder.as_ref(), prompt, text, common, &reads);
                 }
             }
         }
     }
     Ok(())
+}
+
+/// What the spec's readouts pool under a view, as far as the model has it: each way once.
+fn reads(encoder: &dyn Encoder, spec: &Spec, view: &View) -> Vec<(Pooling, Option<usize>)> {
+    let mut reads: Vec<(Pooling, Option<usize>)> = Vec::new();
+    for readout in &spec.readouts {
+        let one = if readout.layer == Layer::Every { readout.at(Layer::At(0)) } else { readout.clone() };
+        let read = encoder.readout(&one.under(&view.differently)).map(|read| (read.pool, read.span));
+        reads.extend(read.into_iter().filter(|read| !reads.contains(read)).collect::<Vec<_>>());
+    }
+    reads
 }
 
 /// Refuses an id that the spec does not have.
@@ -107,14 +136,27 @@ fn common(texts: &[Prepared]) -> usize {
     if others.is_empty() { 0 } else { (0..first.ids.len()).take_while(|&at| same(at)).count() }
 }
 
-fn example(encoder: &dyn Encoder, prompt: &Prompt, text: &Prepared, common: usize, reads_end: bool) {
+fn example(encoder: &dyn Encoder, prompt: &Prompt, text: &Prepared, common: usize, reads: &[(Pooling, Option<usize>)]) {
     let (shared, own) = text.ids.split_at(common.min(text.ids.len()));
     let cut = if text.cut > 0 { format!(", {} cut ({})", text.cut, prompt.truncate) } else { String::new() };
     out::line(format!("  {} tokens{cut}", text.ids.len()));
     out::line(format!("  shared  {:>4}  {}", shared.len(), pieces(encoder, shared)));
     out::line(format!("  own     {:>4}  {}", own.len(), pieces(encoder, own)));
-    if let Some(last) = text.ids.last().filter(|_| reads_end) {
-        out::line(format!("  last          {}", pieces(encoder, &[*last])));
+    for (pool, span) in reads.iter().filter(|(pool, _)| *pool != Pooling::Own) {
+        let place = span.map_or(Some(0..text.ids.len()), |span| text.slot(span)).filter(|place| !place.is_empty());
+        let Some(place) = place else {
+            out::line(format!("  {pool:<7}    0  copy {} of the text has no tokens here", span.unwrap_or(1)));
+            continue;
+        };
+        let read = match pool {
+            Pooling::Last => place.end - 1..place.end,
+            Pooling::Cls => place.start..place.start + 1,
+            Pooling::Mean | Pooling::WeightedMean | Pooling::Max | Pooling::Own => place,
+        };
+        // Of the whole prompt, all tokens stand above.
+        if span.is_some() || read.len() == 1 {
+            out::line(format!("  {pool:<7} {:>4}  {}", read.len(), pieces(encoder, &text.ids[read])));
+        }
     }
 }
 

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::error::{DatasetError, MissingFile};
 use super::fetch::{self, FetchReport};
-use super::manifest::{Kind, Manifest, Split};
+use super::manifest::{Column, Format, Kind, Manifest, Split};
 use super::read::{self, FileRows};
 use super::{Origin, Row, Slice, slice};
 use crate::digest::Digest;
 use crate::observe::Observer;
 use crate::spec::{self, suggest};
+
+/// A slot of this name is the label that a phrasing words; of a sample it would be the right answer.
+const LABEL: &str = "label";
 
 /// The datasets of a project and the folders their files may lie in.
 #[derive(Clone, Debug)]
@@ -90,10 +93,33 @@ impl Catalog {
     /// # Errors
     /// Whatever [`Self::rows`] gives; labels the dataset does not have; a slice without samples.
     pub fn slice(&self, slice: &spec::Slice, seed: u64) -> Result<Slice, DatasetError> {
+        self.slice_with(slice, seed, &[])
+    }
+
+    /// The same with further columns of the files, by name; by number, from 0, where files have no header.
+    ///
+    /// # Errors
+    /// Columns that the files do not have, a row that lacks one, and the column of right answers.
+    pub fn slice_with(&self, slice: &spec::Slice, seed: u64, columns: &[String]) -> Result<Slice, DatasetError> {
         let manifest = self.manifest(&slice.dataset)?;
         let split = find_split(&manifest, &slice.split)?;
-        let (rows, origin) = self.read(&manifest, split)?;
-        slice::cut(slice, &manifest, split, rows, origin, seed)
+        let further = further(slice, &manifest, split, columns)?;
+        let (rows, origin) = self.read(&manifest, split, &further)?;
+        slice::cut(slice, &manifest, split, rows, origin, seed, columns)
+    }
+
+    /// What can be wrong with columns that prompts ask for: as far as the files are here, also that these have them.
+    ///
+    /// # Errors
+    /// As [`Self::slice_with`], but for files that are missing.
+    pub fn check_columns(&self, slice: &spec::Slice, columns: &[String]) -> Result<(), DatasetError> {
+        let manifest = self.manifest(&slice.dataset)?;
+        let split = find_split(&manifest, &slice.split)?;
+        let further = further(slice, &manifest, split, columns)?;
+        match self.read(&manifest, split, &further) {
+            Ok(_) | Err(DatasetError::MissingFile(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Every text of a split, both texts of a pair, in the order of the files.
@@ -112,7 +138,7 @@ impl Catalog {
     /// over those.
     pub fn rows(&self, dataset: &str, split: &str) -> Result<(Vec<Row>, Origin), DatasetError> {
         let manifest = self.manifest(dataset)?;
-        self.read(&manifest, find_split(&manifest, split)?)
+        self.read(&manifest, find_split(&manifest, split)?, &[])
     }
 
     /// Downloads whatever files of a dataset are in none of its places.
@@ -140,7 +166,7 @@ impl Catalog {
         self.places(dataset, file).into_iter().find(|path| path.is_file())
     }
 
-    fn read(&self, manifest: &Manifest, split: &Split) -> Result<(Vec<Row>, Origin), DatasetError> {
+    fn read(&self, manifest: &Manifest, split: &Split, further: &[Column]) -> Result<(Vec<Row>, Origin), DatasetError> {
         let mut origin = Origin { dataset: manifest.name.clone(), split: split.name.clone(), files: Vec::new(), skipped: 0 };
         let mut rows = Vec::new();
         let mut seen = BTreeMap::new();
@@ -150,7 +176,7 @@ impl Catalog {
                 std::fs::read(&path).map_err(|source| DatasetError::Io { doing: "read", path: path.clone(), source })?;
             origin.files.push((file.clone(), Digest::of_bytes(&bytes)));
             let subset = split.subsets.get(i).map(String::as_str);
-            let FileRows { rows: read, skipped } = read::rows(&bytes, &path, manifest, split, subset)?;
+            let FileRows { rows: read, skipped } = read::rows(&bytes, &path, manifest, split, subset, further)?;
             origin.skipped += skipped;
             for (place, mut row) in read {
                 if split.columns.id.is_none() {
@@ -191,6 +217,22 @@ impl Catalog {
         let bundled = Path::new(&self.datasets).join(&manifest.name);
         format!("{obtain}{copies}, or copy the files to {}.", bundled.display())
     }
+}
+
+/// The columns that go by these names in the files of a split. What is right about a sample is none of them.
+fn further(slice: &spec::Slice, manifest: &Manifest, split: &Split, names: &[String]) -> Result<Vec<Column>, DatasetError> {
+    let numbered = matches!(split.format, Format::Delimited { header: false, .. });
+    let gold = [&split.columns.label, &split.columns.score];
+    let column = |name: &String| {
+        let column = if numbered { name.parse().ok().map(Column::Index) } else { Some(Column::Name(name.clone())) };
+        let (slice, dataset) = (slice.id.clone(), manifest.name.clone());
+        let Some(column) = column else { return Err(DatasetError::UnnamedColumns { slice, dataset, name: name.clone() }) };
+        if name == LABEL || gold.iter().any(|gold| gold.as_ref() == Some(&column)) {
+            return Err(DatasetError::Answer { slice, dataset, name: name.clone() });
+        }
+        Ok(column)
+    };
+    names.iter().map(column).collect()
 }
 
 fn find_split<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a Split, DatasetError> {

@@ -54,6 +54,16 @@ pub enum DatasetError {
     #[error(transparent)]
     MissingFile(#[from] Box<MissingFile>),
 
+    #[error(
+        "slice `{slice}`: a prompt for its samples has the slot `{{{name}}}`, which is the right answer in dataset `{dataset}`; such a prompt is for labels: name it in `[[labels]]` and leave these cells out with [grid] skip"
+    )]
+    Answer { slice: String, dataset: String, name: String },
+
+    #[error(
+        "slice `{slice}`: a prompt has the slot `{{{name}}}`, and the files of dataset `{dataset}` have no header; write a column's number, from 0, or put words there with `fill`"
+    )]
+    UnnamedColumns { slice: String, dataset: String, name: String },
+
     #[error("{path}, {unit} {place}: {problem}\nMend the row, or let the dataset's manifest pass over such rows with `on_bad_row = \"skip\"`.", path = path.display())]
     BadRow {
         path: PathBuf,
@@ -71,6 +81,9 @@ pub enum DatasetError {
         place: u64,
         problem: Box<RowProblem>,
     },
+
+    #[error("{}: plain lines have no column `{name}`, which the prompt puts beside each text; write JSON lines (.jsonl) or Parquet", path.display())]
+    PlainLines { path: PathBuf, name: String },
 
     #[error("{}: texts are read from plain lines (.txt), JSON lines with `text` (.jsonl) or Parquet with a column `text` (.parquet); rename or convert the file", path.display())]
     UnknownInput { path: PathBuf },
@@ -179,7 +192,7 @@ pub enum RowProblem {
     NotJson { byte: usize, ends_early: bool },
     #[error("found {found}, wanted a JSON object")]
     NotAnObject { found: &'static str },
-    #[error("no key `{wanted}`; its keys are: {}", list(keys))]
+    #[error("no key `{wanted}`{}; its keys are: {}", hint(near(wanted, keys).as_deref()), list(keys))]
     NoKey { wanted: String, keys: Vec<String> },
     #[error("{found} field{} where the header has {wanted}{}", plural(*found), open_quote(*lines))]
     FieldCount { found: usize, wanted: usize, lines: u64 },
@@ -223,6 +236,10 @@ impl fmt::Display for Removed {
 /// The tail of a message that suggests a name, or nothing.
 pub(super) fn hint(suggestion: Option<&str>) -> String {
     suggestion.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+}
+
+fn near(wanted: &str, known: &[String]) -> Option<String> {
+    crate::spec::suggest(wanted, known.iter().map(String::as_str))
 }
 
 const fn plural(count: usize) -> &'static str {

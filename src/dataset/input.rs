@@ -8,33 +8,51 @@ use super::manifest::Column;
 use super::read::{Cell, Role};
 use super::{jsonl, parquet};
 
+/// A text of a file, and the values of further columns that were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    pub text: String,
+    /// In the order asked.
+    pub fields: Vec<String>,
+}
+
 /// Texts of a file, one per line or row: plain lines (`.txt`), JSON lines with `text` (`.jsonl`, `.json`), Parquet with a
-/// column `text` (`.parquet`). An empty line is an empty text, so that rows of the output are lines of the input.
+/// column `text` (`.parquet`). An empty line is an empty text, so that rows of the output are lines of the input. Further
+/// columns have names, which plain lines have not.
 ///
 /// # Errors
-/// A file that cannot be read, is of no known kind, or has a line without a text; with its number.
-pub fn read_texts(path: &Path) -> Result<Vec<String>, DatasetError> {
+/// A file that cannot be read, is of no known kind, or has a line without a text or one of the columns; with its number.
+pub fn read_texts(path: &Path, columns: &[&str]) -> Result<Vec<Input>, DatasetError> {
     let bytes = fs::read(path).map_err(|source| DatasetError::Io { doing: "read", path: path.to_owned(), source })?;
-    let column = Column::Name("text".to_owned());
-    let wanted = [(Role::Text, &column)];
+    let names: Vec<Column> = std::iter::once(&"text").chain(columns).map(|name| Column::Name((*name).to_owned())).collect();
+    let roles = std::iter::once(Role::Text).chain(std::iter::repeat(Role::Further));
+    let wanted: Vec<(Role, &Column)> = roles.zip(&names).collect();
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default();
     let (unit, records) = match extension.as_str() {
-        "txt" => return lines(&bytes, path),
+        "txt" => match columns.first() {
+            Some(name) => return Err(DatasetError::PlainLines { path: path.to_owned(), name: (*name).to_owned() }),
+            None => return lines(&bytes, path),
+        },
         "jsonl" | "json" => ("line", jsonl::records(&bytes, &wanted)),
         "parquet" => ("row", parquet::records(&bytes, path, &wanted)?),
         _ => return Err(DatasetError::UnknownInput { path: path.to_owned() }),
     };
-    let text = |cells: Vec<Cell>| match cells.into_iter().next() {
-        Some(Cell::Text(text)) => Ok(text),
-        Some(Cell::Number(_)) => Err(RowProblem::NotText { column: column.to_string(), found: "a number" }),
-        Some(Cell::Other(found)) => Err(RowProblem::NotText { column: column.to_string(), found }),
-        Some(Cell::Null) | None => Err(RowProblem::NotText { column: column.to_string(), found: "nothing" }),
+    let word = |(cell, (role, column)): (Cell, &(Role, &Column))| match (cell, role) {
+        (Cell::Text(text), _) | (Cell::Number(text), Role::Further) => Ok(text),
+        (Cell::Number(_), _) => Err(RowProblem::NotText { column: column.to_string(), found: "a number" }),
+        (Cell::Other(found), _) => Err(RowProblem::NotText { column: column.to_string(), found }),
+        (Cell::Null, _) => Err(RowProblem::NotText { column: column.to_string(), found: "nothing" }),
+    };
+    let input = |cells: Vec<Cell>| {
+        let mut words = cells.into_iter().zip(&wanted).map(word);
+        let text = words.next().unwrap_or_else(|| Ok(String::new()))?;
+        Ok(Input { text, fields: words.collect::<Result<_, _>>()? })
     };
     let bad = |place, problem| DatasetError::BadText { path: path.to_owned(), unit, place, problem: Box::new(problem) };
-    records.into_iter().map(|record| record.cells.and_then(text).map_err(|problem| bad(record.place, problem))).collect()
+    records.into_iter().map(|record| record.cells.and_then(input).map_err(|problem| bad(record.place, problem))).collect()
 }
 
-fn lines(bytes: &[u8], path: &Path) -> Result<Vec<String>, DatasetError> {
+fn lines(bytes: &[u8], path: &Path) -> Result<Vec<Input>, DatasetError> {
     let bytes = bytes.strip_prefix(jsonl::BYTE_ORDER_MARK).unwrap_or(bytes);
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     if bytes.is_empty() {
@@ -44,7 +62,8 @@ fn lines(bytes: &[u8], path: &Path) -> Result<Vec<String>, DatasetError> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let bad =
             |_| DatasetError::BadText { path: path.to_owned(), unit: "line", place, problem: Box::new(RowProblem::NotUtf8) };
-        std::str::from_utf8(line).map(str::to_owned).map_err(bad)
+        let text = std::str::from_utf8(line).map_err(bad)?;
+        Ok(Input { text: text.to_owned(), fields: Vec::new() })
     };
     (1..).zip(bytes.split(|&byte| byte == b'\n')).map(text).collect()
 }
@@ -57,7 +76,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(name), bytes).unwrap();
         let hide = |error: DatasetError| error.to_string().replace(&folder.path().display().to_string(), "DIR");
-        read_texts(&folder.path().join(name)).map_err(hide)
+        let inputs = read_texts(&folder.path().join(name), &[]).map_err(hide)?;
+        Ok(inputs.into_iter().map(|input| input.text).collect())
     }
 
     #[test]
@@ -65,6 +85,19 @@ mod tests {
         assert_eq!(read("a.txt", "一\r\n\nb".as_bytes()).unwrap(), ["一", "", "b"]);
         assert_eq!(read("a.txt", b"a\n").unwrap(), ["a"]);
         assert_eq!(read("a.txt", b"").unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn further_columns_are_read_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        fs::write(&path, "{\"text\": \"a\", \"year\": 1999, \"topic\": \"sport\"}").unwrap();
+        let read = read_texts(&path, &["topic", "year"]).unwrap();
+        assert_eq!(read, [Input { text: "a".to_owned(), fields: vec!["sport".to_owned(), "1999".to_owned()] }]);
+        let error = read_texts(&path, &["tpic"]).unwrap_err().to_string();
+        assert!(error.contains("no key `tpic` (did you mean `topic`?)"), "{error}");
+        let error = read_texts(Path::new("a.txt"), &["topic"]);
+        assert!(matches!(error, Err(DatasetError::Io { .. })));
     }
 
     #[test]

@@ -20,9 +20,11 @@ mod slice;
 pub use catalog::Catalog;
 pub use error::{DatasetError, MissingFile, Removed, RowProblem, UnknownLabel};
 pub use fetch::{FetchReport, Fetched};
-pub use input::read_texts;
+pub use input::{Input, read_texts};
 pub use manifest::{Column, Columns, Contents, Download, Format, Kind, Manifest, OnBadRow, Split};
 pub use pairs::PairGold;
+
+use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 
@@ -38,6 +40,8 @@ pub struct Slice {
     /// pairs, the second says that they are the same.
     pub labels: Vec<String>,
     pub samples: Vec<Sample>,
+    /// Further columns that were asked for by name: a value for each sample, never blank.
+    pub columns: BTreeMap<String, Vec<String>>,
     /// Where the samples came from.
     pub origin: Origin,
 }
@@ -109,6 +113,8 @@ pub struct Row {
     pub group: Option<String>,
     /// The named part of the split that the row's file is.
     pub subset: Option<String>,
+    /// Values of further columns that were asked for, in the order asked; never blank.
+    pub fields: Vec<String>,
 }
 
 /// Provenance of a slice.

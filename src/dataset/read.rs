@@ -41,6 +41,8 @@ pub(super) enum Role {
     Score,
     Id,
     Group,
+    /// A column that was asked for by name.
+    Further,
 }
 
 /// The columns a split reads, in a fixed order.
@@ -75,8 +77,10 @@ pub(super) fn rows(
     manifest: &Manifest,
     split: &Split,
     subset: Option<&str>,
+    further: &[Column],
 ) -> Result<FileRows, DatasetError> {
-    let wanted = wanted(&split.columns);
+    let mut wanted = wanted(&split.columns);
+    wanted.extend(further.iter().map(|column| (Role::Further, column)));
     let records = match split.format {
         Format::JsonLines => jsonl::records(bytes, &wanted),
         Format::Delimited { separator, header, quoting } => {
@@ -88,7 +92,8 @@ pub(super) fn rows(
     for Record { place, cells } in records {
         match cells.and_then(|cells| row(cells, &wanted, &manifest.labels, subset)) {
             Ok(row) => file.rows.push((place, row)),
-            Err(_) if manifest.on_bad_row == OnBadRow::Skip => file.skipped += 1,
+            // What a prompt asks for decides about no slice: a row that lacks it is not passed over.
+            Err(problem) if manifest.on_bad_row == OnBadRow::Skip && !is_about(&problem, further) => file.skipped += 1,
             Err(problem) => {
                 let problem = Box::new(problem);
                 return Err(DatasetError::BadRow { path: path.to_owned(), unit: unit(split.format), place, problem });
@@ -96,6 +101,17 @@ pub(super) fn rows(
         }
     }
     Ok(file)
+}
+
+/// Whether a problem is that of a column that was asked for by name.
+fn is_about(problem: &RowProblem, further: &[Column]) -> bool {
+    match problem {
+        RowProblem::NoKey { wanted, .. } => further.iter().any(|column| column.key() == *wanted),
+        RowProblem::NotText { column, .. } | RowProblem::Blank { column } => {
+            further.iter().any(|other| other.to_string() == *column)
+        }
+        _ => false,
+    }
 }
 
 fn row(cells: Vec<Cell>, wanted: &[(Role, &Column)], labels: &[String], subset: Option<&str>) -> Result<Row, RowProblem> {
@@ -107,6 +123,7 @@ fn row(cells: Vec<Cell>, wanted: &[(Role, &Column)], labels: &[String], subset: 
         score: None,
         group: None,
         subset: subset.map(str::to_owned),
+        fields: Vec::new(),
     };
     for (cell, &(role, column)) in cells.into_iter().zip(wanted) {
         match role {
@@ -116,6 +133,7 @@ fn row(cells: Vec<Cell>, wanted: &[(Role, &Column)], labels: &[String], subset: 
             Role::Score => row.score = Some(score(cell, column)?),
             Role::Id => row.id = name(cell, column)?,
             Role::Group => row.group = Some(name(cell, column)?),
+            Role::Further => row.fields.push(name(cell, column)?),
         }
     }
     Ok(row)
@@ -190,7 +208,7 @@ mod tests {
             for format in ["\"jsonl\"", "\"csv\"", "\"csv\"\nheader = false", "\"tsv\"\nheader = false\nquoting = false", "\"parquet\""] {
                 let (manifest, split) = split(format);
                 for bytes in [&bytes, &with_header] {
-                    if let Ok(file) = rows(bytes, Path::new("f"), &manifest, &split, None) {
+                    if let Ok(file) = rows(bytes, Path::new("f"), &manifest, &split, None, &[]) {
                         prop_assert!(file.rows.iter().all(|(place, row)| *place > 0 && !row.text.trim().is_empty()));
                     }
                 }

@@ -18,9 +18,10 @@ pub(super) fn cut(
     asked: &spec::Slice,
     manifest: &Manifest,
     split: &Split,
-    rows: Vec<Row>,
+    mut rows: Vec<Row>,
     origin: Origin,
     seed: u64,
+    columns: &[String],
 ) -> Result<Slice, DatasetError> {
     check(asked, manifest)?;
     check_gold(asked, manifest, split)?;
@@ -30,6 +31,8 @@ pub(super) fn cut(
         return Err(DatasetError::NotBinary { slice, dataset, labels: names.kept });
     }
     let count = rows.len();
+    let fields = rows.iter_mut().map(|row| (row.id.clone(), std::mem::take(&mut row.fields)));
+    let fields: BTreeMap<String, Vec<String>> = if columns.is_empty() { BTreeMap::new() } else { fields.collect() };
     let (samples, removed) = filter(asked, &names, rows, seed);
     if samples.is_empty() {
         return Err(DatasetError::EmptySlice {
@@ -41,7 +44,12 @@ pub(super) fn cut(
         });
     }
     let labels = names.kept;
-    Ok(Slice { id: asked.id.clone(), digest: digest(&labels, &samples), kind: manifest.kind, labels, samples, origin })
+    let value =
+        |sample: &Sample, at: usize| fields.get(&sample.id).and_then(|fields| fields.get(at)).cloned().unwrap_or_default();
+    let column = |(at, name): (usize, &String)| (name.clone(), samples.iter().map(|sample| value(sample, at)).collect());
+    let columns = columns.iter().enumerate().map(column).collect();
+    let digest = digest(&labels, &samples);
+    Ok(Slice { id: asked.id.clone(), digest, kind: manifest.kind, labels, samples, columns, origin })
 }
 
 /// Checks that a split says what is right: a label, or a score for pairs that have scores.
@@ -231,6 +239,7 @@ mod tests {
             score: None,
             group: None,
             subset: None,
+            fields: Vec::new(),
         };
         rows.iter().enumerate().map(row).collect()
     }
@@ -238,7 +247,7 @@ mod tests {
     fn cut_of(asked: &spec::Slice, rows: Vec<Row>, seed: u64) -> Result<Slice, DatasetError> {
         let manifest = manifest();
         let origin = Origin { dataset: "d".to_owned(), split: asked.split.clone(), files: Vec::new(), skipped: 0 };
-        cut(asked, &manifest, manifest.split(&asked.split).unwrap(), rows, origin, seed)
+        cut(asked, &manifest, manifest.split(&asked.split).unwrap(), rows, origin, seed, &[])
     }
 
     fn message(asked: &spec::Slice) -> String {

@@ -6,11 +6,11 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::characters::{self, MAX_CHARS, scalars};
-use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
+use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, kept};
 use crate::digest::{Digest, Hasher};
 use crate::embeddings::Embeddings;
 use crate::prompt::{Template, Truncation};
-use crate::spec::{FitSet, Pooling, Readout};
+use crate::spec::{FitSet, Layer, Pooling, Readout};
 
 const NAME: &str = "builtin:char-ngram";
 /// Raised whenever the same texts give other vectors than before.
@@ -70,6 +70,7 @@ impl CharNgram {
             max_tokens: MAX_CHARS,
             weights_bytes: 0,
             parameters: 0,
+            blocks: None,
             commit: None,
             adapter_commit: None,
         };
@@ -104,11 +105,18 @@ impl Encoder for CharNgram {
     fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError> {
         let refuse = |key, found| Err(EmbedError::NoLayers { readout: readout.id.clone(), key, found, model: NAME.to_owned() });
         match readout {
-            Readout { pool: pool @ (Pooling::Last | Pooling::Mean | Pooling::Cls), .. } => refuse("pool", pool.to_string()),
             Readout { norm: true, .. } => refuse("norm", "true".to_owned()),
-            Readout { layer: -1, pool: Pooling::Own, norm: false, normalize, .. } => {
-                Ok(Resolved { dim: DIM, layer: 0, pool: Pooling::Own, norm: false, normalize: *normalize })
-            }
+            Readout { span: Some(span), .. } => refuse("span", span.to_string()),
+            Readout { layer: Layer::At(-1), pool: Pooling::Own, .. } => Ok(Resolved {
+                dim: DIM,
+                kept: kept(readout, DIM, &self.card)?,
+                layer: 0,
+                pool: Pooling::Own,
+                span: None,
+                norm: false,
+                normalize: readout.normalize,
+            }),
+            Readout { pool, .. } if *pool != Pooling::Own => refuse("pool", pool.to_string()),
             Readout { layer, .. } => refuse("layer", layer.to_string()),
         }
     }
@@ -119,15 +127,15 @@ impl Encoder for CharNgram {
 
     fn encode(
         &self,
-        rows: &[&[u32]],
+        rows: &[Row<'_>],
         readouts: &[Resolved],
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError> {
         characters::check(rows, NAME)?;
         for (start, batch) in (0..).step_by(BATCH).zip(rows.chunks(BATCH)) {
-            let values: Vec<f32> = batch.par_iter().flat_map_iter(|ids| self.vector(ids)).collect();
+            let values: Vec<f32> = batch.par_iter().flat_map_iter(|row| self.vector(row.ids)).collect();
             let embeddings = vec![Embeddings::from_values(DIM, values); readouts.len()];
-            let tokens = batch.iter().map(|ids| ids.len() as u64).sum();
+            let tokens = batch.iter().map(|row| row.ids.len() as u64).sum();
             if emit(Batch { rows: (start..start + batch.len()).collect(), embeddings, tokens, ..Batch::default() }).is_break() {
                 break;
             }
@@ -139,8 +147,8 @@ impl Encoder for CharNgram {
         characters::text(&[id])
     }
 
-    fn positions(&self, rows: &[&[u32]]) -> u64 {
-        rows.iter().map(|ids| ids.len() as u64).sum()
+    fn positions(&self, rows: &[Row<'_>]) -> u64 {
+        rows.iter().map(|row| row.ids.len() as u64).sum()
     }
 
     /// Two additions a character, the character's and its pair's.

@@ -1,7 +1,7 @@
 //! Texts for encoders that are no tokenizer's: a text's token ids are its Unicode scalar values, so that rows, keys and cuts
 //! work as for models.
 
-use super::{Card, EmbedError, Prepared};
+use super::{Card, EmbedError, Prepared, Row};
 use crate::model::Room;
 use crate::prompt::{Template, Truncation};
 
@@ -19,19 +19,19 @@ pub(super) fn prepare(template: &Template, text: &str, truncate: Truncation, car
     let mut ids = scalars(&rendered);
     let whole = ids.len();
     if whole <= room.limit {
-        return Ok(Prepared { ids, rendered, cut: 0 });
+        return Ok(Prepared { ids, rendered, slots: Vec::new(), cut: 0 });
     }
     match truncate {
         Truncation::Error => Err(room.too_long(whole).into()),
         Truncation::WholePrompt => {
             ids.truncate(room.limit);
-            Ok(Prepared { ids, rendered, cut: whole - room.limit })
+            Ok(Prepared { ids, rendered, slots: Vec::new(), cut: whole - room.limit })
         }
         Truncation::Head | Truncation::Tail | Truncation::Middle => {
             let chars: Vec<char> = text.chars().collect();
             let tokenize = |text: &str| {
                 let rendered = template.render(text).text;
-                Ok((rendered.clone(), scalars(&rendered)))
+                Ok(Prepared { ids: scalars(&rendered), rendered, slots: Vec::new(), cut: 0 })
             };
             Ok(room.fill(whole, chars.len(), |keep| cut(&chars, truncate, keep), tokenize)?)
         }
@@ -39,8 +39,8 @@ pub(super) fn prepare(template: &Template, text: &str, truncate: Truncation, car
 }
 
 /// Whether every row is a text; `model` is whose rows they are.
-pub(super) fn check(rows: &[&[u32]], model: &str) -> Result<(), EmbedError> {
-    for (row, ids) in rows.iter().enumerate() {
+pub(super) fn check(rows: &[Row<'_>], model: &str) -> Result<(), EmbedError> {
+    for (row, Row { ids, .. }) in rows.iter().enumerate() {
         if ids.is_empty() {
             return Err(EmbedError::EmptyRow { row });
         }

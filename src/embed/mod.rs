@@ -7,13 +7,14 @@ mod remote;
 mod schedule;
 mod transformer;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cache::Key;
 use crate::dataset::{Catalog, DatasetError};
 use crate::digest::Digest;
 use crate::embeddings::Embeddings;
@@ -21,7 +22,7 @@ use crate::http::Network;
 use crate::model::{Hub, ModelError};
 use crate::observe::Observer;
 use crate::prompt::{Template, Truncation};
-use crate::spec::{Model, Pooling, Readout, Source};
+use crate::spec::{Layer, Model, Pooling, Readout, Source};
 
 use transformer::{Files, Found};
 
@@ -45,20 +46,20 @@ pub trait Encoder: Send + Sync {
     /// A fixed text that does not fit, or a text that does not fit under [`Truncation::Error`].
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError>;
 
-    /// Embeds `rows` of token ids; what rows begin with in common is computed once.
+    /// Embeds `rows`; what they begin with in common is computed once.
     ///
     /// `emit` receives every row exactly once, batch by batch, and may end the work early. Vectors are as the model gives
     /// them: `Resolved::normalize` is for whoever hands them out.
     ///
-    /// Determinism: on the CPU the bits of a vector depend on its ids alone; elsewhere the same rows give the same vectors
+    /// Determinism: on the CPU the bits of a vector depend on its ids, and of a readout with a span on that, alone; elsewhere the same rows give the same vectors
     /// within 1e-5 (f32), whatever they are batched with. The order of batches is not fixed.
     ///
     /// # Errors
-    /// Weights that cannot be loaded, tried once and the same error from then on, and a row without tokens or with an unknown
-    /// id. What goes wrong with some rows only is in [`Batch::failed`].
+    /// Weights that cannot be loaded, tried once and the same error from then on, and a row without tokens, with an unknown id
+    /// or without the slot that a readout is of. What goes wrong with some rows only is in [`Batch::failed`].
     fn encode(
         &self,
-        rows: &[&[u32]],
+        rows: &[Row<'_>],
         readouts: &[Resolved],
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError>;
@@ -67,13 +68,36 @@ pub trait Encoder: Send + Sync {
     fn piece(&self, id: u32) -> String;
 
     /// Token positions that [`Encoder::encode`] computes for these rows.
-    fn positions(&self, rows: &[&[u32]]) -> u64;
+    fn positions(&self, rows: &[Row<'_>]) -> u64;
 
     /// What computing so many token positions takes, estimated without weights.
     fn cost(&self, tokens: u64) -> Cost;
 
     /// Lets go of what [`Encoder::encode`] loaded, to make room for another encoder; it is loaded again where it is needed.
     fn release(&self) {}
+}
+
+/// A text as an encoder takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Token ids of the whole rendered text.
+    pub ids: &'a [u32],
+    /// Which of them stand in each slot; may be left out where no readout has a span.
+    pub slots: &'a [Range<usize>],
+}
+
+impl<'a> From<&'a [u32]> for Row<'a> {
+    fn from(ids: &'a [u32]) -> Self {
+        Self { ids, slots: &[] }
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The tokens of a slot, counted from 1; None where it is not known or has none.
+    pub fn slot(&self, slot: usize) -> Option<Range<usize>> {
+        let range = self.slots.get(slot.checked_sub(1)?)?.clone();
+        (range.start < range.end && range.end <= self.ids.len()).then_some(range)
+    }
 }
 
 /// What an encoder is, as far as its vectors depend on it.
@@ -96,6 +120,8 @@ pub struct Card {
     pub weights_bytes: u64,
     /// Number of weights that a forward pass uses; 0 for an encoder that has none.
     pub parameters: u64,
+    /// Number of blocks, so that hidden states are 0 to this one; None for an encoder without hidden states.
+    pub blocks: Option<usize>,
     /// The commit of the hub's repository that it is from.
     pub commit: Option<String>,
     /// That of its adapter.
@@ -105,12 +131,16 @@ pub struct Card {
 /// A readout as one encoder understands it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Resolved {
-    /// Width of the vectors.
+    /// Width of the vectors as they are computed and cached.
     pub dim: usize,
+    /// How many of their coordinates are handed out, from the first on.
+    pub kept: usize,
     /// Hidden state counted from 0, the embeddings.
     pub layer: usize,
     /// [`Pooling::Own`] only for an encoder that knows no other: char-ngram, and servers.
     pub pool: Pooling,
+    /// The slot whose tokens are pooled, from 1; the whole row when absent.
+    pub span: Option<usize>,
     /// The final norm is applied to an inner layer's state. False for the last state, which has it anyway.
     pub norm: bool,
     /// Vectors are to be scaled to unit length once they are fused: the readout asks for it, or leaves pooling to a folder
@@ -119,9 +149,44 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Canonical text: two readouts of one encoder give the same vectors, before scaling, exactly when their keys are equal.
+    /// Canonical text of all that is read: two readouts of one encoder hand out the same vectors, before scaling, exactly
+    /// when these are equal.
+    pub fn content(&self) -> String {
+        let kept = if self.kept < self.dim { format!(";dim={}", self.kept) } else { String::new() };
+        self.key() + &kept
+    }
+
+    /// The same of what is computed, before any of its coordinates are dropped.
     pub fn key(&self) -> String {
-        format!("layer={};norm={};pool={}", self.layer, self.norm, self.pool)
+        let span = self.span.map_or_else(String::new, |span| format!(";span={span}"));
+        format!("layer={};norm={};pool={}{span}", self.layer, self.norm, self.pool)
+    }
+
+    /// How its vectors are named in the cache.
+    pub fn naming(&self) -> Naming {
+        Naming { whole: Self { span: None, ..self.clone() }.key(), span: self.span }
+    }
+}
+
+/// Names the vectors of one readout: by a row's ids and, where the readout has a span, by the tokens that are pooled. Rows of
+/// the same ids with the text in another place have vectors of their own.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// The readout without its span.
+    whole: String,
+    span: Option<usize>,
+}
+
+impl Naming {
+    /// What the vector of a row is filed under.
+    pub fn key(&self, row: Row<'_>) -> Key {
+        match self.span {
+            None => Key::new(&self.whole, row.ids),
+            Some(slot) => {
+                let Range { start, end } = row.slot(slot).unwrap_or_default();
+                Key::new(&format!("{};span={start}..{end}", self.whole), row.ids)
+            }
+        }
     }
 }
 
@@ -159,7 +224,7 @@ pub enum EmbedError {
         "readout `{readout}`: layer {layer} does not exist in {model}; its hidden states are 0 (the embeddings) to {last}, or -1 (= {last}) down to -{states}",
         states = last + 1
     )]
-    NoSuchLayer { readout: String, model: String, layer: i32, last: usize },
+    NoSuchLayer { readout: String, model: String, layer: Layer, last: usize },
     #[error(
         "readout `{readout}`: `{key}` is {found}, but {model} has no layers; give it a readout with `pool = \"own\"` and nothing else"
     )]
@@ -174,6 +239,18 @@ pub enum EmbedError {
     Endpoint(Arc<EndpointError>),
     #[error("readout `{readout}`: {model} has no final norm to apply; leave out `norm = true`")]
     NoFinalNorm { readout: String, model: String },
+    #[error(
+        "readout `{readout}`: `dim` is {dim}, but vectors of {model} have {width} coordinates there; ask for at most as many"
+    )]
+    TooWide { readout: String, dim: usize, width: usize, model: String },
+    #[error(
+        "nothing fills the slot `{{{slot}}}` of its prompt; write `fill = {{ {slot} = \"...\" }}`, or take a prompt without it"
+    )]
+    Unfilled { slot: String },
+    #[error(
+        "row {row} has no token of copy {slot} of the text, which is what is pooled: it was cut away, or the text is empty to the tokenizer"
+    )]
+    NoSlot { row: usize, slot: usize },
     #[error("row {row} has no tokens to embed; give the template some fixed text, or leave empty texts out")]
     EmptyRow { row: usize },
     #[error("row {row} has {tokens} tokens, and {model} takes at most {limit}")]
@@ -238,6 +315,15 @@ pub fn open(model: &Model, sources: &Sources<'_>) -> Result<Box<dyn Encoder>, Em
     })
 }
 
+/// How many coordinates of a vector a readout hands out.
+fn kept(readout: &Readout, width: usize, card: &Card) -> Result<usize, EmbedError> {
+    match readout.dim {
+        None => Ok(width),
+        Some(dim) if dim <= width => Ok(dim),
+        Some(dim) => Err(EmbedError::TooWide { readout: readout.id.clone(), dim, width, model: card.name.clone() }),
+    }
+}
+
 /// The folder behind an address, fetched where it is not here.
 fn folder(source: &Source, of: impl Fn(Hub) -> Hub, sources: &Sources<'_>) -> Result<Found, ModelError> {
     match source {
@@ -257,11 +343,41 @@ mod tests {
 
     #[test]
     fn keys_tell_readouts_apart() {
-        let readout = Resolved { dim: 64, layer: 4, pool: Pooling::Last, norm: false, normalize: true };
+        let readout = Resolved { dim: 64, kept: 64, layer: 4, pool: Pooling::Last, span: None, norm: false, normalize: true };
         assert_eq!(readout.key(), "layer=4;norm=false;pool=last");
         let scaled = Resolved { normalize: false, ..readout.clone() };
         assert_eq!(scaled.key(), readout.key());
         let normed = Resolved { norm: true, ..readout.clone() };
         assert_ne!(normed.key(), readout.key());
+        let second = Resolved { span: Some(2), ..readout.clone() };
+        assert_eq!(second.key(), "layer=4;norm=false;pool=last;span=2");
+    }
+
+    #[test]
+    fn what_is_dropped_of_a_vector_is_another_readout_of_the_same_vector() {
+        let whole = Resolved { dim: 64, kept: 64, layer: 4, pool: Pooling::Mean, span: None, norm: false, normalize: true };
+        let cut = Resolved { kept: 8, ..whole.clone() };
+        assert_eq!((whole.content(), cut.content()), (whole.key(), format!("{};dim=8", whole.key())));
+        let row = Row::from(&[1, 2, 3][..]);
+        assert_eq!(whole.naming().key(row), cut.naming().key(row));
+    }
+
+    #[test]
+    fn equal_ids_with_the_text_in_another_place_never_share_a_vector() {
+        let whole = Resolved { dim: 64, kept: 64, layer: 4, pool: Pooling::Mean, span: None, norm: false, normalize: true };
+        let second = Resolved { span: Some(2), ..whole.clone() };
+        let ids = [5, 6, 7, 8];
+        let (early, late) = ([0..1, 1..2], [0..1, 2..4]);
+        let [early, late] = [&early, &late].map(|slots| Row { ids: &ids, slots });
+        assert_ne!(second.naming().key(early), second.naming().key(late));
+        assert_ne!(second.naming().key(early), whole.naming().key(early));
+        // Without a span the place of the text does not matter.
+        assert_eq!(whole.naming().key(early), whole.naming().key(late));
+        assert_eq!(whole.naming().key(early), Key::new(&whole.key(), &ids));
+        // By its tokens, not by its number: the first slot of one prompt may be the second of another.
+        let first = Resolved { span: Some(1), ..whole };
+        let other = Row { ids: &ids, slots: &[2..4] };
+        assert_eq!(first.naming().key(other), second.naming().key(late));
+        assert_eq!((early.slot(0), early.slot(2), early.slot(3)), (None, Some(1..2), None));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::schedule::{Plan, Schedule};
-use super::{Batch, EmbedError, Resolved};
+use super::{Batch, EmbedError, Resolved, Row};
 use crate::embeddings::Embeddings;
 use crate::model::{ModelError, Segment, Shared, Tap, Transformer};
 
@@ -17,7 +17,7 @@ const WAITING: usize = 2;
 /// What all passes of one call have in common.
 pub(super) struct Passes<'a> {
     pub model: &'a Transformer,
-    pub rows: &'a [&'a [u32]],
+    pub rows: &'a [Row<'a>],
     pub readouts: &'a [Resolved],
     pub taps: &'a [Tap],
     /// Whether rows share their beginnings.
@@ -44,7 +44,7 @@ enum Job {
 impl Passes<'_> {
     /// Embeds all rows on `workers` threads; `emit` runs on this one, beside them.
     pub fn run(&self, workers: usize, emit: &mut dyn FnMut(Batch) -> ControlFlow<()>) {
-        let schedule = Schedule::new(self.rows, self.share, self.budget);
+        let schedule = Schedule::new(&ids(self.rows), self.share, self.budget);
         let kept: Vec<Kept> = schedule.beginnings.iter().map(|_| Kept::default()).collect();
         for beginning in schedule.batches.iter().filter_map(|batch| batch.beginning) {
             kept[beginning].left.fetch_add(1, Ordering::Relaxed);
@@ -83,7 +83,7 @@ impl Passes<'_> {
     fn beginning(&self, schedule: &Schedule, kept: &[Kept], beginning: usize) -> Result<Arc<Shared>, Arc<ModelError>> {
         let mut shared = kept[beginning].shared.lock().unwrap_or_else(PoisonError::into_inner);
         let at = schedule.beginnings[beginning];
-        let compute = || match self.model.share(&self.rows[at.row][..at.length], self.taps) {
+        let compute = || match self.model.share(&self.rows[at.row].ids[..at.length], self.taps) {
             Ok(shared) => Ok(Arc::new(shared)),
             Err(error) => Err(Arc::new(error.of_one_row(at.length))),
         };
@@ -109,9 +109,10 @@ impl Passes<'_> {
     /// One pass; where memory is too small for it, the same rows again in smaller batches.
     fn pass(&self, batch: &Plan, shared: Option<&Shared>, budget: usize) -> Batch {
         let segment = |part: &super::schedule::Part| Segment {
-            ids: &self.rows[part.row][part.tokens.clone()],
+            ids: &self.rows[part.row].ids[part.tokens.clone()],
             parent: part.parent,
             end: part.end,
+            slots: self.rows[part.row].slots,
         };
         let segments: Vec<Segment<'_>> = batch.parts.iter().map(segment).collect();
         let tokens = segments.iter().map(|segment| segment.ids.len() as u64).sum();
@@ -125,15 +126,15 @@ impl Passes<'_> {
     fn smaller(&self, batch: &Plan, error: ModelError, budget: usize) -> Batch {
         let ends = ends(batch);
         if let [row] = ends[..] {
-            return failed(batch, &Arc::new(error.of_one_row(self.rows[row].len())));
+            return failed(batch, &Arc::new(error.of_one_row(self.rows[row].ids.len())));
         }
-        let rows: Vec<&[u32]> = ends.iter().map(|&row| self.rows[row]).collect();
+        let rows: Vec<Row<'_>> = ends.iter().map(|&row| self.rows[row]).collect();
         let all = Passes { rows: &rows, budget, ..*self };
         let mut whole = Batch {
             embeddings: self.readouts.iter().map(|readout| Embeddings::new(readout.dim)).collect(),
             ..Batch::default()
         };
-        for batch in Schedule::new(&rows, false, budget).batches {
+        for batch in Schedule::new(&ids(&rows), false, budget).batches {
             let part = all.pass(&batch, None, budget);
             whole.rows.extend(part.rows.iter().map(|&row| ends[row]));
             whole.failed.extend(part.failed.into_iter().map(|(row, error)| (ends[row], error)));
@@ -186,6 +187,10 @@ fn jobs(schedule: &Schedule) -> Vec<Job> {
         jobs.push(Job::Batch(i));
     }
     jobs
+}
+
+fn ids<'a>(rows: &[Row<'a>]) -> Vec<&'a [u32]> {
+    rows.iter().map(|row| row.ids).collect()
 }
 
 /// The rows that end in a batch, in the order of their vectors.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::passes::Passes;
 use super::schedule::Schedule;
-use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
+use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, kept};
 use crate::digest::Hasher;
 use crate::model::{
     self, Adapter, Backend, Folder, Gguf, ModelError, Pooled, Tap, Tokenizer, Weights, available_memory, fits, peak_bytes,
@@ -97,6 +97,7 @@ impl Transformer {
             max_tokens: limit,
             weights_bytes: weights.bytes(),
             parameters: folder.description.parameters(),
+            blocks: Some(folder.description.layers),
             commit: files.model.commit.clone(),
             adapter_commit: files.adapter.as_ref().and_then(|adapter| adapter.commit.clone()),
         };
@@ -115,10 +116,10 @@ impl Transformer {
         loaded.get_or_insert_with(|| load().map(Arc::new).map_err(Arc::new)).clone().map_err(EmbedError::Model)
     }
 
-    fn check(&self, rows: &[&[u32]]) -> Result<(), EmbedError> {
+    fn check(&self, rows: &[Row<'_>], readouts: &[Resolved]) -> Result<(), EmbedError> {
         let vocabulary = self.folder.description.vocabulary;
-        for (row, ids) in rows.iter().enumerate() {
-            let model = || self.card.name.clone();
+        for (row, text) in rows.iter().enumerate() {
+            let (ids, model) = (text.ids, || self.card.name.clone());
             if ids.is_empty() {
                 return Err(EmbedError::EmptyRow { row });
             }
@@ -128,6 +129,9 @@ impl Transformer {
             }
             if let Some(&id) = ids.iter().find(|id| usize::try_from(**id).is_ok_and(|id| id >= vocabulary)) {
                 return Err(EmbedError::UnknownToken { row, id, last: vocabulary - 1, model: model() });
+            }
+            if let Some(slot) = readouts.iter().filter_map(|readout| readout.span).find(|slot| text.slot(*slot).is_none()) {
+                return Err(EmbedError::NoSlot { row, slot });
             }
         }
         Ok(())
@@ -139,14 +143,15 @@ impl Transformer {
     }
 
     /// Most positions of a batch: a share of the rows for each worker, as far as memory allows.
-    fn budget(&self, rows: &[&[u32]]) -> usize {
-        let (workers, tokens) = (self.backend.workers(), rows.iter().map(|row| row.len()).sum::<usize>());
+    fn budget(&self, rows: &[Row<'_>]) -> usize {
+        let (workers, tokens) = (self.backend.workers(), rows.iter().map(|row| row.ids.len()).sum::<usize>());
         let most = tokens_per_batch(&self.folder.description, workers);
         if workers == 1 { most } else { tokens.div_ceil(workers).clamp(SMALL_BATCH.min(most), most) }
     }
 
     fn tap(&self, readout: &Resolved) -> Result<Tap, EmbedError> {
-        Ok(Tap { layer: readout.layer, norm: readout.norm, pool: self.folder.pooling(readout.pool)?.pool })
+        let pool = self.folder.pooling(readout.pool)?.pool;
+        Ok(Tap { layer: readout.layer, norm: readout.norm, pool, span: readout.span })
     }
 }
 
@@ -158,9 +163,7 @@ impl Encoder for Transformer {
     fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError> {
         let description = &self.folder.description;
         let last = description.layers;
-        let from_end = usize::try_from(readout.layer.unsigned_abs()).ok();
-        let layer = if readout.layer < 0 { from_end.and_then(|back| (last + 1).checked_sub(back)) } else { from_end };
-        let layer = layer.filter(|layer| *layer <= last).ok_or_else(|| EmbedError::NoSuchLayer {
+        let layer = readout.layer.of(last).ok_or_else(|| EmbedError::NoSuchLayer {
             readout: readout.id.clone(),
             model: self.card.name.clone(),
             layer: readout.layer,
@@ -171,10 +174,13 @@ impl Encoder for Transformer {
             return Err(EmbedError::NoFinalNorm { readout, model });
         }
         let Pooled { pool, normalize } = self.folder.pooling(readout.pool)?;
+        let dim = description.width(layer);
         Ok(Resolved {
-            dim: description.width(layer),
+            dim,
+            kept: kept(readout, dim, &self.card)?,
             layer,
             pool: pool.into(),
+            span: readout.span,
             norm: readout.norm && layer < last,
             normalize: readout.normalize || normalize,
         })
@@ -186,14 +192,14 @@ impl Encoder for Transformer {
 
     fn encode(
         &self,
-        rows: &[&[u32]],
+        rows: &[Row<'_>],
         readouts: &[Resolved],
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError> {
         if rows.is_empty() || readouts.is_empty() {
             return Ok(());
         }
-        self.check(rows)?;
+        self.check(rows, readouts)?;
         let taps: Vec<Tap> = readouts.iter().map(|readout| self.tap(readout)).collect::<Result<_, _>>()?;
         let (model, dtype) = (self.model()?, self.dtype.to_string());
         let (share, budget) = (self.shares(), self.budget(rows));
@@ -206,8 +212,9 @@ impl Encoder for Transformer {
         self.tokenizer.piece(id)
     }
 
-    fn positions(&self, rows: &[&[u32]]) -> u64 {
-        Schedule::new(rows, self.shares(), self.budget(rows)).positions()
+    fn positions(&self, rows: &[Row<'_>]) -> u64 {
+        let ids: Vec<&[u32]> = rows.iter().map(|row| row.ids).collect();
+        Schedule::new(&ids, self.shares(), self.budget(rows)).positions()
     }
 
     fn cost(&self, tokens: u64) -> Cost {
@@ -228,7 +235,7 @@ impl Encoder for Transformer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Device, Pooling};
+    use crate::spec::{Device, Layer, Pooling};
 
     #[test]
     fn weights_that_cannot_be_loaded_are_not_tried_again() {
@@ -241,10 +248,11 @@ mod tests {
         let encoder = Transformer::open(&model, &files, home.path()).expect("the fixture");
         let failure = Arc::new(ModelError::NoWeights { folder });
         *encoder.loaded.lock().expect("free") = Some(Err(Arc::clone(&failure)));
-        let readout = Readout { id: "r".to_owned(), layer: -1, pool: Pooling::Last, norm: false, normalize: false };
+        let readout = Readout::new("r", Layer::At(-1), Pooling::Last);
         let readout = encoder.readout(&readout).expect("a readout");
         for _ in 0..2 {
-            let outcome = encoder.encode(&[&[1, 2]], std::slice::from_ref(&readout), &mut |_| ControlFlow::Continue(()));
+            let outcome =
+                encoder.encode(&[Row::from(&[1, 2][..])], std::slice::from_ref(&readout), &mut |_| ControlFlow::Continue(()));
             assert!(matches!(outcome, Err(EmbedError::Model(error)) if Arc::ptr_eq(&error, &failure)));
             encoder.release();
         }

@@ -214,7 +214,7 @@ mod tests {
     fn the_kernels_and_the_tensors_attend_alike() {
         let ids = [0; 9];
         let whole = |length: usize| Segment::whole(&ids[..length]);
-        let behind = |length: usize, parent| Segment { ids: &ids[..length], parent: Some(parent), end: true };
+        let behind = |length: usize, parent| Segment { ids: &ids[..length], parent: Some(parent), end: true, slots: &[] };
         let packed = Packed::new(&[whole(4), whole(4), whole(5), behind(3, 0), behind(3, 2), behind(3, 2), whole(1)]);
         let random = |rows: usize, width: usize| Tensor::randn(0.0_f32, 1.0, (rows, width), &Device::Cpu).expect("random");
         for (causal, window, soft_cap) in [

@@ -52,6 +52,8 @@ impl Folder {
         let pool = match asked {
             Pooling::Last => Pool::Last,
             Pooling::Mean => Pool::Mean,
+            Pooling::WeightedMean => Pool::WeightedMean,
+            Pooling::Max => Pool::Max,
             Pooling::Cls => Pool::Cls,
             Pooling::Own => {
                 return self.own.map_or_else(|| Pooled::read(&self.path, self.description.attention.causal), Ok);

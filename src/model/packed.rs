@@ -10,12 +10,14 @@ pub struct Segment<'a> {
     pub parent: Option<usize>,
     /// Whether a text ends here, so that its vector is wanted.
     pub end: bool,
+    /// Where the slots of that text are among its tokens, where a tap reads one.
+    pub slots: &'a [Range<usize>],
 }
 
 impl<'a> Segment<'a> {
     /// A text by itself.
     pub const fn whole(ids: &'a [u32]) -> Self {
-        Self { ids, parent: None, end: true }
+        Self { ids, parent: None, end: true, slots: &[] }
     }
 }
 
@@ -28,6 +30,8 @@ pub(super) struct Packed {
     /// Tokens of the segments that each one continues.
     before: Vec<usize>,
     ends: Vec<usize>,
+    /// Of each text that ends.
+    slots: Vec<Vec<Range<usize>>>,
 }
 
 /// Positions of every segment for which a block has to compute its output.
@@ -59,7 +63,8 @@ impl Packed {
             before.push(segment.parent.map_or(0, |parent| before[parent] + lengths[parent]));
         }
         let ends = segments.iter().enumerate().filter(|(_, segment)| segment.end).map(|(i, _)| i).collect();
-        Self { lengths, starts, parents: segments.iter().map(|segment| segment.parent).collect(), before, ends }
+        let slots = segments.iter().filter(|segment| segment.end).map(|segment| segment.slots.to_vec()).collect();
+        Self { lengths, starts, parents: segments.iter().map(|segment| segment.parent).collect(), before, ends, slots }
     }
 
     /// Number of segments.
@@ -70,6 +75,12 @@ impl Packed {
     /// The segments that texts end with, in order.
     pub fn ends(&self) -> &[usize] {
         &self.ends
+    }
+
+    /// The tokens of a slot, from 1, of the text that is the `end`-th to end; all of them without one.
+    pub fn span(&self, end: usize, slot: Option<usize>) -> Range<usize> {
+        let Some(slot) = slot else { return 0..usize::MAX };
+        slot.checked_sub(1).and_then(|slot| self.slots[end].get(slot).cloned()).unwrap_or_default()
     }
 
     pub fn range(&self, segment: usize) -> Range<usize> {
@@ -172,7 +183,7 @@ mod tests {
     #[test]
     fn a_segment_stands_behind_those_it_continues() {
         let ids = [0; 5];
-        let segment = |length, parent, end| Segment { ids: &ids[..length], parent, end };
+        let segment = |length, parent, end| Segment { ids: &ids[..length], parent, end, slots: &[] };
         let tree = [segment(3, None, false), segment(2, Some(0), true), segment(1, Some(0), false), segment(2, Some(2), true)];
         let tree = Packed::new(&tree);
         assert_eq!((tree.chain(3), tree.before(3), tree.ends()), (vec![0, 2, 3], 4, &[1, 3][..]));

@@ -15,6 +15,11 @@ pub enum Pool {
     Last,
     /// The mean over all real tokens, special ones included.
     Mean,
+    /// The mean in which the n-th token counts n times. Source: `weightedmean` of sentence-transformers, as in SGPT
+    /// (`arXiv` 2202.08904).
+    WeightedMean,
+    /// The largest value of each coordinate.
+    Max,
     /// The first token.
     Cls,
 }
@@ -24,6 +29,8 @@ impl From<Pool> for Pooling {
         match pool {
             Pool::Last => Self::Last,
             Pool::Mean => Self::Mean,
+            Pool::WeightedMean => Self::WeightedMean,
+            Pool::Max => Self::Max,
             Pool::Cls => Self::Cls,
         }
     }
@@ -37,6 +44,20 @@ pub struct Tap {
     /// The final norm is applied to an inner layer's state.
     pub norm: bool,
     pub pool: Pool,
+    /// The slot whose tokens are pooled, from 1, as each row has it; all tokens when absent.
+    pub span: Option<usize>,
+}
+
+impl Tap {
+    /// Whether the last token alone is read.
+    pub(super) const fn reads_last(self) -> bool {
+        matches!((self.pool, self.span), (Pool::Last, None))
+    }
+
+    /// Whether the first token alone is read.
+    pub(super) const fn reads_first(self) -> bool {
+        matches!((self.pool, self.span), (Pool::Cls, None))
+    }
 }
 
 /// How a folder's vectors are made.
@@ -52,12 +73,12 @@ const MODES: &[(&str, &str, Option<Pool>)] = &[
     ("pooling_mode_cls_token", "cls", Some(Pool::Cls)),
     ("pooling_mode_mean_tokens", "mean", Some(Pool::Mean)),
     ("pooling_mode_lasttoken", "lasttoken", Some(Pool::Last)),
-    ("pooling_mode_max_tokens", "max", None),
+    ("pooling_mode_max_tokens", "max", Some(Pool::Max)),
     ("pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", None),
-    ("pooling_mode_weightedmean_tokens", "weightedmean", None),
+    ("pooling_mode_weightedmean_tokens", "weightedmean", Some(Pool::WeightedMean)),
 ];
 
-const SUPPORTED_MODES: &str = "cls, mean and lasttoken, one at a time";
+const SUPPORTED_MODES: &str = "cls, mean, max, weightedmean and lasttoken, one at a time";
 const SUPPORTED_MODULES: &str = "Transformer, Pooling and Normalize";
 
 /// Settings of sentence-transformers that change vectors and that nothing here follows: file, key, and what to do instead.
@@ -161,6 +182,8 @@ mod tests {
         let cls = Pooled { pool: Pool::Cls, normalize: false };
         assert_eq!(own(MODULES, r#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}"#).expect("cls"), cls);
         assert_eq!(own(MODULES, r#"{"pooling_mode": "cls"}"#).expect("cls"), cls);
+        let weighted = Pooled { pool: Pool::WeightedMean, normalize: false };
+        assert_eq!(own(MODULES, r#"{"pooling_mode_weightedmean_tokens": true}"#).expect("weighted mean"), weighted);
         let normalized = MODULES.replace(']', r#", {"type": "sentence_transformers.models.Normalize", "path": ""}]"#);
         let unit = Pooled { pool: Pool::Last, normalize: true };
         assert_eq!(own(&normalized, r#"{"pooling_mode": "lasttoken"}"#).expect("unit"), unit);
@@ -170,7 +193,8 @@ mod tests {
     fn what_cannot_be_done_is_refused() {
         let two = own(MODULES, r#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true}"#);
         assert!(two.expect_err("two modes").to_string().contains("`cls+mean`"));
-        assert!(own(MODULES, r#"{"pooling_mode": "max"}"#).expect_err("max").to_string().contains("`max`"));
+        let root = own(MODULES, r#"{"pooling_mode": "mean_sqrt_len_tokens"}"#).expect_err("no such mode");
+        assert!(root.to_string().contains("`mean_sqrt_len_tokens`"));
         assert!(own(MODULES, "{}").expect_err("no mode").to_string().contains("(none)"));
         let dense = MODULES.replace("Pooling\"", "Dense\"");
         assert!(own(&dense, "{}").expect_err("dense").to_string().contains("Dense"));

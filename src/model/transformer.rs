@@ -10,7 +10,7 @@ use super::error::ModelError;
 use super::kernels;
 use super::layers::{Affine, Affines, Linear, NormLayer, block_name, projections};
 use super::packed::{Packed, Queries, Segment};
-use super::pooling::{Pool, Tap};
+use super::pooling::Tap;
 use super::readout::{Beginning, Ending, Reader};
 use super::rotary::{Angles, Rotary};
 use super::slices::{in_place, slice_of};
@@ -138,7 +138,7 @@ impl Transformer {
     pub fn share(&self, ids: &[u32], taps: &[Tap]) -> Result<Shared, ModelError> {
         let segment = [Segment::whole(ids)];
         let rows = Packed::new(&segment);
-        let read_here: Vec<bool> = taps.iter().map(|tap| tap.pool != Pool::Last).collect();
+        let read_here: Vec<bool> = taps.iter().map(|tap| !tap.reads_last()).collect();
         let mut reader = Reader::new(taps, &read_here, self.ending());
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let top = taps.iter().map(|tap| tap.layer).max().unwrap_or(0);
@@ -160,7 +160,7 @@ impl Transformer {
         taps: &[Tap],
     ) -> Result<Vec<Embeddings>, ModelError> {
         let packed = Packed::new(segments);
-        let read_here: Vec<bool> = taps.iter().map(|tap| shared.is_none() || tap.pool != Pool::Cls).collect();
+        let read_here: Vec<bool> = taps.iter().map(|tap| shared.is_none() || !tap.reads_first()).collect();
         let mut reader = Reader::new(taps, &read_here, self.ending());
         if let Some(top) = reader.top() {
             self.pass(segments, &packed, shared, top, &mut reader, None).map_err(ModelError::forward("batch"))?;

@@ -15,8 +15,19 @@ pub struct Prepared {
     pub ids: Vec<u32>,
     /// The rendered text the ids are of; the whole of it under [`Truncation::WholePrompt`].
     pub rendered: String,
+    /// Which of the ids stand in each slot of the template: every token that holds a byte of the slot, so that one across its
+    /// border counts as the text's. A slot of which nothing is left has none. Empty where the places cannot be told: rows of
+    /// characters, and chats that change what is said.
+    pub slots: Vec<Range<usize>>,
     /// Tokens that the uncut rendered text has more than `ids`.
     pub cut: usize,
+}
+
+impl Prepared {
+    /// The tokens of a slot, counted from 1; None where it has none, or it is not known which.
+    pub fn slot(&self, slot: usize) -> Option<Range<usize>> {
+        self.slots.get(slot.checked_sub(1)?).filter(|tokens| !tokens.is_empty()).cloned()
+    }
 }
 
 /// What has to fit, and into how many tokens.
@@ -44,21 +55,22 @@ impl Room<'_> {
         whole: usize,
         pieces: usize,
         cut: impl Fn(usize) -> String,
-        tokenize: impl Fn(&str) -> Result<(String, Vec<u32>), ModelError>,
+        tokenize: impl Fn(&str) -> Result<Prepared, ModelError>,
     ) -> Result<Prepared, ModelError> {
         let (mut keep, mut over) = (pieces, whole.saturating_sub(self.limit));
         loop {
             keep = keep.saturating_sub(over.div_ceil(self.template.slots()));
             let kept = cut(keep);
-            let (rendered, ids) = tokenize(&kept)?;
+            let prepared = tokenize(&kept)?;
+            let tokens = prepared.ids.len();
             if kept.is_empty() {
                 // Fitting or not, every such text would have the vector of the bare template.
-                return Err(self.template_too_long(ids.len()));
+                return Err(self.template_too_long(tokens));
             }
-            if ids.len() <= self.limit {
-                return Ok(Prepared { cut: whole.saturating_sub(ids.len()), ids, rendered });
+            if tokens <= self.limit {
+                return Ok(Prepared { cut: whole.saturating_sub(tokens), ..prepared });
             }
-            over = ids.len() - self.limit;
+            over = tokens - self.limit;
         }
     }
 
@@ -76,41 +88,68 @@ impl Tokenizer {
         let room = Room { template, text, limit: self.limit() };
         let (rendered, whole) = self.tokenize(template, text)?;
         if whole.len() <= room.limit {
-            return Ok(Prepared { ids: whole.get_ids().to_vec(), rendered, cut: 0 });
+            return Ok(prepared(rendered, &whole));
         }
         match truncate {
             Truncation::Error => Err(room.too_long(whole.len())),
-            Truncation::WholePrompt => self.cut_end(&room, rendered, whole.len()),
+            Truncation::WholePrompt => self.cut_end(&room, &rendered, whole.len()),
             Truncation::Head | Truncation::Tail | Truncation::Middle => {
-                let message = template.render(text);
                 let located = match template.chat() {
-                    Some(chat) => self.chat()?.locate(chat, &message)?,
-                    None => message,
+                    Some(chat) => self.chat()?.locate(chat, &template.render(text))?,
+                    None => rendered,
                 };
                 let bounds = Bounds::new(text, &located, &whole);
                 let cut = |keep| bounds.cut(text, truncate, keep);
-                let tokenize = |text: &str| self.tokenize(template, text).map(|(text, ids)| (text, ids.get_ids().to_vec()));
+                let tokenize = |text: &str| self.tokenize(template, text).map(|(rendered, ids)| prepared(rendered, &ids));
                 room.fill(whole.len(), bounds.tokens(), cut, tokenize)
             }
         }
     }
 
-    /// The whole rendered text, and its tokens. A chat template writes the special tokens itself.
-    fn tokenize(&self, template: &Template, text: &str) -> Result<(String, Encoding), ModelError> {
-        let message = template.render(text).text;
-        let rendered = match template.chat() {
-            Some(chat) => self.chat()?.render(chat, &message)?,
-            None => message,
+    /// The whole rendered text with the places of its slots, where they can be told, and its tokens. A chat template writes the
+    /// special tokens itself.
+    fn tokenize(&self, template: &Template, text: &str) -> Result<(Rendered, Encoding), ModelError> {
+        let message = template.render(text);
+        let Some(chat) = template.chat() else {
+            let whole = self.encode(&message.text)?;
+            return Ok((message, whole));
         };
-        let ids = if template.chat().is_some() { self.encode_plain(&rendered)? } else { self.encode(&rendered)? };
-        Ok((rendered, ids))
+        let rendered = match self.chat()?.locate(chat, &message) {
+            Err(ModelError::ChatChanges { .. }) => {
+                Rendered { text: self.chat()?.render(chat, &message.text)?, slots: Vec::new() }
+            }
+            located => located?,
+        };
+        let whole = self.encode_plain(&rendered.text)?;
+        Ok((rendered, whole))
     }
 
-    fn cut_end(&self, room: &Room<'_>, rendered: String, whole: usize) -> Result<Prepared, ModelError> {
+    fn cut_end(&self, room: &Room<'_>, rendered: &Rendered, whole: usize) -> Result<Prepared, ModelError> {
         let special = room.template.chat().is_none();
-        let kept = self.encode_cut(&rendered, special)?.ok_or_else(|| room.template_too_long(whole))?;
-        Ok(Prepared { ids: kept.get_ids().to_vec(), rendered, cut: whole - kept.len() })
+        let kept = self.encode_cut(&rendered.text, special)?.ok_or_else(|| room.template_too_long(whole))?;
+        Ok(Prepared { cut: whole - kept.len(), ..prepared(rendered.clone(), &kept) })
     }
+}
+
+/// A text that nothing was cut from.
+fn prepared(rendered: Rendered, whole: &Encoding) -> Prepared {
+    let slots = rendered.slots.iter().map(|slot| tokens_of(slot, whole)).collect();
+    Prepared { ids: whole.get_ids().to_vec(), rendered: rendered.text, slots, cut: 0 }
+}
+
+/// The tokens that hold a byte of a slot, from the first of them to the last.
+fn tokens_of(slot: &Range<usize>, whole: &Encoding) -> Range<usize> {
+    let inside = || touching(slot, whole).map(|(at, _)| at);
+    inside().next().zip(inside().last()).map_or(0..0, |(first, last)| first..last + 1)
+}
+
+/// The tokens that hold a byte of a slot, with their places and bytes.
+fn touching<'e>(slot: &Range<usize>, whole: &'e Encoding) -> impl Iterator<Item = (usize, Range<usize>)> + 'e {
+    let Range { start: from, end: to } = *slot;
+    let offsets = whole.get_offsets().iter().zip(whole.get_special_tokens_mask()).enumerate();
+    offsets
+        .filter(move |(_, ((start, end), special))| **special == 0 && *start < to && *end > from && start < end)
+        .map(|(at, ((start, end), _))| (at, *start..*end))
 }
 
 /// Where a text may be cut: the byte at which each of its tokens begins and ends.
@@ -126,11 +165,7 @@ impl Bounds {
         // A rendering that lost its outer white space may begin within the text.
         let missing = text.find(&rendered.text[slot.clone()]).unwrap_or(0);
         let within = |at: usize| text.floor_char_boundary(at.clamp(slot.start, slot.end) - slot.start + missing);
-        let offsets = whole.get_offsets().iter().zip(whole.get_special_tokens_mask());
-        let inside = offsets
-            .filter(|((start, end), special)| **special == 0 && *start < slot.end && *end > slot.start && start < end)
-            .map(|((start, end), _)| (within(*start), within(*end)));
-        let (starts, ends) = inside.unzip();
+        let (starts, ends) = touching(&slot, whole).map(|(_, bytes)| (within(bytes.start), within(bytes.end))).unzip();
         Self { starts, ends }
     }
 

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::texts::{self, Block, Rows};
-use super::{Against, Cell, ModelWork, Plan, PlanError, Texts, Unready, Wording};
-use crate::dataset::{Kind, Sample, Slice};
+use super::draft::Draft;
+use super::{Against, Cell, ModelWork, Plan, PlanError, Reading, Texts, Unready, Wording};
+use crate::dataset::{Kind, Slice};
 use crate::digest::Hasher;
 use crate::embed::{self, Encoder, Resolved, Sources};
-use crate::observe::{Event, Observer, Unit};
-use crate::prompt::{Prompt, Template};
-use crate::spec::{LabelSet, Protocol, Spec, Task};
+use crate::prompt::{Clean, Prompt, Template, Truncation};
+use crate::spec::{LabelSet, Layer, Protocol, Readout, Spec, Task};
 
 impl Plan {
     /// Plans a grid: reads data, tokenizers and configurations, no weights.
@@ -17,7 +16,7 @@ impl Plan {
     /// # Errors
     /// Every independent problem at once: slices that cannot be read, models that cannot be opened, readouts a model
     /// does not have, texts that do not fit, a grid without cells.
-    pub fn build(spec: Spec, sources: &Sources<'_>) -> Result<Self, PlanError> {
+    pub fn build(mut spec: Spec, sources: &Sources<'_>) -> Result<Self, PlanError> {
         let mut problems = Vec::new();
         let slices = load_slices(&spec, sources, &mut problems);
         if problems.is_empty() {
@@ -28,17 +27,21 @@ impl Plan {
             return Err(PlanError(problems));
         }
         let wordings = word_labels(&spec, &slices, &mut problems);
-        let cells = product(&spec, &slices, &mut problems);
+        let blocks: Vec<Option<usize>> = encoders.iter().map(|encoder| encoder.card().blocks).collect();
+        let every = every_layer(&mut spec.readouts, &blocks);
+        let exists = |model: usize, readout: usize| !every.contains(&(model, readout));
+        let cells = product(&spec, &slices, exists, &mut problems);
         if cells.is_empty() {
             problems.push(Unready::Empty(combinations(&spec, &slices)));
         }
         let mut models = Vec::new();
         for (model, encoder) in encoders.into_iter().enumerate() {
             let own: Vec<&Cell> = cells.iter().filter(|cell| cell.model == model).collect();
-            let readouts = resolve_readouts(&spec, model, &own, encoder.as_ref(), &mut problems);
+            let mut work = ModelWork::new(encoder);
+            work.readouts = resolve_readouts(&spec, model, &own, work.encoder.as_ref(), &mut problems);
             let draft = Draft { spec: &spec, slices: &slices, wordings: &wordings, observer: sources.observer };
-            let (rows, blocks) = draft.tokenise(model, &own, encoder.as_ref(), &mut problems);
-            models.push(ModelWork { encoder, readouts, rows, blocks });
+            draft.tokenise(model, &own, &mut work, &mut problems);
+            models.push(work);
         }
         if !problems.is_empty() {
             return Err(PlanError(problems));
@@ -78,17 +81,25 @@ impl Plan {
         let work = &self.models[cell.model];
         let prompt = &self.spec.prompts[cell.prompt];
         let card = work.encoder.card();
-        let readout = work.readouts.get(&cell.readout);
+        let readout = |set: Option<Texts>| set.and_then(|set| work.readings.get(&(cell.readout, set))).map(Reading::content);
+        let read = readout(Some(cell.samples())).unwrap_or_default();
         let hasher = Hasher::new("cell/1")
             .field("model", card.identity.as_bytes())
             .field("dtype", self.spec.models[cell.model].dtype.to_string())
             .json("max tokens", &card.max_tokens)
             .json("prompt", &content(prompt))
-            .field("readout", readout.map_or_else(String::new, Resolved::key))
+            .field("readout", &read)
             .field("slice", self.slices[cell.slice].digest.as_bytes());
+        let hasher = self
+            .columns(cell)
+            .into_iter()
+            .fold(hasher, |hasher, (name, values)| hasher.json(&format!("column {name}"), values));
         let hasher = match cell.scored {
             Against::Labels { labels, calibration } => {
                 let own = self.spec.labels[labels].prompt.as_ref();
+                // Labels are read as texts are, unless the views of their own prompt read otherwise.
+                let differently = readout(cell.others(&self.spec)).filter(|labels| *labels != read);
+                let hasher = differently.iter().fold(hasher, |hasher, labels| hasher.field("label readout", labels));
                 hasher
                     .json("wording", &self.wordings[labels][cell.slice])
                     .json("label prompt", &content(own.unwrap_or(prompt)))
@@ -96,16 +107,26 @@ impl Plan {
             }
             Against::Pairs { thresholds_from } => {
                 let task = self.task(cell);
+                let reading = work.readings.get(&(cell.readout, cell.samples()));
                 let thresholds = thresholds_from.map(|slice| self.slices[slice].digest);
                 // Only MTEB's distances see the vectors' lengths.
                 let lengths = matches!(task, Task::PairClassification { protocol: Some(Protocol::Mteb), .. });
                 hasher
                     .json("task", &without_names(task))
                     .json("thresholds", &thresholds)
-                    .json("scaled", &readout.filter(|_| lengths).map(|readout| readout.normalize))
+                    .json("scaled", &reading.filter(|_| lengths).map(|reading| reading.normalize))
             }
         };
         hasher.finish().short()
+    }
+}
+
+impl Plan {
+    /// The columns of a cell's slice that its prompt puts beside each text.
+    fn columns(&self, cell: &Cell) -> BTreeMap<&str, &Vec<String>> {
+        let templates = self.spec.prompts[cell.prompt].views.iter().map(|view| &view.template);
+        let columns = &self.slices[cell.slice].columns;
+        templates.flat_map(Template::names).filter_map(|name| Some((name, columns.get(name)?))).collect()
     }
 }
 
@@ -127,16 +148,17 @@ fn idle_tasks(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) {
     }
 }
 
-/// What of a prompt decides its vectors: everything but its id.
-fn content(prompt: &Prompt) -> (&[Template], crate::prompt::Truncation, crate::prompt::Clean) {
-    (&prompt.views, prompt.truncate, prompt.clean)
+/// What of a prompt decides what is embedded: everything but its id, and how its views are read and fused.
+fn content(prompt: &Prompt) -> (Vec<&Template>, Truncation, Clean) {
+    (prompt.views.iter().map(|view| &view.template).collect(), prompt.truncate, prompt.clean)
 }
 
 fn load_slices(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) -> Vec<Slice> {
     let mut slices = Vec::new();
     for slice in &spec.slices {
         let checked = sources.catalog.check(slice, &spec.tasks);
-        match checked.and_then(|_| sources.catalog.slice(slice, spec.seed)) {
+        let columns = spec.columns(&slice.id);
+        match checked.and_then(|_| sources.catalog.slice_with(slice, spec.seed, &columns)) {
             Ok(loaded) => slices.push(loaded),
             Err(source) => problems.push(Unready::Slice { slice: slice.id.clone(), source }),
         }
@@ -223,13 +245,32 @@ fn thresholds_from(named: &str, slices: &[Slice], slice: &Slice, problems: &mut 
     (from.id != slice.id).then_some(place)
 }
 
+/// Puts one readout of each hidden state in the place of those that stand for every layer. Gives the models, with the
+/// readouts, that have no such state because another model is deeper.
+fn every_layer(readouts: &mut Vec<Readout>, blocks: &[Option<usize>]) -> BTreeSet<(usize, usize)> {
+    let deepest = blocks.iter().flatten().max().copied().unwrap_or(0);
+    let mut missing = BTreeSet::new();
+    for readout in std::mem::take(readouts) {
+        if readout.layer != Layer::Every {
+            readouts.push(readout);
+            continue;
+        }
+        for state in 0..=deepest {
+            let shallow = blocks.iter().enumerate().filter(|(_, blocks)| blocks.is_some_and(|blocks| state > blocks));
+            missing.extend(shallow.map(|(model, _)| (model, readouts.len())));
+            readouts.push(readout.at(Layer::At(i32::try_from(state).unwrap_or(i32::MAX))));
+        }
+    }
+    missing
+}
+
 /// The product of the axes without the skipped combinations; ids are filled in later.
-fn product(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) -> Vec<Cell> {
+fn product(spec: &Spec, slices: &[Slice], exists: impl Fn(usize, usize) -> bool, problems: &mut Vec<Unready>) -> Vec<Cell> {
     let against: Vec<_> = slices.iter().map(|slice| against(spec, slices, slice, problems)).collect();
     let mut cells = Vec::new();
     for model in 0..spec.models.len() {
         for prompt in 0..spec.prompts.len() {
-            for readout in 0..spec.readouts.len() {
+            for readout in (0..spec.readouts.len()).filter(|readout| exists(model, *readout)) {
                 for (slice, against) in against.iter().enumerate() {
                     for &(task, scored) in against {
                         let cell = Cell { id: String::new(), model, prompt, readout, slice, task, scored };
@@ -264,70 +305,4 @@ fn resolve_readouts(
         }
     }
     resolved
-}
-
-/// What tokenising needs of a plan that is still being made.
-struct Draft<'a> {
-    spec: &'a Spec,
-    slices: &'a [Slice],
-    wordings: &'a [Vec<Wording>],
-    observer: &'a dyn Observer,
-}
-
-impl Draft<'_> {
-    /// Renders and tokenises every set of texts that some cell of a model reads.
-    fn tokenise(
-        &self,
-        model: usize,
-        cells: &[&Cell],
-        encoder: &dyn Encoder,
-        problems: &mut Vec<Unready>,
-    ) -> (Rows, BTreeMap<Texts, Vec<Block>>) {
-        let sets: BTreeSet<Texts> =
-            cells.iter().flat_map(|cell| std::iter::once(cell.samples()).chain(cell.others(self.spec))).collect();
-        let total = sets.iter().map(|&set| self.texts(set).0.len() as u64).sum();
-        let stage = format!("tokenise for {}", self.spec.models[model].id);
-        self.observer.observe(Event::Started { stage, total: Some(total), unit: Unit::Texts });
-        let mut rows = Rows::default();
-        let mut blocks = BTreeMap::new();
-        for set in sets {
-            let Some(prompt) = set.prompt(self.spec) else { continue };
-            let (texts, name) = self.texts(set);
-            let mut views = Vec::new();
-            for template in &prompt.views {
-                match texts::prepare(encoder, prompt, template, &texts) {
-                    Ok(prepared) => views.push(rows.block(prepared)),
-                    Err((i, source)) => problems.push(Unready::Text {
-                        model: self.spec.models[model].id.clone(),
-                        prompt: prompt.id.clone(),
-                        text: name(i),
-                        source,
-                    }),
-                }
-            }
-            self.observer.observe(Event::Advanced(texts.len() as u64));
-            blocks.insert(set, views);
-        }
-        let (unique, tokens) = (rows.len(), rows.tokens());
-        self.observer.observe(Event::Finished { summary: format!("{unique} unique texts, {tokens} tokens") });
-        (rows, blocks)
-    }
-
-    /// The texts of a set, in order, and what to call the i-th in a message.
-    fn texts(&self, set: Texts) -> (Vec<&str>, impl Fn(usize) -> String) {
-        let (texts, what): (Vec<&str>, Vec<String>) = match set {
-            Texts::Samples { slice, .. } => {
-                let slice = &self.slices[slice];
-                let name = |sample: &Sample| format!("sample `{}` of slice `{}`", sample.id, slice.id);
-                let first = slice.samples.iter().map(|sample| (sample.text.as_str(), name(sample)));
-                let partners = slice.samples.iter().filter_map(|sample| Some((sample, sample.partner.as_ref()?)));
-                first.chain(partners.map(|(sample, partner)| (partner.text.as_str(), name(sample)))).unzip()
-            }
-            Texts::Phrasings { labels, slice, .. } => {
-                let phrasings = &self.wordings[labels][slice].phrasings;
-                phrasings.iter().map(|text| (text.as_str(), format!("phrasing `{text}`"))).unzip()
-            }
-        };
-        (texts, move |i| what[i].clone())
-    }
 }

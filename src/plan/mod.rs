@@ -1,20 +1,21 @@
 //! `Spec` -> `Plan`: the cells, and every text to embed as token ids. Whatever can be wrong is known here; no weights are read.
 
 mod build;
+mod draft;
 mod summary;
 mod texts;
-
-use std::collections::BTreeMap;
+mod work;
 
 use crate::cause::told;
 use crate::dataset::{DatasetError, Kind, Slice};
-use crate::embed::{EmbedError, Encoder, Resolved};
+use crate::embed::EmbedError;
 use crate::prompt::Prompt;
 use crate::results::{Axis, Choices, NO_CHOICE};
 use crate::spec::{Calibration, Spec, Task, TaskKind};
 
 pub use summary::{ModelSummary, PromptCuts, Summary};
-pub use texts::{Block, Rows, prepare};
+pub use texts::{Block, Rows, Words, prepare};
+pub use work::{ModelWork, Reading};
 
 /// A grid ready to run.
 pub struct Plan {
@@ -61,17 +62,6 @@ pub struct Wording {
     pub phrasings: Vec<String>,
     /// The label each phrasing words, as an index into the slice's labels.
     pub owner: Vec<usize>,
-}
-
-/// All that one model embeds for a grid.
-pub struct ModelWork {
-    pub encoder: Box<dyn Encoder>,
-    /// By index into the spec's readouts: those that some cell of this model reads.
-    pub readouts: BTreeMap<usize, Resolved>,
-    /// Unique token ids over the whole grid.
-    pub rows: Rows,
-    /// For each set of texts, one block per view of its prompt.
-    pub blocks: BTreeMap<Texts, Vec<Block>>,
 }
 
 /// A set of texts that cells read together.
@@ -175,6 +165,22 @@ pub enum Unready {
         "model `{model}`: {source}\n  to leave these cells out: [grid] skip = [{{ model = \"{model}\", readout = \"{readout}\" }}]"
     )]
     Readout { model: String, readout: String, source: EmbedError },
+    #[error(
+        "model `{model}`, a view of prompt `{prompt}`: {source}\n  to leave these cells out: [grid] skip = [{{ model = \"{model}\", prompt = \"{prompt}\", readout = \"{readout}\" }}]"
+    )]
+    View { model: String, prompt: String, readout: String, source: EmbedError },
+    #[error(
+        "readout `{readout}` pools copy {span} of the text, and prompt `{prompt}` has {slots} of it\n  to leave these cells out: [grid] skip = [{{ prompt = \"{prompt}\", readout = \"{readout}\" }}]"
+    )]
+    Span { readout: String, prompt: String, span: usize, slots: usize },
+    #[error(
+        "views of prompt `{prompt}` give vectors of {first} and of {other} coordinates under readout `{readout}`, which have no mean; read states of one width, or write `fuse = \"concat\"`"
+    )]
+    Widths { prompt: String, readout: String, first: usize, other: usize },
+    #[error(
+        "labels `{labels}` have vectors of another width than the texts of prompt `{prompt}` under readout `{readout}`: their own prompt has to fuse as many views in the same way"
+    )]
+    LabelWidths { labels: String, prompt: String, readout: String },
     #[error("model `{model}`, prompt `{prompt}`, {text}: {}", told(source))]
     Text { model: String, prompt: String, text: String, source: EmbedError },
     #[error("labels `{labels}` word `{label}`, which slice `{slice}` does not have; it has {known}")]

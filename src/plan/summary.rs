@@ -1,10 +1,8 @@
 //! What `bench plan` prints: the work ahead in numbers, with what the cache already holds.
 
-use rayon::prelude::*;
-
 use super::{ModelWork, Plan, Texts};
-use crate::cache::{CacheError, Found, Key, Shelf, Store};
-use crate::embed::{Cost, Resolved};
+use crate::cache::{CacheError, Store};
+use crate::embed::Cost;
 
 /// The work a plan means.
 #[derive(Clone, Debug)]
@@ -24,7 +22,7 @@ pub struct ModelSummary {
     pub unique: usize,
     /// Tokens of the unique texts.
     pub tokens: u64,
-    /// Unique texts whose every readout is cached.
+    /// Unique texts of which all that is read is cached.
     pub cached: usize,
     /// Token positions still to compute, a shared beginning counted once.
     pub positions: u64,
@@ -57,7 +55,8 @@ impl Plan {
     fn model_summary(&self, model: usize, store: &Store) -> Result<ModelSummary, CacheError> {
         let work = &self.models[model];
         let missing = work.missing(&work.stored(&work.shelf(store)?)?);
-        let positions = work.encoder.positions(&work.ids(&missing));
+        let groups = work.together(&missing);
+        let positions = groups.iter().map(|(_, rows)| work.encoder.positions(&work.some(rows))).sum();
         Ok(ModelSummary {
             id: self.spec.models[model].id.clone(),
             device: work.encoder.card().device.clone(),
@@ -89,44 +88,5 @@ impl Plan {
             });
         }
         cuts
-    }
-}
-
-impl ModelWork {
-    /// This model's part of the cache.
-    ///
-    /// # Errors
-    /// A folder that cannot be made or read.
-    pub fn shelf(&self, store: &Store) -> Result<Shelf, CacheError> {
-        let card = self.encoder.card();
-        let about = serde_json::json!({ "name": card.name, "encoder": card.about });
-        store.shelf(&card.digest, &about)
-    }
-
-    /// What a shelf holds of this model's vectors.
-    ///
-    /// # Errors
-    /// A cache that cannot be read.
-    pub fn stored(&self, shelf: &Shelf) -> Result<Found, CacheError> {
-        let keys = self.keys();
-        let rows: Vec<&[u32]> = self.rows.iter().collect();
-        let wanted: Vec<Key> = rows.par_iter().flat_map_iter(|row| keys.iter().map(|key| Key::new(key, row))).collect();
-        shelf.find(&wanted)
-    }
-
-    /// Rows that lack a vector for some readout, in order.
-    pub fn missing(&self, found: &Found) -> Vec<usize> {
-        let keys = self.keys();
-        let lacks = |row: &[u32]| keys.iter().any(|key| !found.contains(&Key::new(key, row)));
-        (0..self.rows.len()).into_par_iter().filter(|&row| lacks(&self.rows[row])).collect()
-    }
-
-    /// The ids of some rows.
-    pub fn ids(&self, rows: &[usize]) -> Vec<&[u32]> {
-        rows.iter().map(|&row| &self.rows[row]).collect()
-    }
-
-    fn keys(&self) -> Vec<String> {
-        self.readouts.values().map(Resolved::key).collect()
     }
 }

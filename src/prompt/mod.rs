@@ -6,21 +6,47 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::readout::Differently;
+
 pub mod catalogue;
 mod clean;
+mod fuse;
 mod template;
 
 pub use clean::Clean;
+pub use fuse::Fuse;
 pub use template::{Rendered, Template, TemplateError};
 
 /// A choice on the prompt axis: one template, or several views whose vectors are fused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Prompt {
     pub id: String,
-    /// At least one; more than one are fused by the mean of their raw vectors.
-    pub views: Vec<Template>,
+    /// At least one.
+    pub views: Vec<View>,
+    /// How the vectors of several views become one.
+    pub fuse: Fuse,
     pub truncate: Truncation,
     pub clean: Clean,
+}
+
+/// One template of a prompt.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct View {
+    pub template: Template,
+    /// What is read of it otherwise than the cell's readout says.
+    pub differently: Differently,
+}
+
+impl From<Template> for View {
+    fn from(template: Template) -> Self {
+        Self { template, differently: Differently::default() }
+    }
+}
+
+impl View {
+    fn with(self, change: impl FnOnce(Template) -> Template) -> Self {
+        Self { template: change(self.template), ..self }
+    }
 }
 
 /// How a template becomes a user's message in the model's own chat format.
@@ -39,21 +65,34 @@ impl Prompt {
     /// The same prompt as a message in a chat.
     #[must_use]
     pub fn in_chat(self, chat: &Chat) -> Self {
-        Self { views: self.views.into_iter().map(|view| view.in_chat(chat)).collect(), ..self }
+        Self { views: self.views.into_iter().map(|view| view.with(|template| template.in_chat(chat))).collect(), ..self }
+    }
+
+    /// Names of the slots beside the text's, over all views, each once.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.views.iter().flat_map(|view| view.template.names()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// How its views are put into a chat, if they are.
     pub fn chat(&self) -> Option<&Chat> {
-        self.views.first()?.chat()
+        self.views.first()?.template.chat()
     }
 
     /// A prompt of these views. With the published clean-up, the views' renderings lose their outer white space too.
-    pub fn new(id: impl Into<String>, views: Vec<Template>, truncate: Truncation, clean: Clean) -> Self {
+    /// Several views are fused by the mean of their raw vectors.
+    pub fn new<V: Into<View>>(id: impl Into<String>, views: Vec<V>, truncate: Truncation, clean: Clean) -> Self {
+        let views = views.into_iter().map(Into::into);
         let views = match clean {
-            Clean::None => views,
-            Clean::PromptEol => views.into_iter().map(Template::stripped).collect(),
+            Clean::None => views.collect(),
+            Clean::PromptEol => views.map(|view| view.with(Template::stripped)).collect(),
         };
-        Self { id: id.into(), views, truncate, clean }
+        Self { id: id.into(), views, fuse: Fuse::default(), truncate, clean }
     }
 
     /// One template, no clean-up, texts cut at their end.
@@ -134,8 +173,8 @@ mod tests {
     fn only_the_published_clean_up_strips_renderings() {
         let template = || Template::parse(" {text}: ").unwrap();
         let plain = Prompt::single("p", template());
-        assert_eq!(plain.views[0].render("a").text, " a: ");
+        assert_eq!(plain.views[0].template.render("a").text, " a: ");
         let published = Prompt::new("p", vec![template()], Truncation::Head, Clean::PromptEol);
-        assert_eq!(published.views[0].render("a").text, "a:");
+        assert_eq!(published.views[0].template.render("a").text, "a:");
     }
 }

@@ -1,4 +1,4 @@
-//! Templates: fixed text around `{text}` slots, and what they render to.
+//! Templates: fixed text around slots, and what they render to.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,11 +7,14 @@ use serde::{Serialize, Serializer};
 
 use super::Chat;
 
-const SLOT: &str = "text";
+/// The slot that every template has.
+const TEXT: &str = "text";
 
 /// Fixed text around slots.
 ///
-/// `{text}` is a slot and may occur several times; `{{` and `}}` are literal braces; every other byte stands for itself.
+/// `{text}` is the slot of the text and may occur several times. Any other name is a slot for words that come with the text,
+/// such as a column of its dataset, and is filled before a template is rendered. `{{` and `}}` are literal braces; every other
+/// byte stands for itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Template {
     /// As written in the spec.
@@ -27,14 +30,27 @@ pub struct Template {
 enum Part {
     Fixed(String),
     /// `{text}`
-    Slot,
+    Text,
+    /// Of another name.
+    Named(String),
+}
+
+impl Part {
+    /// As a template has it.
+    fn written(&self) -> String {
+        match self {
+            Self::Fixed(fixed) => fixed.replace('{', "{{").replace('}', "}}"),
+            Self::Text => format!("{{{TEXT}}}"),
+            Self::Named(name) => format!("{{{name}}}"),
+        }
+    }
 }
 
 /// A template with its slots filled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     pub text: String,
-    /// Byte range of each filled slot within `text`, in order.
+    /// Byte range of each copy of the text within the whole, in order.
     pub slots: Vec<Range<usize>>,
 }
 
@@ -42,34 +58,49 @@ impl Template {
     /// Reads a template as written in a spec.
     ///
     /// # Errors
-    /// A template without a slot, with another slot than `{text}`, or with a brace that neither opens a slot nor is doubled.
+    /// A template without the slot `{text}`, with a slot that has no name, or with a brace that neither opens a slot nor is
+    /// doubled.
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
-        let mut parts = Vec::new();
-        let mut fixed = String::new();
-        let mut at = 0;
-        while let Some(found) = source[at..].find(['{', '}']) {
-            fixed.push_str(&source[at..at + found]);
-            at += found;
-            let rest = &source[at..];
-            if rest.starts_with("{{") || rest.starts_with("}}") {
-                fixed.push_str(&rest[..1]);
-                at += 2;
-            } else {
-                at += slot(rest, at)?;
-                if !fixed.is_empty() {
-                    parts.push(Part::Fixed(std::mem::take(&mut fixed)));
-                }
-                parts.push(Part::Slot);
-            }
-        }
-        fixed.push_str(&source[at..]);
-        if !parts.contains(&Part::Slot) {
-            return Err(TemplateError::NoSlot);
-        }
-        if !fixed.is_empty() {
-            parts.push(Part::Fixed(fixed));
+        let parts = parts(source)?;
+        if !parts.contains(&Part::Text) {
+            let named = parts.iter().find_map(|part| if let Part::Named(name) = part { Some(name.clone()) } else { None });
+            return Err(TemplateError::NoText { instead: named });
         }
         Ok(Self { source: source.to_owned(), parts, stripped: false, chat: None })
+    }
+
+    /// Names of the slots that are not the text's, in order, each once.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for part in &self.parts {
+            if let Part::Named(name) = part
+                && !names.contains(&name.as_str())
+            {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The same template with `value` in the place of the slot `name`; the value may have slots itself.
+    ///
+    /// # Errors
+    /// A value that is no text with slots, as for a template.
+    pub fn with(self, name: &str, value: &str) -> Result<Self, TemplateError> {
+        let value = parts(value)?;
+        let spliced = |part: &Part| if *part == Part::Named(name.to_owned()) { value.clone() } else { vec![part.clone()] };
+        let source: String = self.parts.iter().flat_map(spliced).map(|part| part.written()).collect();
+        Ok(Self { parts: parts(&source)?, source, ..self })
+    }
+
+    /// The same template with plain words in the place of every slot that has them.
+    #[must_use]
+    pub fn filled<'w>(&self, words: impl Fn(&str) -> Option<&'w str>) -> Self {
+        let fill = |part: &Part| match part {
+            Part::Named(name) => words(name).map_or_else(|| part.clone(), |words| Part::Fixed(words.to_owned())),
+            Part::Fixed(_) | Part::Text => part.clone(),
+        };
+        Self { parts: self.parts.iter().map(fill).collect(), ..self.clone() }
     }
 
     /// The same template, whose renderings lose their white space at both ends.
@@ -96,18 +127,19 @@ impl Template {
         &self.source
     }
 
-    /// Number of slots, at least 1.
+    /// Number of copies of the text, at least 1.
     pub fn slots(&self) -> usize {
-        self.parts.iter().filter(|part| **part == Part::Slot).count()
+        self.parts.iter().filter(|part| **part == Part::Text).count()
     }
 
-    /// Fills every slot with `text`.
+    /// Puts `text` into every slot of the text. Slots of other names that were not filled stay as they are written.
     pub fn render(&self, text: &str) -> Rendered {
         let mut rendered = Rendered { text: String::new(), slots: Vec::new() };
         for part in &self.parts {
             match part {
                 Part::Fixed(fixed) => rendered.text.push_str(fixed),
-                Part::Slot => {
+                Part::Named(name) => rendered.text.extend(["{", name, "}"]),
+                Part::Text => {
                     let start = rendered.text.len();
                     rendered.text.push_str(text);
                     rendered.slots.push(start..rendered.text.len());
@@ -118,8 +150,36 @@ impl Template {
     }
 }
 
-/// Length in bytes of the slot that `rest` starts with; `at` is where `rest` starts in the template.
-fn slot(rest: &str, at: usize) -> Result<usize, TemplateError> {
+/// Fixed text and slots, in order; fixed text is never empty.
+fn parts(source: &str) -> Result<Vec<Part>, TemplateError> {
+    let mut parts = Vec::new();
+    let mut fixed = String::new();
+    let mut at = 0;
+    while let Some(found) = source[at..].find(['{', '}']) {
+        fixed.push_str(&source[at..at + found]);
+        at += found;
+        let rest = &source[at..];
+        if rest.starts_with("{{") || rest.starts_with("}}") {
+            fixed.push_str(&rest[..1]);
+            at += 2;
+        } else {
+            let name = slot(rest, at)?;
+            at += name.len() + 2;
+            if !fixed.is_empty() {
+                parts.push(Part::Fixed(std::mem::take(&mut fixed)));
+            }
+            parts.push(if name == TEXT { Part::Text } else { Part::Named(name.to_owned()) });
+        }
+    }
+    fixed.push_str(&source[at..]);
+    if !fixed.is_empty() {
+        parts.push(Part::Fixed(fixed));
+    }
+    Ok(parts)
+}
+
+/// Name of the slot that `rest` starts with; `at` is where `rest` starts in the template.
+fn slot(rest: &str, at: usize) -> Result<&str, TemplateError> {
     if rest.starts_with('}') {
         return Err(TemplateError::LoneBrace { brace: '}', offset: at });
     }
@@ -127,7 +187,8 @@ fn slot(rest: &str, at: usize) -> Result<usize, TemplateError> {
     match inside.find(['{', '}']) {
         Some(end) if inside[end..].starts_with('}') => {
             let name = &inside[..end];
-            if name == SLOT { Ok(end + 2) } else { Err(TemplateError::UnknownSlot { name: name.to_owned(), offset: at }) }
+            let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
+            if is_name { Ok(name) } else { Err(TemplateError::NoName { found: name.to_owned(), offset: at }) }
         }
         _ => Err(TemplateError::LoneBrace { brace: '{', offset: at }),
     }
@@ -167,12 +228,12 @@ impl Serialize for Template {
 /// Why a text is no template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// Without a slot every text would have the same embedding.
+    /// Without the text every text would have the same embedding. `instead` is another slot that it has.
     #[error("{}: {}", self.what(), self.help())]
-    NoSlot,
-    /// `{word}` with a word other than `text`.
+    NoText { instead: Option<String> },
+    /// `{...}` around something that is no name.
     #[error("{} at byte {offset}: {}", self.what(), self.help())]
-    UnknownSlot { name: String, offset: usize },
+    NoName { found: String, offset: usize },
     /// A brace that neither belongs to a slot nor is doubled.
     #[error("{} at byte {offset}: {}", self.what(), self.help())]
     LoneBrace { brace: char, offset: usize },
@@ -182,8 +243,8 @@ impl TemplateError {
     /// What is wrong, without its place.
     pub fn what(&self) -> String {
         match self {
-            Self::NoSlot => "the template has no `{text}` slot".to_owned(),
-            Self::UnknownSlot { name, .. } => format!("the template has an unknown slot `{{{name}}}`"),
+            Self::NoText { .. } => "the template has no `{text}` slot".to_owned(),
+            Self::NoName { found, .. } => format!("the template has a slot without a name, `{{{found}}}`"),
             Self::LoneBrace { brace, .. } => format!("the template has a lone `{brace}`"),
         }
     }
@@ -191,8 +252,13 @@ impl TemplateError {
     /// What to write instead.
     pub fn help(&self) -> String {
         match self {
-            Self::NoSlot => "write `{text}` where the text goes".to_owned(),
-            Self::UnknownSlot { .. } => "the only slot is `{text}`; literal braces are written `{{` and `}}`".to_owned(),
+            Self::NoText { instead: None } => "write `{text}` where the text goes".to_owned(),
+            Self::NoText { instead: Some(name) } => {
+                format!("write `{{text}}` where the text goes; `{{{name}}}` is a column of the dataset, or a key of `fill`")
+            }
+            Self::NoName { .. } => {
+                "a slot is `{text}` or the name of a column; literal braces are written `{{` and `}}`".to_owned()
+            }
             Self::LoneBrace { brace, .. } => {
                 format!("a literal brace is written `{brace}{brace}`; the slot is `{{text}}`")
             }
@@ -202,8 +268,8 @@ impl TemplateError {
     /// Where in the template it is; `None` when it is about the whole.
     pub fn span(&self) -> Option<Range<usize>> {
         match self {
-            Self::NoSlot => None,
-            Self::UnknownSlot { name, offset } => Some(*offset..offset + name.len() + 2),
+            Self::NoText { .. } => None,
+            Self::NoName { found, offset } => Some(*offset..offset + found.len() + 2),
             Self::LoneBrace { offset, .. } => Some(*offset..offset + 1),
         }
     }
@@ -239,21 +305,37 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_their_place() {
         let parse = |source| Template::parse(source).unwrap_err();
-        assert_eq!(parse("no slot"), TemplateError::NoSlot);
-        assert_eq!(parse("{{text}}"), TemplateError::NoSlot);
-        assert_eq!(parse(""), TemplateError::NoSlot);
-        assert_eq!(parse("这{txt}"), TemplateError::UnknownSlot { name: "txt".to_owned(), offset: 3 });
-        assert_eq!(parse("{}"), TemplateError::UnknownSlot { name: String::new(), offset: 0 });
+        assert_eq!(parse("no slot"), TemplateError::NoText { instead: None });
+        assert_eq!(parse("{{text}}"), TemplateError::NoText { instead: None });
+        assert_eq!(parse(""), TemplateError::NoText { instead: None });
+        assert_eq!(parse("这{txt}"), TemplateError::NoText { instead: Some("txt".to_owned()) });
+        assert_eq!(parse("{text}这{a b}"), TemplateError::NoName { found: "a b".to_owned(), offset: 9 });
+        assert_eq!(parse("{}"), TemplateError::NoName { found: String::new(), offset: 0 });
         assert_eq!(parse("{text} }"), TemplateError::LoneBrace { brace: '}', offset: 7 });
         assert_eq!(parse("{text} {"), TemplateError::LoneBrace { brace: '{', offset: 7 });
         assert_eq!(parse("{\"a\": \"{text}\"}"), TemplateError::LoneBrace { brace: '{', offset: 0 });
         assert_eq!(
             parse("这{txt}").to_string(),
-            "the template has an unknown slot `{txt}` at byte 3: the only slot is `{text}`; literal braces are written \
-             `{{` and `}}`"
+            "the template has no `{text}` slot: write `{text}` where the text goes; `{txt}` is a column of the dataset, or a \
+             key of `fill`"
         );
-        assert_eq!(parse("这{txt}").span(), Some(3..8));
+        assert_eq!(parse("{text}这{a b}").span(), Some(9..14));
         assert_eq!(parse("{text} }").help(), "a literal brace is written `}}`; the slot is `{text}`");
+    }
+
+    #[test]
+    fn other_slots_are_filled_and_the_source_with_them() {
+        let template = Template::parse("\"{text}\" in terms of {aspect}, {{not}} {aspect}").unwrap();
+        assert_eq!(template.names(), ["aspect"]);
+        let topic = template.clone().with("aspect", "the {{main}} {what}").unwrap();
+        assert_eq!(topic.source(), "\"{text}\" in terms of the {{main}} {what}, {{not}} the {{main}} {what}");
+        assert_eq!((topic.names(), Template::parse(topic.source()).unwrap()), (vec!["what"], topic.clone()));
+        let said = topic.filled(|name| (name == "what").then_some("{topic}"));
+        assert_eq!(said.render("a").text, "\"a\" in terms of the {main} {topic}, {not} the {main} {topic}");
+        assert_eq!((said.render("a").slots, said.names()), (vec![1..2], vec![]));
+        // What nothing fills stays as it is written.
+        assert_eq!(template.filled(|_| None).render("a").text, "\"a\" in terms of {aspect}, {not} {aspect}");
+        assert!(template.with("aspect", "{").is_err());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::dataset::Origin;
 use crate::digest::Digest;
 use crate::results::{
-    CellRecord, Chat, Choices, FORMAT, Gold, Kind, LabelsRecord, MetricRow, ModelRecord, NO_CHOICE, Outcome, PromptRecord,
-    Provenance, ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
+    CellRecord, Chat, Choices, FORMAT, Fuse, Gold, Kind, LabelsRecord, Layer, MetricRow, ModelRecord, NO_CHOICE, Outcome,
+    PromptRecord, Provenance, ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
 };
 use crate::spec::TaskKind;
 use crate::stats::{Estimate, Interval, number, wilson};
@@ -37,7 +37,7 @@ pub fn run(name: &str) -> RunRecord {
         engine: "0.1.0".into(),
         models: Vec::new(),
         prompts: Vec::new(),
-        readouts: vec![ReadoutRecord { id: "last".into(), layer: -1, pool: "last".into(), norm: false, normalize: true }],
+        readouts: vec![last()],
         slices: Vec::new(),
         labels: Vec::new(),
         tasks: Vec::new(),
@@ -46,6 +46,19 @@ pub fn run(name: &str) -> RunRecord {
         times,
     };
     RunRecord { provenance, samples: BTreeMap::new(), cells: Vec::new() }
+}
+
+/// The last token's state after the final norm.
+fn last() -> ReadoutRecord {
+    ReadoutRecord {
+        id: "last".into(),
+        layer: Layer::At(-1),
+        pool: "last".into(),
+        span: None,
+        norm: false,
+        dim: None,
+        normalize: true,
+    }
 }
 
 /// Adds a model.
@@ -61,6 +74,7 @@ pub fn model(run: &mut RunRecord, id: &str, source: &str) {
         max_tokens: 256,
         adapter: None,
         parameters: if source.starts_with("builtin:") { 0 } else { 1_900_000 },
+        layers: BTreeMap::new(),
         identity: Digest::of_bytes(format!("identity of {id}").as_bytes()),
         encoder: Digest::of_bytes(id.as_bytes()),
         about: serde_json::json!({ "weights": Digest::of_bytes(source.as_bytes()).to_string() }),
@@ -73,7 +87,15 @@ pub fn prompt(run: &mut RunRecord, id: &str, template: &str) {
 }
 
 fn prompt_record(id: &str, template: &str) -> PromptRecord {
-    PromptRecord { id: id.into(), views: vec![template.to_owned()], truncate: "head".into(), clean: "none".into(), chat: None }
+    PromptRecord {
+        id: id.into(),
+        views: vec![template.to_owned()],
+        fuse: Fuse::default(),
+        differently: Vec::new(),
+        truncate: "head".into(),
+        clean: "none".into(),
+        chat: None,
+    }
 }
 
 /// Adds a wording of the labels, with a prompt of its own if it has one.
@@ -290,15 +312,16 @@ pub fn layers() -> RunRecord {
     let mut layers = run("layers");
     model(&mut layers, "tiny", "path:models/tiny");
     model(&mut layers, "char-ngram", "builtin:char-ngram");
-    layers.provenance.readouts[0].layer = -1;
-    for layer in [-2, -4, -8, -12] {
-        let read = ReadoutRecord { id: format!("layer{layer}"), layer, ..layers.provenance.readouts[0].clone() };
+    layers.provenance.models[0].layers = BTreeMap::from([("last".to_owned(), 12)]);
+    for (layer, state) in [(-2, 11), (-4, 9), (-8, 5), (-12, 1)] {
+        let read = ReadoutRecord { id: format!("layer{layer}"), layer: Layer::At(layer), ..last() };
+        layers.provenance.models[0].layers.insert(read.id.clone(), state);
         layers.provenance.readouts.push(read);
     }
     slice(&mut layers, "s", "test", &TOPICS, 300);
-    let readouts: Vec<(String, i32)> = layers.provenance.readouts.iter().map(|own| (own.id.clone(), own.layer)).collect();
+    let readouts = [("last", -1_i32), ("layer-2", -2), ("layer-4", -4), ("layer-8", -8), ("layer-12", -12)];
     for (length, prompt) in ["raw", "prompteol", "pretended-cot", "knowledge", "cot-zh"].into_iter().enumerate() {
-        for (readout, layer) in &readouts {
+        for (readout, layer) in readouts {
             for (calibration, centred) in [("none", 0.0), ("center", 0.02), ("csls", 0.015)] {
                 let skill = 0.03 + 0.01 * number(length) - 0.001 * f64::from((layer + 4).pow(2)) + centred;
                 score(&mut layers, ["tiny", prompt, readout, "s", "names", calibration], skill, false);

@@ -19,6 +19,7 @@ pub(super) fn provenance() -> Provenance {
         max_tokens: 512,
         adapter: None,
         parameters: 7,
+        layers: BTreeMap::from([("last".to_owned(), 3)]),
         identity: Digest::of_bytes(format!("identity of {id}").as_bytes()),
         encoder: Digest::of_bytes(id.as_bytes()),
         about: serde_json::json!({ "weights": id, "heads": [1, 2] }),
@@ -26,6 +27,8 @@ pub(super) fn provenance() -> Provenance {
     let prompt = |id: &str, view: &str| PromptRecord {
         id: id.to_owned(),
         views: vec![view.to_owned()],
+        fuse: Fuse::default(),
+        differently: Vec::new(),
         truncate: "head".to_owned(),
         clean: "none".to_owned(),
         chat: None,
@@ -46,7 +49,7 @@ pub(super) fn provenance() -> Provenance {
         engine: "0.1.0".to_owned(),
         models: vec![model("big"), model("small")],
         prompts: vec![prompt("raw", "{text}"), prompt("eol", "\"{text}\" means:")],
-        readouts: vec![ReadoutRecord { id: "last".into(), layer: -1, pool: "last".into(), norm: false, normalize: true }],
+        readouts: vec![last()],
         slices: vec![SliceRecord {
             id: "apps2".to_owned(),
             digest: Digest::of_bytes(b"slice"),
@@ -144,4 +147,17 @@ pub(super) fn cells() -> Vec<CellRecord> {
 
 pub(super) fn record() -> RunRecord {
     RunRecord { provenance: provenance(), samples: samples(), cells: cells() }
+}
+
+/// The last token's state after the final norm.
+fn last() -> ReadoutRecord {
+    ReadoutRecord {
+        id: "last".into(),
+        layer: Layer::At(-1),
+        pool: "last".into(),
+        span: None,
+        norm: false,
+        dim: None,
+        normalize: true,
+    }
 }

@@ -32,11 +32,11 @@ use serde::{Deserialize, Serialize};
 pub use crate::dataset::Kind;
 use crate::dataset::Origin;
 use crate::digest::Digest;
-pub use crate::prompt::Chat;
+pub use crate::prompt::{Chat, Fuse};
 
 /// A sample's texts and what is right about it, kept so that reports need no dataset.
 pub use crate::dataset::{Gold, PairGold, Partner, Sample as SampleText};
-pub use crate::spec::Axis;
+pub use crate::spec::{Axis, Differently, Layer};
 use crate::spec::{Endpoint, FitSet, Gate, Task, TaskKind};
 pub(crate) use atomic::replace;
 pub use baseline::{Answers, CellOutcomes, Outcomes, bless};
@@ -125,6 +125,9 @@ pub struct ModelRecord {
     pub device: String,
     pub max_tokens: usize,
     pub parameters: u64,
+    /// Hidden state, counted from 0, that each readout takes from this model; absent for a model without any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub layers: BTreeMap<String, usize>,
     /// Digest of the model itself: configuration, weights and tokenizer, the same on every machine.
     pub identity: Digest,
     /// Digest of everything that makes this model's embeddings what they are, the machine included.
@@ -137,6 +140,12 @@ pub struct ModelRecord {
 pub struct PromptRecord {
     pub id: String,
     pub views: Vec<String>,
+    /// How the views' vectors became one; the mean of the raw ones when absent.
+    #[serde(default, skip_serializing_if = "Fuse::is_default")]
+    pub fuse: Fuse,
+    /// What each view read otherwise than its cell's readout; absent where none did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differently: Vec<Differently>,
     pub truncate: String,
     pub clean: String,
     /// How the views were put into the model's chat format.
@@ -147,9 +156,16 @@ pub struct PromptRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReadoutRecord {
     pub id: String,
-    pub layer: i32,
+    /// As asked for; [`ModelRecord::layers`] says which hidden state that is in each model.
+    pub layer: Layer,
     pub pool: String,
+    /// Which copy of the text within its prompt was pooled, from 1; the whole prompt when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<usize>,
     pub norm: bool,
+    /// How many of a vector's coordinates were kept; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dim: Option<usize>,
     pub normalize: bool,
 }
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::cache::{CacheError, Key, Shelf};
+use crate::cache::{CacheError, Shelf};
 use crate::cause::told;
-use crate::embed::Resolved;
+use crate::embed::{Naming, Resolved};
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
 use crate::plan::ModelWork;
@@ -40,13 +40,18 @@ impl Desk<'_> {
         if missing.is_empty() {
             return Ok(Some(Failures::new()));
         }
-        let ids = self.work.ids(&missing);
+        let groups = self.work.together(&missing);
         let stage = format!("embed with {}", self.model);
-        let total = Some(self.work.encoder.positions(&ids));
-        self.observer.observe(Event::Started { stage, total, unit: Unit::Tokens });
+        let total = groups.iter().map(|(_, rows)| self.work.encoder.positions(&self.work.some(rows))).sum();
+        self.observer.observe(Event::Started { stage, total: Some(total), unit: Unit::Tokens });
         let started = Instant::now();
         let before = times.texts_embedded;
-        let failures = self.save(&missing, &ids, times)?;
+        let mut failures = Failures::new();
+        for (readouts, rows) in groups {
+            if !self.stop.requested() {
+                failures.extend(self.save(&readouts, &rows, times)?);
+            }
+        }
         for (reason, rows) in by_reason(&failures) {
             self.observer.observe(Event::Warning(format!("{}: {rows} of {} texts: {reason}", self.model, missing.len())));
         }
@@ -55,19 +60,19 @@ impl Desk<'_> {
         Ok((!self.stop.requested()).then_some(failures))
     }
 
-    /// Embeds some rows, whose ids are `ids`, and saves them batch by batch.
-    fn save(&self, rows: &[usize], ids: &[&[u32]], times: &mut Times) -> Result<Failures, Error> {
-        let readouts = distinct(self.work.readouts.values());
-        let keys: Vec<String> = readouts.iter().map(Resolved::key).collect();
+    /// Embeds some rows and saves them batch by batch.
+    fn save(&self, readouts: &[Resolved], rows: &[usize], times: &mut Times) -> Result<Failures, Error> {
+        let texts = self.work.some(rows);
+        let namings: Vec<Naming> = readouts.iter().map(Resolved::naming).collect();
         let mut failures = Failures::new();
         let mut writer = self.shelf.writer();
         let mut broken: Option<CacheError> = None;
-        let ended = self.work.encoder.encode(ids, &readouts, &mut |batch| {
+        let ended = self.work.encoder.encode(&texts, readouts, &mut |batch| {
             let mut save = || {
-                for (key, embeddings) in keys.iter().zip(&batch.embeddings) {
+                for (naming, embeddings) in namings.iter().zip(&batch.embeddings) {
                     for (&row, vector) in batch.rows.iter().zip(embeddings.rows()) {
-                        let tokens = u32::try_from(ids[row].len()).unwrap_or(u32::MAX);
-                        writer.push(Key::new(key, ids[row]), tokens, vector)?;
+                        let tokens = u32::try_from(texts[row].ids.len()).unwrap_or(u32::MAX);
+                        writer.push(naming.key(texts[row]), tokens, vector)?;
                     }
                 }
                 writer.end_batch()
@@ -112,15 +117,4 @@ pub fn repairing<T>(observer: &dyn Observer, mut work: impl FnMut() -> Result<T,
             other => return other,
         }
     }
-}
-
-/// Readouts with different keys: two names of one readout are computed once.
-pub(super) fn distinct<'a>(readouts: impl Iterator<Item = &'a Resolved>) -> Vec<Resolved> {
-    let mut distinct: Vec<Resolved> = Vec::new();
-    for readout in readouts {
-        if distinct.iter().all(|known| known.key() != readout.key()) {
-            distinct.push(readout.clone());
-        }
-    }
-    distinct
 }

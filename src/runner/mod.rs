@@ -101,10 +101,8 @@ impl Scoring<'_> {
 
     /// Scores cells of the same texts and readout.
     fn score(&self, cells: &[&Cell], found: &Found) -> Result<Vec<Outcome>, Error> {
-        let Some(readout) = cells.first().and_then(|cell| self.desk.work.readouts.get(&cell.readout)) else {
-            return Ok(cells.iter().map(|_| Outcome::Failed { reason: "its readout was not resolved".to_owned() }).collect());
-        };
-        let texts = match self.desk.stored(self.blocks(cells[0].samples()), readout, found, self.failures) {
+        let Some(first) = cells.first() else { return Ok(Vec::new()) };
+        let texts = match self.desk.stored(first.samples(), first.readout, found, self.failures) {
             Ok(texts) => texts,
             Err(reason) => return Ok(cells.iter().map(|_| Outcome::Failed { reason: reason.clone() }).collect()),
         };
@@ -115,12 +113,15 @@ impl Scoring<'_> {
             })
             .collect();
         if against.len() < cells.len() {
-            return cells.iter().map(|cell| self.pairs(cell, &texts, readout, found)).collect();
+            return cells.iter().map(|cell| self.pairs(cell, &texts, found)).collect();
         }
         let slice = &self.plan.slices[cells[0].slice];
         let gold: Vec<usize> = slice.samples.iter().filter_map(|sample| sample.gold.label()).collect();
         let phrasings = (cells.iter())
-            .map(|cell| self.desk.vectors(self.others(cell), readout, found, self.failures))
+            .map(|cell| match cell.others(&self.plan.spec) {
+                Some(others) => self.desk.vectors(others, cell.readout, found, self.failures),
+                None => Ok(Err("it has no labels".to_owned())),
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let task = |cell: &Cell, (labels, calibration): (usize, Calibration), phrasings| LabelSimilarity {
             gold: &gold,
@@ -149,11 +150,6 @@ impl Scoring<'_> {
 
     fn blocks(&self, set: Texts) -> &[Block] {
         self.desk.work.blocks.get(&set).map_or(&[], Vec::as_slice)
-    }
-
-    /// The blocks of a cell's other texts: its phrasings, or the pairs that thresholds are picked on.
-    fn others(&self, cell: &Cell) -> &[Block] {
-        cell.others(&self.plan.spec).map_or(&[], |set| self.blocks(set))
     }
 
     fn scored(&self, cell: &Cell, evaluation: Evaluation) -> Scored {

@@ -5,9 +5,8 @@ use super::{Scoring, cut_metrics, metric_rows};
 use crate::cache::Found;
 use crate::cause::told;
 use crate::dataset::{PairGold, Slice};
-use crate::embed::Resolved;
 use crate::error::Error;
-use crate::plan::{Against, Cell};
+use crate::plan::{Against, Cell, Texts};
 use crate::results::{Outcome, PairRow, Paired};
 use crate::spec::{Protocol, Task};
 use crate::task::{self, Metric, Pairs, Similar, Similarities, Similarity, Texts as _, Thresholds};
@@ -19,20 +18,19 @@ const BLOCK_BYTES: usize = 256 << 20;
 struct Held<'a> {
     slice: &'a Slice,
     texts: &'a Stored<'a>,
-    readout: &'a Resolved,
 }
 
 impl Scoring<'_> {
     /// Scores a cell whose samples are pairs, given where their vectors lie.
-    pub(super) fn pairs(&self, cell: &Cell, texts: &Stored<'_>, readout: &Resolved, found: &Found) -> Result<Outcome, Error> {
+    pub(super) fn pairs(&self, cell: &Cell, texts: &Stored<'_>, found: &Found) -> Result<Outcome, Error> {
         let failed = |reason: String| Ok(Outcome::Failed { reason });
         let task = self.plan.task(cell);
         let slice = &self.plan.slices[cell.slice];
-        let similar = match (Held { slice, texts, readout }).similar(measures(task))? {
+        let similar = match (Held { slice, texts }).similar(measures(task))? {
             Ok(similar) => similar,
             Err(reason) => return failed(reason),
         };
-        let thresholds = match self.thresholds(cell, readout, found)? {
+        let thresholds = match self.thresholds(cell, found)? {
             Ok(thresholds) => thresholds,
             Err(reason) => return failed(reason),
         };
@@ -45,14 +43,15 @@ impl Scoring<'_> {
     }
 
     /// The thresholds of the slice that the cell takes them from. The inner error is why there are none.
-    fn thresholds(&self, cell: &Cell, readout: &Resolved, found: &Found) -> Result<Result<Option<Thresholds>, String>, Error> {
+    fn thresholds(&self, cell: &Cell, found: &Found) -> Result<Result<Option<Thresholds>, String>, Error> {
         let Against::Pairs { thresholds_from: Some(from) } = cell.scored else { return Ok(Ok(None)) };
         let slice = &self.plan.slices[from];
-        let texts = match self.desk.stored(self.others(cell), readout, found, self.failures) {
+        let pairs = Texts::Samples { prompt: cell.prompt, slice: from };
+        let texts = match self.desk.stored(pairs, cell.readout, found, self.failures) {
             Ok(texts) => texts,
             Err(reason) => return Ok(Err(reason)),
         };
-        let similar = (Held { slice, texts: &texts, readout }).similar(Similarity::COSINE)?;
+        let similar = (Held { slice, texts: &texts }).similar(Similarity::COSINE)?;
         Ok(similar.map(|similar| {
             let positive: Vec<bool> = PairGold::of(&slice.samples).gold.iter().map(|&gold| gold > 0.5).collect();
             Thresholds::best(&similar.cosines(), &positive)
@@ -76,7 +75,7 @@ impl Held<'_> {
     /// The similarities of all pairs. The inner error is why there are none.
     fn similar(&self, measures: &'static [Similarity]) -> Result<Result<Similar, String>, Error> {
         let (count, dim) = (self.slice.samples.len(), self.texts.width());
-        let mut similarities = Similarities::new(dim, measures, self.readout.normalize);
+        let mut similarities = Similarities::new(self.texts.parts(), measures, self.texts.normalize());
         let block = (BLOCK_BYTES / (2 * dim * size_of::<f32>()).max(1)).max(1);
         for start in (0..count).step_by(block) {
             let end = count.min(start + block);

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::plan::{ModelWork, Plan};
 use crate::prompt::Prompt;
 use crate::results::{LabelsRecord, ModelRecord, PromptRecord, Provenance, ReadoutRecord, SampleText, SliceRecord, Times};
-use crate::spec::{Model, Source, Task};
+use crate::spec::{Differently, Model, Source, Spec, Task};
 
 /// The texts that reports show, by slice.
 pub fn sample_texts(plan: &Plan) -> BTreeMap<String, Vec<SampleText>> {
@@ -29,14 +29,16 @@ pub fn provenance(plan: &Plan) -> Provenance {
         spec_path: spec.path.display().to_string(),
         seed: spec.seed,
         engine: env!("CARGO_PKG_VERSION").to_owned(),
-        models: (spec.models.iter().zip(&plan.models)).map(|(model, work)| model_record(model, work)).collect(),
+        models: (spec.models.iter().zip(&plan.models)).map(|(model, work)| model_record(spec, model, work)).collect(),
         prompts: spec.prompts.iter().map(prompt_record).collect(),
         readouts: (spec.readouts.iter())
             .map(|readout| ReadoutRecord {
                 id: readout.id.clone(),
                 layer: readout.layer,
                 pool: readout.pool.to_string(),
+                span: readout.span,
                 norm: readout.norm,
+                dim: readout.dim,
                 normalize: readout.normalize,
             })
             .collect(),
@@ -67,8 +69,9 @@ pub fn provenance(plan: &Plan) -> Provenance {
     }
 }
 
-fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
+fn model_record(spec: &Spec, model: &Model, work: &ModelWork) -> ModelRecord {
     let card = work.encoder.card();
+    let states = work.readouts.iter().filter(|_| card.blocks.is_some());
     ModelRecord {
         id: model.id.clone(),
         source: model.source.to_string(),
@@ -86,6 +89,7 @@ fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
         device: card.device.clone(),
         max_tokens: card.max_tokens,
         parameters: card.parameters,
+        layers: states.map(|(readout, resolved)| (spec.readouts[*readout].id.clone(), resolved.layer)).collect(),
         identity: card.identity,
         encoder: card.digest,
         about: card.about.clone(),
@@ -93,9 +97,12 @@ fn model_record(model: &Model, work: &ModelWork) -> ModelRecord {
 }
 
 fn prompt_record(prompt: &Prompt) -> PromptRecord {
+    let differ = prompt.views.iter().any(|view| view.differently != Differently::default());
     PromptRecord {
         id: prompt.id.clone(),
-        views: prompt.views.iter().map(|view| view.source().to_owned()).collect(),
+        views: prompt.views.iter().map(|view| view.template.source().to_owned()).collect(),
+        fuse: prompt.fuse,
+        differently: if differ { prompt.views.iter().map(|view| view.differently.clone()).collect() } else { Vec::new() },
         truncate: prompt.truncate.to_string(),
         clean: prompt.clean.to_string(),
         chat: prompt.chat().cloned(),

@@ -6,47 +6,45 @@ use rayon::prelude::*;
 
 use super::{Desk, Failures};
 use crate::cache::{CacheError, Found, Key, Shelf};
-use crate::embed::Resolved;
 use crate::embeddings::Embeddings;
 use crate::error::Error;
-use crate::plan::Block;
+use crate::plan::{self, Reading};
 use crate::task::Texts;
 
 const LOST: &str = "a vector is missing from the cache; run again";
 
-/// A set of texts on a shelf: one vector per text, the views of its prompt fused by the mean of their raw vectors.
+/// A set of texts on a shelf: one vector per text, fused from what each view of its prompt reads.
 pub struct Stored<'a> {
     shelf: &'a Shelf,
     found: &'a Found,
     /// One list of keys per view, at least one.
     views: Vec<Vec<Key>>,
-    dim: usize,
+    reading: &'a Reading,
 }
 
 impl Desk<'_> {
-    /// Where the vectors of a set of texts lie. The error is the reason why there are none.
+    /// Where the vectors that a readout hands out of a set of texts lie. The error is the reason why there are none.
     pub(super) fn stored<'a>(
         &'a self,
-        views: &[Block],
-        readout: &Resolved,
+        set: plan::Texts,
+        readout: usize,
         found: &'a Found,
         failures: &Failures,
     ) -> Result<Stored<'a>, String> {
-        let (rows, readout_key) = (&self.work.rows, readout.key());
+        let lost = || LOST.to_owned();
+        let rows = &self.work.rows;
+        let reading = self.work.readings.get(&(readout, set)).ok_or_else(lost)?;
+        let blocks = self.work.blocks.get(&set).ok_or_else(lost)?;
         let mut keys = Vec::new();
-        for block in views {
-            let of_view: Vec<Key> = block.rows.par_iter().map(|&row| Key::new(&readout_key, &rows[row])).collect();
+        for (block, view) in blocks.iter().zip(&reading.views) {
+            let naming = view.naming();
+            let of_view: Vec<Key> = block.rows.par_iter().map(|&row| naming.key(rows.row(row))).collect();
             if let Some(missing) = of_view.iter().position(|key| !found.contains(key)) {
-                let reason = failures.get(&block.rows[missing]);
-                return Err(reason.cloned().unwrap_or_else(|| LOST.to_owned()));
+                return Err(failures.get(&block.rows[missing]).cloned().unwrap_or_else(lost));
             }
             keys.push(of_view);
         }
-        if keys.is_empty() {
-            Err(LOST.to_owned())
-        } else {
-            Ok(Stored { shelf: &self.shelf, found, views: keys, dim: readout.dim })
-        }
+        if keys.is_empty() { Err(lost()) } else { Ok(Stored { shelf: &self.shelf, found, views: keys, reading }) }
     }
 
     /// Vectors of a set of texts, one row per text. The inner error is the reason why there are none.
@@ -55,12 +53,12 @@ impl Desk<'_> {
     /// A cache that cannot be read.
     pub fn vectors(
         &self,
-        views: &[Block],
-        readout: &Resolved,
+        set: plan::Texts,
+        readout: usize,
         found: &Found,
         failures: &Failures,
     ) -> Result<Result<Embeddings, String>, Error> {
-        match self.stored(views, readout, found, failures) {
+        match self.stored(set, readout, found, failures) {
             Ok(stored) => Ok(Ok(stored.all()?)),
             Err(reason) => Ok(Err(reason)),
         }
@@ -68,6 +66,11 @@ impl Desk<'_> {
 }
 
 impl Stored<'_> {
+    /// Whether vectors are to be scaled to unit length.
+    pub(super) const fn normalize(&self) -> bool {
+        self.reading.normalize
+    }
+
     /// All of them, in order.
     fn all(&self) -> Result<Embeddings, CacheError> {
         self.part(0..self.count())
@@ -75,9 +78,9 @@ impl Stored<'_> {
 
     /// Some that stand together, in order.
     pub(super) fn part(&self, texts: Range<usize>) -> Result<Embeddings, CacheError> {
-        let views = self.views.iter().map(|keys| self.shelf.read(self.found, &keys[texts.clone()], self.dim));
-        let views = views.collect::<Result<Vec<_>, _>>()?;
-        Ok(Embeddings::mean(&views).unwrap_or_else(|| Embeddings::new(self.dim)))
+        let views = self.views.iter().zip(&self.reading.views);
+        let views = views.map(|(keys, view)| self.shelf.read(self.found, &keys[texts.clone()], view.dim));
+        Ok(self.reading.fuse(views.collect::<Result<_, _>>()?))
     }
 }
 
@@ -89,23 +92,28 @@ impl Texts for Stored<'_> {
     }
 
     fn width(&self) -> usize {
-        self.dim
+        self.reading.width()
+    }
+
+    fn parts(&self) -> Vec<usize> {
+        self.reading.parts()
     }
 
     fn visit(&self, take: &mut dyn FnMut(&[usize], &Embeddings)) -> Result<(), CacheError> {
         let Some((first, others)) = self.views.split_first() else { return Ok(()) };
-        self.shelf.visit(self.found, first, self.dim, &mut |positions, block| {
-            if others.is_empty() {
+        let dims: Vec<usize> = self.reading.views.iter().map(|view| view.dim).collect();
+        self.shelf.visit(self.found, first, dims[0], &mut |positions, block| {
+            if others.is_empty() && self.reading.is_plain() {
                 take(positions, block);
                 return Ok(());
             }
             // Rows of the other views lie close together too: all views were saved in the order of their lengths.
             let mut views = vec![block.clone()];
-            for keys in others {
+            for (keys, dim) in others.iter().zip(&dims[1..]) {
                 let keys: Vec<Key> = positions.iter().map(|&position| keys[position]).collect();
-                views.push(self.shelf.read(self.found, &keys, self.dim)?);
+                views.push(self.shelf.read(self.found, &keys, *dim)?);
             }
-            Embeddings::mean(&views).iter().for_each(|fused| take(positions, fused));
+            take(positions, &self.reading.fuse(views));
             Ok(())
         })
     }

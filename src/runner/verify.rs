@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use super::embed::distinct;
 use crate::cache::{Key, Store};
 use crate::embeddings::{Embeddings, relative_distance};
 use crate::error::Error;
@@ -32,9 +31,11 @@ fn verify_model(plan: &Plan, model: usize, store: &Store, sample: usize) -> Resu
     let found = work.stored(&shelf)?;
     let rows = &work.rows;
     let mut verified = Verified { model: plan.spec.models[model].id.clone(), vectors: 0, worst: 0.0 };
-    for readout in &distinct(work.readouts.values()) {
-        let key = |row: usize| Key::new(&readout.key(), &rows[row]);
-        let mut cached: Vec<usize> = (0..rows.len()).filter(|&row| found.contains(&key(row))).collect();
+    for (read, readout) in work.reads().enumerate() {
+        let naming = readout.naming();
+        let key = |row: usize| naming.key(rows.row(row));
+        let mut cached: Vec<usize> =
+            (0..rows.len()).filter(|&row| work.is_read(row, read) && found.contains(&key(row))).collect();
         // Keys are digests: their order is a draw without a generator.
         cached.sort_by_key(|&row| key(row));
         cached.truncate(sample);
@@ -43,9 +44,9 @@ fn verify_model(plan: &Plan, model: usize, store: &Store, sample: usize) -> Resu
             continue;
         }
         let stored = shelf.read(&found, &keys, readout.dim)?;
-        let ids = work.ids(&cached);
+        let texts = work.some(&cached);
         let mut failed = None;
-        work.encoder.encode(&ids, std::slice::from_ref(readout), &mut |batch| {
+        work.encoder.encode(&texts, std::slice::from_ref(readout), &mut |batch| {
             for (&row, fresh) in batch.rows.iter().zip(batch.embeddings.iter().flat_map(Embeddings::rows)) {
                 verified.vectors += 1;
                 verified.worst = verified.worst.max(relative_distance(stored.row(row), fresh));

@@ -9,6 +9,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
+use super::{Layer, wire};
+
 /// One id or several.
 pub enum Ids {
     One(String),
@@ -57,10 +59,99 @@ impl JsonSchema for Ids {
     }
 }
 
+/// Several layers, or all of them.
+pub enum Layers {
+    All,
+    Some(Vec<Spanned<Layer>>),
+}
+
+impl<'de> Deserialize<'de> for Layers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AllOrSome;
+        impl<'de> Visitor<'de> for AllOrSome {
+            type Value = Layers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"all\" or a list of layers")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Layers, E> {
+                if word == Layer::EVERY { Ok(Layers::All) } else { Err(E::custom("the only word is `all`")) }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut layers: A) -> Result<Layers, A::Error> {
+                let mut some = Vec::new();
+                while let Some(layer) = layers.next_element()? {
+                    some.push(layer);
+                }
+                Ok(Layers::Some(some))
+            }
+        }
+        deserializer.deserialize_any(AllOrSome)
+    }
+}
+
+impl JsonSchema for Layers {
+    fn schema_name() -> Cow<'static, str> {
+        "Layers".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A list of layers, or `\"all\"`.",
+            "oneOf": [
+                { "type": "string", "enum": [Layer::EVERY] },
+                { "type": "array", "items": generator.subschema_for::<Layer>(), "minItems": 1 }
+            ]
+        })
+    }
+}
+
 /// Templates in place, or a file of them.
 pub enum Views {
-    Inline(Vec<Spanned<String>>),
+    Inline(Vec<Spanned<View>>),
     File(ViewFile),
+}
+
+/// A template, or a table with what is read of it.
+pub enum View {
+    Template(String),
+    Table(Box<wire::View>),
+}
+
+impl<'de> Deserialize<'de> for View {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrTable;
+        impl<'de> Visitor<'de> for TextOrTable {
+            type Value = View;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a template or a table with `use` or `template`")
+            }
+
+            fn visit_str<E>(self, template: &str) -> Result<View, E> {
+                Ok(View::Template(template.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<View, A::Error> {
+                wire::View::deserialize(MapAccessDeserializer::new(map)).map(|table| View::Table(Box::new(table)))
+            }
+        }
+        deserializer.deserialize_any(TextOrTable)
+    }
+}
+
+impl JsonSchema for View {
+    fn schema_name() -> Cow<'static, str> {
+        "ViewEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A template, or a table with what is read of it.",
+            "oneOf": [{ "type": "string" }, generator.subschema_for::<wire::View>()]
+        })
+    }
 }
 
 /// A file with one template a line.
@@ -107,7 +198,7 @@ impl JsonSchema for Views {
         json_schema!({
             "description": "Templates in place, or a file of them.",
             "oneOf": [
-                { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+                { "type": "array", "items": generator.subschema_for::<View>(), "minItems": 1 },
                 generator.subschema_for::<ViewFile>()
             ]
         })

@@ -12,6 +12,21 @@ use super::{Axis, Calibration, TaskKind};
 pub struct Ids {
     /// In the order of [`Axis::ALL`]. `None` where an id cannot be told: then nothing can be said to be unknown.
     axes: Vec<(Axis, Option<Vec<Spanned<String>>>)>,
+    /// Entries that stand for several choices, whose ids are theirs, `@`, and a word of their own.
+    families: Vec<Family>,
+}
+
+/// An entry that stands for several choices.
+struct Family {
+    axis: Axis,
+    id: String,
+    /// Whether its choices are known before there is a plan.
+    open: bool,
+}
+
+/// The entry that a choice's id says it is from; the id itself where no entry stands for several.
+pub fn family(id: &str) -> &str {
+    id.split_once('@').map_or(id, |(family, _)| family)
 }
 
 /// Id of the prompt that a spec without `[[prompt]]` has.
@@ -35,7 +50,7 @@ impl Ids {
             };
             (axis, ids)
         });
-        Self { axes: axes.collect() }
+        Self { axes: axes.collect(), families: Vec::new() }
     }
 
     /// The ids on one axis; `None` where some cannot be told.
@@ -43,11 +58,25 @@ impl Ids {
         self.axes.iter().find(|(known, _)| *known == axis)?.1.as_deref()
     }
 
+    /// Puts the choices that an entry stands for in its place; none of them, where a plan alone knows them.
+    pub fn expand(&mut self, axis: Axis, entry: &str, choices: &[String]) {
+        self.families.push(Family { axis, id: entry.to_owned(), open: choices.is_empty() });
+        let ids = self.axes.iter_mut().find(|(known, _)| *known == axis).and_then(|(_, ids)| ids.as_mut());
+        let Some((ids, at)) = ids.and_then(|ids| ids.iter().position(|id| id.get_ref() == entry).map(|at| (ids, at))) else {
+            return;
+        };
+        if !choices.is_empty() {
+            let span = ids[at].span();
+            ids.splice(at..=at, choices.iter().map(|choice| Spanned::new(span.clone(), choice.clone())));
+        }
+    }
+
     /// What is wrong when `id` is not on `axis`.
     pub fn unknown(&self, axis: Axis, id: &Spanned<String>) -> Option<Problem> {
         let ids = self.on(axis)?;
         let found = id.get_ref();
-        if ids.iter().any(|known| known.get_ref() == found) {
+        let of_family = |known: &Family| known.axis == axis && known.id == *found || known.open && known.id == family(found);
+        if ids.iter().any(|known| known.get_ref() == found) || self.families.iter().any(of_family) {
             return None;
         }
         let help = did_you_mean(found, ids.iter().map(|known| known.get_ref().as_str()));

@@ -6,13 +6,11 @@ use std::path::Path;
 
 use toml::Spanned;
 
-use super::ids::{DEFAULT_LABELS, DEFAULT_READOUT, Ids, bad_name};
+use super::ids::{DEFAULT_LABELS, Ids, bad_name};
 use super::problem::Problem;
 use super::source::SourceError;
 use super::suggest::suggest;
-use super::{
-    Axis, Device, LabelSet, Model, Pooling, Readout, Slice, Source, Spec, Task, TaskKind, prompts, select, tasks, wire,
-};
+use super::{Axis, Device, LabelSet, Model, Slice, Source, Spec, Task, TaskKind, prompts, readouts, select, tasks, wire};
 use crate::prompt::{Prompt, catalogue};
 
 /// What lowering needs to know beside the mirror itself.
@@ -46,6 +44,11 @@ impl<'a> Lowering<'a> {
         &self.ids
     }
 
+    /// The choices that an entry stands for, which is no choice itself.
+    pub fn expand(&mut self, axis: Axis, entry: &str, choices: &[String]) {
+        self.ids.expand(axis, entry, choices);
+    }
+
     pub fn text(&self) -> &'a str {
         self.text
     }
@@ -68,6 +71,7 @@ impl<'a> Lowering<'a> {
         self.problems.append(&mut wrong_ids);
         let models = list(file.model).filter_map(|model| self.model(model)).collect();
         let prompts = self.prompts(file.prompt);
+        let readouts = readouts::readouts(file.readout, &mut self);
         let slices: Vec<Slice> = list(file.slice).map(|slice| self.slice(slice.into_inner())).collect();
         let tasks = tasks::tasks(file.task, &mut self);
         let labels = self.labels(file.labels, &tasks, &slices, &prompts);
@@ -82,7 +86,7 @@ impl<'a> Lowering<'a> {
             seed: file.seed,
             models,
             prompts,
-            readouts: readouts(file.readout),
+            readouts,
             slices,
             labels,
             tasks,
@@ -167,7 +171,7 @@ impl<'a> Lowering<'a> {
 
     fn prompts(&mut self, entries: Option<Vec<Spanned<wire::Prompt>>>) -> Vec<Prompt> {
         match entries.filter(|entries| !entries.is_empty()) {
-            Some(entries) => entries.into_iter().filter_map(|entry| prompts::prompt(entry, self)).collect(),
+            Some(entries) => entries.into_iter().flat_map(|entry| prompts::prompts(entry, self)).collect(),
             None => prompts::bare(super::ids::DEFAULT_PROMPT).into_iter().collect(),
         }
     }
@@ -285,25 +289,6 @@ impl<'a> Lowering<'a> {
         self.report(Problem::new(name.span(), format!("there is no prompt `{id}`")).help(help));
         None
     }
-}
-
-fn readouts(entries: Option<Vec<Spanned<wire::Readout>>>) -> Vec<Readout> {
-    let entries = entries.unwrap_or_default();
-    if entries.is_empty() {
-        let id = DEFAULT_READOUT.to_owned();
-        return vec![Readout { id, layer: -1, pool: Pooling::Own, norm: false, normalize: true }];
-    }
-    entries
-        .into_iter()
-        .map(Spanned::into_inner)
-        .map(|entry| Readout {
-            id: entry.id.into_inner(),
-            layer: entry.layer,
-            pool: entry.pool,
-            norm: entry.norm,
-            normalize: entry.normalize,
-        })
-        .collect()
 }
 
 fn list<T>(entries: Option<Vec<T>>) -> impl Iterator<Item = T> {

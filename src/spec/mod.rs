@@ -2,6 +2,7 @@
 //!
 //! `wire` mirrors the file, `lower` turns the mirror into these types once and collects every problem with its place.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -19,6 +20,7 @@ mod lower;
 mod names;
 mod problem;
 mod prompts;
+mod readouts;
 mod schema;
 mod select;
 mod source;
@@ -28,11 +30,13 @@ mod tasks;
 mod tests;
 mod wire;
 
+pub use crate::readout::{Differently, Layer, Pooling, Readout, UnknownLayer};
 pub use endpoint::Endpoint;
 pub use gate::{Gate, Measure, OnDoubt};
 pub use names::UnknownName;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
+pub use select::covers;
 pub use source::SourceError;
 pub use suggest::suggest;
 
@@ -100,6 +104,24 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// Columns that prompts put beside the texts of a slice: their slots, where the grid does not skip the prompt for the slice
+    /// altogether. Sorted by name.
+    pub fn columns(&self, slice: &str) -> Vec<String> {
+        let skipped = |prompt: &Prompt| {
+            let on = |axis: Axis| match axis {
+                Axis::Prompt => prompt.id.as_str(),
+                Axis::Slice => slice,
+                _ => "",
+            };
+            self.skips.iter().any(|skip| skip.matches(on))
+        };
+        let read = self.prompts.iter().filter(|prompt| !skipped(prompt)).flat_map(|prompt| &prompt.views);
+        let names: BTreeSet<String> = read.flat_map(|view| view.template.names()).map(str::to_owned).collect();
+        names.into_iter().collect()
+    }
+}
+
 fn syntax_problem(error: &toml::de::Error) -> Problem {
     Problem::new(error.span().unwrap_or(0..0), error.message())
 }
@@ -164,34 +186,6 @@ pub enum Device {
     Cpu,
     Cuda(usize),
     Metal,
-}
-
-/// What is read out of one forward pass.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct Readout {
-    pub id: String,
-    /// Hidden state as transformers counts them: 0 is the embeddings, `-1` is after the final norm.
-    pub layer: i32,
-    pub pool: Pooling,
-    /// Apply the model's final norm to an inner layer's state.
-    pub norm: bool,
-    /// Scale each vector to unit length.
-    pub normalize: bool,
-}
-
-/// How the states of one text's tokens become one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// The last real token.
-    Last,
-    /// The mean over all real tokens, special ones included.
-    Mean,
-    /// The first token.
-    Cls,
-    /// What the model's own sentence-transformers folder says (`modules.json`, `1_Pooling`). A folder without such
-    /// settings: the last token of a causal model; the mean of an encoder, as sentence-transformers does.
-    Own,
 }
 
 /// A deterministic part of a dataset's split.

@@ -53,7 +53,16 @@ macro_rules! names {
 }
 
 names!(DType, "dtype", F32 => "f32", F16 => "f16", Bf16 => "bf16");
-names!(Pooling, "pooling", Last => "last", Mean => "mean", Cls => "cls", Own => "own");
+names!(
+    Pooling,
+    "pooling",
+    Last => "last",
+    Mean => "mean",
+    WeightedMean => "weighted-mean",
+    Max => "max",
+    Cls => "cls",
+    Own => "own",
+);
 names!(Calibration, "calibration", None => "none", Center => "center");
 names!(
     TaskKind,
@@ -155,7 +164,7 @@ mod tests {
     fn unknown_words_get_help() {
         let error = "fp16".parse::<DType>().unwrap_err();
         assert_eq!(error.to_string(), "`fp16` is no dtype: did you mean `f16`?");
-        let error = "max".parse::<Pooling>().unwrap_err();
-        assert_eq!(error.to_string(), "`max` is no pooling: write `last`, `mean`, `cls` or `own`");
+        let error = "sum".parse::<Pooling>().unwrap_err();
+        assert_eq!(error.to_string(), "`sum` is no pooling: write `last`, `mean`, `weighted-mean`, `max`, `cls` or `own`");
     }
 }

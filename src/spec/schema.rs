@@ -75,6 +75,11 @@ pub fn rename(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "additionalProperties": { "type": "string", "minLength": 1 } })
 }
 
+/// Words by slot.
+pub fn fill(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": { "type": "string" } })
+}
+
 /// Phrasings by label.
 pub fn phrases(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -3,6 +3,7 @@
 use toml::Spanned;
 
 use super::either::Ids;
+use super::ids::family;
 use super::lower::Lowering;
 use super::problem::Problem;
 use super::{Anchor, Axis, Selector, wire};
@@ -10,8 +11,13 @@ use super::{Anchor, Axis, Selector, wire};
 impl Selector {
     /// Whether a cell matches, given the id it has on each axis.
     pub fn matches<'a>(&self, id_on: impl Fn(Axis) -> &'a str) -> bool {
-        self.axes.iter().all(|(axis, ids)| ids.iter().any(|id| id == id_on(*axis)))
+        self.axes.iter().all(|(axis, ids)| ids.iter().any(|id| covers(id, id_on(*axis))))
     }
+}
+
+/// Whether an id names a choice, or the entry that the choice is one of several of.
+pub fn covers(id: &str, choice: &str) -> bool {
+    id == choice || id == family(choice)
 }
 
 /// The combinations that are not cells.
@@ -77,7 +83,7 @@ fn check_axis_survives(axis: Axis, skips: &[Spanned<Selector>], lowering: &mut L
     for skip in skips {
         let [(only, skipped)] = skip.get_ref().axes.as_slice() else { continue };
         if *only == axis {
-            left.retain(|id| !skipped.iter().any(|other| other == id));
+            left.retain(|id| !skipped.iter().any(|other| covers(other, id)));
             if left.is_empty() {
                 let problem = Problem::new(skip.span(), format!("`skip` leaves no {axis}, so no cell"));
                 lowering.report(problem.help("keep at least one, or name a second axis in the entry"));

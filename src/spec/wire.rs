@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::either::{Ids, Views};
+use super::either::{Ids, Layers, Views};
 use super::schema;
-use super::{Aggregate, Calibration, DType, Endpoint, FitSet, Gate, Pooling, Protocol, TaskKind};
-use crate::prompt::{Clean, Truncation};
+use super::{Aggregate, Calibration, DType, Differently, Endpoint, FitSet, Gate, Layer, Pooling, Protocol, TaskKind};
+use crate::prompt::{Clean, Fuse, Truncation};
 
 /// One experiment of `bench`: the axes of a grid, and what to do with its cells.
 #[derive(Deserialize, JsonSchema)]
@@ -88,7 +88,7 @@ pub struct Model {
     pub endpoint: Option<Spanned<Endpoint>>,
 }
 
-/// A prompt: exactly one of `use`, `template` and `views`.
+/// A prompt: exactly one of `use`, `template`, `templates` and `views`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Prompt {
@@ -100,10 +100,20 @@ pub struct Prompt {
     #[schemars(schema_with = "schema::catalogue")]
     #[serde(default)]
     pub entry: Option<Spanned<String>>,
-    /// The prompt's text with `{text}` where the text goes; literal braces are doubled.
+    /// The prompt's text with `{text}` where the text goes; literal braces are doubled. A slot of another name is filled from
+    /// that column of the dataset, or by `fill`.
     #[schemars(with = "Option<String>")]
     pub template: Option<Spanned<String>>,
-    /// Several templates whose vectors are fused: a list, or `{ file = "..." }` with one template a line.
+    /// Several prompts in one entry, each a choice of its own with the id `ID@NUMBER`: a list, or `{ file = "..." }` with one
+    /// template a line.
+    #[schemars(with = "Option<Views>")]
+    pub templates: Option<Spanned<Views>>,
+    /// Words for the other slots: `fill = { aspect = "topic" }`.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::fill")]
+    pub fill: BTreeMap<Spanned<String>, Spanned<String>>,
+    /// Several templates whose vectors are fused: a list of templates or of tables (`{ use = "...", readout = { layer = -2 } }`),
+    /// or `{ file = "..." }` with one template a line.
     #[schemars(with = "Option<Views>")]
     pub views: Option<Spanned<Views>>,
     /// Put what is rendered into the model's own chat format, as what the user says.
@@ -125,12 +135,21 @@ pub struct Prompt {
     pub clean: Option<Clean>,
 }
 
-/// How the vectors of several views become one.
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Fuse {
-    /// The mean of the raw vectors.
-    Mean,
+/// One view of a prompt: `use` or `template`, and what it reads.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// Name of a built-in prompt.
+    #[serde(rename = "use")]
+    #[schemars(schema_with = "schema::catalogue")]
+    #[serde(default)]
+    pub entry: Option<Spanned<String>>,
+    /// The view's text with `{text}` where the text goes; literal braces are doubled.
+    #[schemars(with = "Option<String>")]
+    pub template: Option<Spanned<String>>,
+    /// What this view reads otherwise than the cell's readout says.
+    #[serde(default)]
+    pub readout: Differently,
 }
 
 /// What is read out of one forward pass.
@@ -141,15 +160,24 @@ pub struct Readout {
     #[schemars(schema_with = "schema::id")]
     pub id: Spanned<String>,
     /// Hidden state as transformers counts them: 0 is the embeddings, -1 is after the final norm, -2 is the raw output
-    /// of the last block but one.
-    #[serde(default = "after_final_norm")]
-    #[schemars(range(min = -1000, max = 1000))]
-    pub layer: i32,
+    /// of the last block but one. With a decimal point a share of the model's depth, to the nearest state: 0.85 of 32 blocks
+    /// is state 27. When absent: -1.
+    #[schemars(with = "Option<Layer>")]
+    pub layer: Option<Spanned<Layer>>,
+    /// Several layers, or `"all"` of a model's hidden states: each is a choice of its own, with the id `ID@LAYER`.
+    #[schemars(with = "Option<Layers>")]
+    pub layers: Option<Spanned<Layers>>,
     /// How the states of a text's tokens become one vector.
     pub pool: Pooling,
+    /// Pool the tokens of the text alone: those of its n-th copy in the prompt, from 1. When absent: of the whole prompt.
+    #[schemars(range(min = 1))]
+    pub span: Option<usize>,
     /// Apply the model's final norm to an inner layer's state.
     #[serde(default)]
     pub norm: bool,
+    /// Keep the first so many coordinates of a vector, for models that are trained for it (Matryoshka); before scaling.
+    #[schemars(range(min = 1))]
+    pub dim: Option<usize>,
     /// Scale each vector to unit length.
     #[serde(default = "yes")]
     pub normalize: bool,
@@ -327,10 +355,6 @@ pub struct Anchor {
 
 const fn seed() -> u64 {
     42
-}
-
-const fn after_final_norm() -> i32 {
-    -1
 }
 
 const fn yes() -> bool {

@@ -23,13 +23,19 @@ pub(super) struct Common {
 
 /// Writes the calibrated unit vector of one text; whether it has a direction. Without one, `out` is all zeros. With a
 /// `centre`, the unit vector is centred on it and scaled again. None, and no vector, where a value is not a number.
+///
+/// With several `parts`, given by their widths, each is a vector of its own, centred and scaled by itself to a length of 1 over
+/// the square root of their number: the product of two such vectors is the mean of their parts' cosines.
 #[inline(always)]
-pub(super) fn direction(row: &[f32], centre: Option<&[f64]>, out: &mut [f64]) -> Option<bool> {
+pub(super) fn direction(row: &[f32], parts: &[usize], centre: Option<&[f64]>, out: &mut [f64]) -> Option<bool> {
     widen(row, out);
     // Squares of f32 do not overflow: their sum is finite where all values are.
     let length = squared(out).sqrt();
-    let directed = length.is_finite().then(|| scale(out, length, 0.0))?;
-    Some(directed && centre.is_none_or(|centre| recentre(out, centre)))
+    let directed = length.is_finite().then(|| match parts {
+        [_] => scale(out, length, 0.0),
+        _ => scale_to_unit(out, parts, 0.0),
+    })?;
+    Some(directed && centre.is_none_or(|centre| recentre(out, parts, centre)))
 }
 
 /// One direction per label.
@@ -43,24 +49,30 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    pub(super) fn new(phrasings: &Embeddings, owner: &[usize], labels: usize, calibration: Calibration) -> Self {
+    pub(super) fn new(
+        phrasings: &Embeddings,
+        parts: &[usize],
+        owner: &[usize],
+        labels: usize,
+        calibration: Calibration,
+    ) -> Self {
         let dim = phrasings.dim();
         let mut vectors = vec![0.0; labels * dim];
         let mut unit = vec![0.0; dim];
         for (row, &label) in phrasings.rows().zip(owner) {
             widen(row, &mut unit);
-            scale_to_unit(&mut unit, 0.0);
+            scale_to_unit(&mut unit, parts, 0.0);
             add(&mut vectors[label * dim..(label + 1) * dim], &unit);
         }
         let mut sum = Sum::new(dim);
         for vector in vectors.chunks_exact_mut(dim) {
-            let directed = scale_to_unit(vector, VANISHED);
+            let directed = scale_to_unit(vector, parts, VANISHED);
             sum.add(vector, usize::from(directed));
         }
         if calibration == Calibration::Center {
             let centre = sum.mean();
             vectors.chunks_exact_mut(dim).filter(|vector| is_directed(vector)).for_each(|vector| {
-                recentre(vector, &centre);
+                recentre(vector, parts, &centre);
             });
         }
         Self {
@@ -165,15 +177,27 @@ fn is_directed(vector: &[f64]) -> bool {
 
 /// Whether there is a direction left after subtracting the mean.
 #[inline(always)]
-fn recentre(vector: &mut [f64], centre: &[f64]) -> bool {
+fn recentre(vector: &mut [f64], parts: &[usize], centre: &[f64]) -> bool {
     vector.iter_mut().zip(centre).for_each(|(value, mean)| *value -= mean);
-    scale_to_unit(vector, VANISHED)
+    scale_to_unit(vector, parts, VANISHED)
 }
 
-/// Scales to length 1; a vector no longer than `vanished` becomes all zeros. Squares of f32 neither overflow nor vanish in f64.
+/// Scales to length 1, each part alike; whether any part has a direction. One no longer than `vanished` becomes all zeros.
+/// Squares of f32 neither overflow nor vanish in f64.
 #[inline(always)]
-fn scale_to_unit(vector: &mut [f64], vanished: f64) -> bool {
-    scale(vector, squared(vector).sqrt(), vanished)
+fn scale_to_unit(vector: &mut [f64], parts: &[usize], vanished: f64) -> bool {
+    if let [_] = parts {
+        return scale(vector, squared(vector).sqrt(), vanished);
+    }
+    let share = number(parts.len()).sqrt().recip();
+    let (mut rest, mut directed) = (vector, false);
+    for &width in parts {
+        let (part, behind) = rest.split_at_mut(width);
+        directed |= scale(part, squared(part).sqrt(), vanished);
+        part.iter_mut().for_each(|value| *value *= share);
+        rest = behind;
+    }
+    directed
 }
 
 #[inline(always)]
@@ -211,7 +235,7 @@ mod tests {
         let mut sum = ExactSum::new(texts.dim());
         let mut unit = vec![0.0; texts.dim()];
         for row in texts.rows() {
-            if direction(row, None, &mut unit).unwrap() {
+            if direction(row, &[texts.dim()], None, &mut unit).unwrap() {
                 sum.add(&unit);
             }
         }
@@ -249,11 +273,36 @@ mod tests {
         let centre = common(&texts).centre;
         assert_eq!(centre, [0.5, 0.5]);
         let mut out = [9.0; 2];
-        assert_eq!(direction(texts.row(1), Some(&centre), &mut out), Some(false));
+        assert_eq!(direction(texts.row(1), &[2], Some(&centre), &mut out), Some(false));
         assert_eq!(out, [0.0; 2]);
-        assert_eq!(direction(texts.row(0), Some(&centre), &mut out), Some(true));
+        assert_eq!(direction(texts.row(0), &[2], Some(&centre), &mut out), Some(true));
         let half = 0.5_f64.sqrt();
         assert!((out[0] - half).abs() < 1e-15 && (out[1] + half).abs() < 1e-15, "{out:?}");
+    }
+
+    #[test]
+    fn the_product_of_vectors_in_parts_is_the_mean_of_their_cosines() {
+        // Of the first two coordinates (3, 4) and (4, 3): 24 / 25. Of the third alone: -1. Their mean is -0.02.
+        let (a, b) = ([3.0, 4.0, 0.5], [8.0, 6.0, -7.0]);
+        let mut out = [[0.0; 3]; 2];
+        for (row, out) in [a, b].iter().zip(&mut out) {
+            assert_eq!(direction(row, &[2, 1], None, out), Some(true));
+        }
+        let product = |[a, b]: &[[f64; 3]; 2]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        assert!((product(&out) - -0.02).abs() < 1e-15, "{}", product(&out));
+        // Each part is centred by itself: on a centre of (0.6, 0, 0) / sqrt 2 the first parts become (0, 1) and (0.2, 0.6)
+        // scaled, with cosine 3 / sqrt 10; the second parts stay opposite.
+        let centre = [0.6 * 0.5_f64.sqrt(), 0.0, 0.0];
+        for (row, out) in [a, b].iter().zip(&mut out) {
+            assert_eq!(direction(row, &[2, 1], Some(&centre), out), Some(true));
+        }
+        let wanted = (3.0 / 10.0_f64.sqrt() - 1.0) / 2.0;
+        assert!((product(&out) - wanted).abs() < 1e-15, "{} is not {wanted}", product(&out));
+        // A part without direction has cosine 0; a vector of such parts has none.
+        let mut out = [0.0; 3];
+        assert_eq!(direction(&[0.0, 0.0, 2.0], &[2, 1], None, &mut out), Some(true));
+        assert_eq!(out, [0.0, 0.0, 0.5_f64.sqrt()]);
+        assert_eq!(direction(&[0.0; 3], &[2, 1], None, &mut out), Some(false));
     }
 
     #[test]
@@ -261,7 +310,7 @@ mod tests {
         let texts = Embeddings::from_values(3, [0.1_f32, 0.7, -0.3].repeat(1000));
         let common = common(&texts);
         let mut out = [0.0; 3];
-        assert_eq!(direction(texts.row(0), Some(&common.centre), &mut out), Some(false));
+        assert_eq!(direction(texts.row(0), &[3], Some(&common.centre), &mut out), Some(false));
         assert!((common.anisotropy.unwrap() - 1.0).abs() < 1e-12);
     }
 
@@ -275,7 +324,7 @@ mod tests {
     fn phrasings_count_alike_whatever_their_length() {
         // Label 0 is worded by (10, 0) and (0, 1): their directions average to (1, 1) / sqrt 2.
         let phrasings = Embeddings::from_values(2, vec![10.0, 0.0, 0.0, 1.0, -3.0, 0.0]);
-        let labels = Labels::new(&phrasings, &[0, 0, 1], 2, Calibration::None);
+        let labels = Labels::new(&phrasings, &[2], &[0, 0, 1], 2, Calibration::None);
         let half = 0.5_f64.sqrt();
         assert!((value(&labels, 0, 0) - half).abs() < 1e-15 && (value(&labels, 0, 1) - half).abs() < 1e-15);
         assert_eq!([value(&labels, 1, 0), value(&labels, 1, 1)], [-1.0, 0.0]);
@@ -285,7 +334,7 @@ mod tests {
     #[test]
     fn opposite_phrasings_cancel() {
         let phrasings = Embeddings::from_values(2, vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0]);
-        let labels = Labels::new(&phrasings, &[0, 0, 1], 2, Calibration::None);
+        let labels = Labels::new(&phrasings, &[2], &[0, 0, 1], 2, Calibration::None);
         assert_eq!(labels.without_direction, 1);
         assert_eq!([value(&labels, 0, 0), value(&labels, 0, 1)], [0.0, 0.0]);
     }

@@ -36,6 +36,12 @@ pub trait Texts {
     /// Coordinates per text.
     fn width(&self) -> usize;
 
+    /// Widths of the parts of a text's vector that are vectors of their own: the similarity of two texts is then the mean of
+    /// their parts' cosines. Mostly there is one part.
+    fn parts(&self) -> Vec<usize> {
+        vec![self.width()]
+    }
+
     /// Hands out every text once, in any order and in blocks of any size: a block's rows and which texts they are.
     ///
     /// # Errors

@@ -28,8 +28,9 @@ pub(super) struct Scored {
 /// Scores of sound tasks, at least one, and what their texts have in common. The centre is known once all texts were seen:
 /// tasks that need it are scored when the texts are read again.
 pub(super) fn score<T: Texts>(texts: &T, tasks: &[LabelSimilarity<'_>]) -> Result<(Common, Vec<Scored>), T::Error> {
+    let parts = texts.parts();
     let labels: Vec<Labels> =
-        tasks.iter().map(|task| Labels::new(task.phrasings, task.owner, task.labels, task.calibration)).collect();
+        tasks.iter().map(|task| Labels::new(task.phrasings, &parts, task.owner, task.labels, task.calibration)).collect();
     let mut scored: Vec<Scored> = (labels.iter())
         .map(|labels| Scored {
             scores: Vec::new(),
@@ -46,7 +47,7 @@ pub(super) fn score<T: Texts>(texts: &T, tasks: &[LabelSimilarity<'_>]) -> Resul
         }
         let centre = (!first).then_some(common.centre.as_slice());
         let labels = own.iter().map(|&i| &labels[i]).collect();
-        let mut pass = Pass { centre, labels, sum: None, lost: 0, not_finite: None, spare: Mutex::default() };
+        let mut pass = Pass { parts: &parts, centre, labels, sum: None, lost: 0, not_finite: None, spare: Mutex::default() };
         for &i in &own {
             scored[i].scores = vec![0.0; texts.count() * tasks[i].labels];
         }
@@ -70,6 +71,8 @@ pub(super) fn score<T: Texts>(texts: &T, tasks: &[LabelSimilarity<'_>]) -> Resul
 
 /// One reading of the texts.
 struct Pass<'a> {
+    /// Widths of the parts that are vectors of their own.
+    parts: &'a [usize],
     /// What texts are centred on. Without it, this is the first reading, which sums them up.
     centre: Option<&'a [f64]>,
     labels: Vec<&'a Labels>,
@@ -92,13 +95,13 @@ impl Pass<'_> {
             chunks.iter_mut().zip(whole).for_each(|(chunk, product)| chunk.push(product));
         }
         let inputs = block.values().par_chunks(ROWS * dim).zip(positions.par_chunks(ROWS)).zip(chunks);
-        let (centre, labels) = (self.centre, &self.labels);
+        let (parts, centre, labels) = (self.parts, self.centre, &self.labels);
         let empty = || Tally { sum: centre.is_none().then(|| ExactSum::new(dim)), lost: 0, not_finite: None };
         let spare = &self.spare;
         let tally = inputs
             .fold(empty, |mut tally, ((rows, positions), products)| {
                 let mut wide = spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_else(|| vec![0.0; ROWS * dim]);
-                pulp::Arch::new().dispatch(|| tally.widen(rows, positions, centre, &mut wide));
+                pulp::Arch::new().dispatch(|| tally.widen(rows, positions, (parts, centre), &mut wide));
                 labels.iter().zip(products).for_each(|(labels, product)| product_of(product, &wide, labels));
                 spare.lock().into_iter().for_each(|mut spare| spare.push(std::mem::take(&mut wide)));
                 tally
@@ -123,10 +126,10 @@ struct Tally {
 impl Tally {
     /// Writes the directions of up to `ROWS` texts into `wide`, whose further rows keep what they had.
     #[inline(always)]
-    fn widen(&mut self, rows: &[f32], positions: &[usize], centre: Option<&[f64]>, wide: &mut [f64]) {
+    fn widen(&mut self, rows: &[f32], positions: &[usize], (parts, centre): (&[usize], Option<&[f64]>), wide: &mut [f64]) {
         let dim = rows.len() / positions.len();
         for ((row, wide), &position) in rows.chunks_exact(dim).zip(wide.chunks_exact_mut(dim)).zip(positions) {
-            match (calibrate::direction(row, centre, wide), &mut self.sum) {
+            match (calibrate::direction(row, parts, centre, wide), &mut self.sum) {
                 (Some(true), Some(sum)) => sum.add(wide),
                 (Some(true), None) => {}
                 (Some(false), _) => self.lost += 1,

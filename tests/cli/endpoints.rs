@@ -8,10 +8,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use embed_bench::cause::told;
 use embed_bench::dataset::Catalog;
-use embed_bench::embed::{self, Batch, EmbedError, Encoder, EndpointError, Sources};
+use embed_bench::embed::{self, Batch, EmbedError, Encoder, EndpointError, Row, Sources};
 use embed_bench::http::Network;
 use embed_bench::observe::Silent;
-use embed_bench::spec::{DType, Device, Endpoint, Model, Pooling, Readout, Source};
+use embed_bench::spec::{DType, Device, Endpoint, Layer, Model, Pooling, Readout, Source};
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
@@ -52,13 +52,13 @@ fn open(server: &Server, change: impl FnOnce(&mut Endpoint)) -> Result<Box<dyn E
 }
 
 fn own(layer: i32, pool: Pooling) -> Readout {
-    Readout { id: "r".to_owned(), layer, pool, norm: false, normalize: false }
+    Readout { normalize: false, ..Readout::new("r", Layer::At(layer), pool) }
 }
 
 /// Embeds texts: the vector of each, or why it has none.
 fn embedded(encoder: &dyn Encoder, texts: &[String]) -> Result<Vec<Result<Vec<f32>, String>>, EmbedError> {
     let rows: Vec<Vec<u32>> = texts.iter().map(|text| text.chars().map(u32::from).collect()).collect();
-    let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    let rows: Vec<Row<'_>> = rows.iter().map(|row| Row::from(row.as_slice())).collect();
     let readout = encoder.readout(&own(-1, Pooling::Own))?;
     let mut found = vec![None; texts.len()];
     encoder.encode(&rows, &[readout], &mut |batch: Batch| {
@@ -270,7 +270,7 @@ fn the_work_ends_where_asked_also_between_batches() {
         Server::start(|request| good(request).late(Duration::from_millis(if texts(request) == ["a"] { 0 } else { 400 })));
     let encoder = open(&server, |endpoint| (endpoint.batch, endpoint.concurrency) = (1, 2)).unwrap();
     let readout = encoder.readout(&own(-1, Pooling::Own)).unwrap();
-    let rows = [[97_u32, 98].as_slice(); 100];
+    let rows = [Row::from([97_u32, 98].as_slice()); 100];
     let mut sizes = Vec::new();
     let since = Instant::now();
     encoder
@@ -290,8 +290,14 @@ fn layers_and_poolings_that_a_server_cannot_give_are_refused() {
     let server = Server::start(good);
     let encoder = open(&server, |_| {}).unwrap();
     assert!(encoder.readout(&own(-1, Pooling::Own)).is_ok());
-    let wrong =
-        [own(-2, Pooling::Own), own(0, Pooling::Own), own(-1, Pooling::Mean), Readout { norm: true, ..own(-1, Pooling::Own) }];
+    let wrong = [
+        own(-2, Pooling::Own),
+        own(0, Pooling::Own),
+        own(-1, Pooling::Mean),
+        Readout { norm: true, ..own(-1, Pooling::Own) },
+        Readout { span: Some(1), ..own(-1, Pooling::Own) },
+        Readout { layer: Layer::Depth(1.0), ..own(-1, Pooling::Own) },
+    ];
     for readout in wrong {
         let error = encoder.readout(&readout).unwrap_err().to_string();
         assert!(error.contains("gives finished vectors alone; give it a readout with `pool = \"own\"`"), "{error}");

@@ -9,6 +9,7 @@ mod hub;
 mod kill;
 mod lab;
 mod looks;
+mod methods;
 mod mistakes;
 mod pairs;
 mod runs;

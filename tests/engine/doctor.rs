@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use embed_bench::doctor::{Diagnosis, examine};
-use embed_bench::embed::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
+use embed_bench::embed::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row};
 use embed_bench::embeddings::Embeddings;
 use embed_bench::prompt::{Template, Truncation};
 use embed_bench::spec::{DType, Readout};
@@ -31,7 +31,7 @@ impl<F: Fn(&mut Batch, usize) + Send + Sync> Encoder for Faulty<F> {
 
     fn encode(
         &self,
-        rows: &[&[u32]],
+        rows: &[Row<'_>],
         readouts: &[Resolved],
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError> {
@@ -45,7 +45,7 @@ impl<F: Fn(&mut Batch, usize) + Send + Sync> Encoder for Faulty<F> {
         self.inner.piece(id)
     }
 
-    fn positions(&self, rows: &[&[u32]]) -> u64 {
+    fn positions(&self, rows: &[Row<'_>]) -> u64 {
         self.inner.positions(rows)
     }
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::{Device as Place, Tensor, safetensors};
-use embed_bench::embed::{Batch, EmbedError};
+use embed_bench::embed::{Batch, EmbedError, Row};
 use embed_bench::model::ModelError;
 use embed_bench::prompt::{Template, Truncation};
-use embed_bench::spec::{DType, Pooling};
+use embed_bench::spec::{DType, Pooling, Readout};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -179,8 +179,8 @@ fn embed_something(folder: &Path) {
     let template = Template::parse("{text}").expect("template");
     let Ok(prepared) = encoder.prepare(&template, "a text", Truncation::Head) else { return };
     let Ok(readout) = encoder.readout(&readout(-1, Pooling::Mean, false)) else { return };
-    let ids: [&[u32]; 2] = [&prepared.ids, &[0, 1]];
-    let _outcome = encoder.encode(&ids, &[readout], &mut |_| std::ops::ControlFlow::Continue(()));
+    let rows = [&prepared.ids[..], &[0, 1]].map(Row::from);
+    let _outcome = encoder.encode(&rows, &[readout], &mut |_| std::ops::ControlFlow::Continue(()));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn rows_and_readouts_that_do_not_fit_are_refused() {
     let last = encoder.readout(&readout(-1, Pooling::Last, false)).expect("a readout");
     let refused = |row: &[u32]| {
         let emit = &mut |_| std::ops::ControlFlow::Continue(());
-        encoder.encode(&[row], std::slice::from_ref(&last), emit).expect_err("refused")
+        encoder.encode(&[Row::from(row)], std::slice::from_ref(&last), emit).expect_err("refused")
     };
     assert!(matches!(refused(&[]), EmbedError::EmptyRow { row: 0 }));
     assert!(matches!(refused(&[96, 97]), EmbedError::UnknownToken { id: 97, last: 96, .. }));
@@ -198,6 +198,16 @@ fn rows_and_readouts_that_do_not_fit_are_refused() {
     for layer in [4, -5] {
         let error = encoder.readout(&readout(layer, Pooling::Last, false)).expect_err("no such layer");
         assert!(matches!(error, EmbedError::NoSuchLayer { last: 3, .. }), "{error}");
+    }
+    let wide = Readout { dim: Some(17), ..readout(-1, Pooling::Last, false) };
+    let error = encoder.readout(&wide).expect_err("too wide");
+    assert!(matches!(error, EmbedError::TooWide { dim: 17, width: 16, .. }), "{error}");
+    let second = Readout { span: Some(2), ..readout(-1, Pooling::Mean, false) };
+    let second = encoder.readout(&second).expect("a readout");
+    for slots in [&[][..], &[0..1], &[0..1, 1..1], &[0..1, 1..9]] {
+        let emit = &mut |_| std::ops::ControlFlow::Continue(());
+        let error = encoder.encode(&[Row { ids: &[1, 2], slots }], std::slice::from_ref(&second), emit).expect_err("no slot");
+        assert!(matches!(error, EmbedError::NoSlot { row: 0, slot: 2 }), "{error}");
     }
     let error = encoder.readout(&readout(1, Pooling::Last, true)).expect_err("no final norm");
     assert!(matches!(error, EmbedError::NoFinalNorm { .. }), "{error}");
@@ -224,7 +234,7 @@ fn overflow_is_an_error_and_never_a_vector() {
         failed.extend(batch.failed);
         std::ops::ControlFlow::Continue(())
     };
-    encoder.encode(&[&[1, 2]], &[readout], emit).expect("a failed row is no error");
+    encoder.encode(&[Row::from(&[1, 2][..])], &[readout], emit).expect("a failed row is no error");
     let [(0, error)] = &failed[..] else { panic!("{failed:?}") };
     assert!(matches!(error, EmbedError::NotFinite { .. }) && error.to_string().contains("bf16"), "{error}");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::quantized::gguf_file;
-use embed_bench::embed::{EmbedError, Encoder};
+use embed_bench::embed::{EmbedError, Encoder, Row};
 use embed_bench::model::Outline;
 use embed_bench::prompt::{Template, Truncation};
 use embed_bench::spec::{DType, Model, Pooling, Source};
@@ -111,6 +111,7 @@ fn damaged_files_are_errors_and_never_a_panic() {
         let template = Template::parse("{text}").expect("template");
         let Ok(prepared) = encoder.prepare(&template, "a text", Truncation::Head) else { continue };
         let Ok(readout) = encoder.readout(&readout(-1, Pooling::Mean, false)) else { continue };
-        let _outcome = encoder.encode(&[&prepared.ids], &[readout], &mut |_| std::ops::ControlFlow::Continue(()));
+        let _outcome =
+            encoder.encode(&[Row::from(&prepared.ids[..])], &[readout], &mut |_| std::ops::ControlFlow::Continue(()));
     }
 }

@@ -6,6 +6,7 @@ mod doctor;
 mod folders;
 mod gguf;
 mod parity;
+mod poolings;
 mod random_models;
 mod relations;
 mod second_opinion;

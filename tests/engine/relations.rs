@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use embed_bench::embed::{Encoder, Resolved};
+use embed_bench::embed::{Encoder, Resolved, Row};
 use embed_bench::embeddings::Embeddings;
 use embed_bench::spec::{DType, Pooling};
 use proptest::prelude::*;
@@ -76,9 +76,9 @@ proptest! {
         rows.sort_unstable();
         rows.dedup();
         rows.shuffle(&mut generator);
-        let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+        let slices: Vec<Row<'_>> = rows.iter().map(|row| Row::from(row.as_slice())).collect();
         for encoder in encoders(seed, DType::F32) {
-            prop_assert!(encoder.positions(&slices) <= slices.iter().map(|row| row.len() as u64).sum());
+            prop_assert!(encoder.positions(&slices) <= rows.iter().map(|row| row.len() as u64).sum());
             let readouts = all_readouts(&*encoder);
             let together = encode(&*encoder, &rows, &readouts);
             assert_same(&together, &plain(&*encoder, &rows, &readouts), SAME, "together");
@@ -118,7 +118,7 @@ fn more_rows_than_a_batch_holds() {
     let encoder = open(folder.path(), DType::F32);
     let readouts = all_readouts(&*encoder);
     let mut batches = Vec::new();
-    let slices: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    let slices: Vec<Row<'_>> = rows.iter().map(|row| Row::from(row.as_slice())).collect();
     encoder
         .encode(&slices, &readouts, &mut |batch| {
             batches.push((batch.rows.clone(), batch.tokens));

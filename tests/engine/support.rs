@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use embed_bench::dataset::Catalog;
-use embed_bench::embed::{self, EmbedError, Encoder, Resolved, Sources};
+use embed_bench::embed::{self, EmbedError, Encoder, Resolved, Row, Sources};
 use embed_bench::embeddings::Embeddings;
 use embed_bench::http::Network;
 use embed_bench::observe::Silent;
-use embed_bench::spec::{DType, Device, Model, Pooling, Readout, Source};
+use embed_bench::spec::{DType, Device, Layer, Model, Pooling, Readout, Source};
 use serde_json::Value;
 
 pub fn model(folder: &Path, dtype: DType) -> Model {
@@ -51,15 +51,20 @@ pub fn fixture(name: &str) -> PathBuf {
 }
 
 pub fn readout(layer: i32, pool: Pooling, norm: bool) -> Readout {
-    Readout { id: "test".to_owned(), layer, pool, norm, normalize: false }
+    Readout { norm, normalize: false, ..Readout::new("test", Layer::At(layer), pool) }
 }
 
 /// Vectors of every row, one matrix per readout, in the order of the rows.
 pub fn encode(encoder: &dyn Encoder, rows: &[Vec<u32>], readouts: &[Resolved]) -> Vec<Embeddings> {
-    let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    let rows: Vec<Row<'_>> = rows.iter().map(|row| Row::from(row.as_slice())).collect();
+    encode_rows(encoder, &rows, readouts)
+}
+
+/// The same of rows that know where their slots are.
+pub fn encode_rows(encoder: &dyn Encoder, rows: &[Row<'_>], readouts: &[Resolved]) -> Vec<Embeddings> {
     let mut found: Vec<Vec<Option<Vec<f32>>>> = vec![vec![None; rows.len()]; readouts.len()];
     encoder
-        .encode(&rows, readouts, &mut |batch| {
+        .encode(rows, readouts, &mut |batch| {
             assert!(batch.failed.is_empty(), "{:?}", batch.failed);
             for (matrix, found) in batch.embeddings.iter().zip(&mut found) {
                 for (at, &row) in batch.rows.iter().enumerate() {
@@ -86,7 +91,7 @@ pub fn relative_error(a: &[f32], b: &[f32]) -> f64 {
 /// Every pooling at the embeddings, an inner layer, an inner layer with the final norm, and the last one.
 pub fn all_readouts(encoder: &dyn Encoder) -> Vec<Resolved> {
     let mut all = Vec::new();
-    for pool in [Pooling::Last, Pooling::Mean, Pooling::Cls] {
+    for pool in [Pooling::Last, Pooling::Mean, Pooling::WeightedMean, Pooling::Max, Pooling::Cls] {
         for (layer, norm) in [(0, false), (1, false), (2, true), (-2, false), (-1, false)] {
             all.extend(encoder.readout(&readout(layer, pool, norm)).ok());
         }

@@ -12,7 +12,7 @@ fn fitted(texts: &[&str]) -> CharNgram {
 }
 
 fn own(layer: i32, pool: Pooling, norm: bool) -> Readout {
-    Readout { id: "r".to_owned(), layer, pool, norm, normalize: true }
+    Readout { norm, ..Readout::new("r", Layer::At(layer), pool) }
 }
 
 fn character(c: char) -> u64 {
@@ -100,12 +100,12 @@ fn a_cut_takes_the_text_and_leaves_the_template() {
 fn rows_come_once_each_in_batches_and_the_work_may_end_early() {
     let model = fitted(&["ab"]);
     let texts: Vec<Vec<u32>> = (0..150_u32).map(|i| vec![97 + i % 26, 97 + i / 26]).collect();
-    let rows: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+    let rows: Vec<Row<'_>> = texts.iter().map(|row| Row::from(row.as_slice())).collect();
     let readout = model.readout(&own(-1, Pooling::Own, false)).unwrap();
     let mut seen = Vec::new();
     let gather = &mut |batch: Batch| {
         for (row, vector) in batch.rows.iter().zip(batch.embeddings[0].rows()) {
-            assert_eq!(vector, model.vector(rows[*row]));
+            assert_eq!(vector, model.vector(rows[*row].ids));
         }
         seen.extend(batch.rows);
         if seen.len() < 128 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -113,8 +113,11 @@ fn rows_come_once_each_in_batches_and_the_work_may_end_early() {
     model.encode(&rows, std::slice::from_ref(&readout), gather).unwrap();
     assert_eq!(seen, (0..128).collect::<Vec<usize>>());
     let go_on = &mut |_: Batch| ControlFlow::Continue(());
-    assert!(matches!(model.encode(&[&[97], &[]], std::slice::from_ref(&readout), go_on), Err(EmbedError::EmptyRow { row: 1 })));
-    let surrogate = model.encode(&[&[0xd800]], &[readout], go_on);
+    assert!(matches!(
+        model.encode(&[&[97][..], &[]].map(Row::from), std::slice::from_ref(&readout), go_on),
+        Err(EmbedError::EmptyRow { row: 1 })
+    ));
+    let surrogate = model.encode(&[Row::from(&[0xd800][..])], &[readout], go_on);
     assert!(matches!(surrogate, Err(EmbedError::UnknownToken { row: 0, id: 0xd800, .. })));
 }
 

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::characters::{self, MAX_CHARS};
-use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved};
+use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, kept};
 use crate::digest::Hasher;
 use crate::embeddings::Embeddings;
 use crate::http::TRIES;
 use crate::prompt::{Template, Truncation};
-use crate::spec::{Endpoint, Pooling, Readout};
+use crate::spec::{Endpoint, Layer, Pooling, Readout};
 
 use client::Client;
 pub use error::{EndpointError, WrongAnswer};
@@ -72,6 +72,7 @@ impl Remote {
             max_tokens: endpoint.max_chars.unwrap_or(MAX_CHARS),
             weights_bytes: 0,
             parameters: 0,
+            blocks: None,
             commit: None,
             adapter_commit: None,
         };
@@ -79,16 +80,16 @@ impl Remote {
     }
 
     /// Embeds some rows. A text that the server refuses is a failed row; the error is one that other texts would meet too.
-    fn batch(&self, rows: &[&[u32]], batch: Range<usize>, stop: &AtomicBool) -> Result<Batch, EndpointError> {
+    fn batch(&self, rows: &[Row<'_>], batch: Range<usize>, stop: &AtomicBool) -> Result<Batch, EndpointError> {
         let mut vectors = Embeddings::new(self.width);
         let mut found = Batch::default();
         let mut todo = vec![batch];
         while let Some(part) = todo.pop() {
-            let texts: Vec<String> = rows[part.clone()].iter().map(|ids| characters::text(ids)).collect();
+            let texts: Vec<String> = rows[part.clone()].iter().map(|row| characters::text(row.ids)).collect();
             match self.client.embed(&texts, Some(self.width), TRIES, &mut pause(stop)) {
                 Ok(part_vectors) => {
                     part_vectors.rows().for_each(|vector| vectors.push(vector));
-                    found.tokens += rows[part.clone()].iter().map(|ids| ids.len() as u64).sum::<u64>();
+                    found.tokens += rows[part.clone()].iter().map(|row| row.ids.len() as u64).sum::<u64>();
                     found.rows.extend(part);
                 }
                 Err(error) if error.is_about_texts() && part.len() > 1 => {
@@ -149,11 +150,18 @@ impl Encoder for Remote {
             Err(EmbedError::FinishedVectors { readout: readout.id.clone(), key, found, model: self.card.name.clone() })
         };
         match readout {
-            Readout { pool: pool @ (Pooling::Last | Pooling::Mean | Pooling::Cls), .. } => refuse("pool", pool.to_string()),
             Readout { norm: true, .. } => refuse("norm", "true".to_owned()),
-            Readout { layer: -1, pool: Pooling::Own, norm: false, normalize, .. } => {
-                Ok(Resolved { dim: self.width, layer: 0, pool: Pooling::Own, norm: false, normalize: *normalize })
-            }
+            Readout { span: Some(span), .. } => refuse("span", span.to_string()),
+            Readout { layer: Layer::At(-1), pool: Pooling::Own, .. } => Ok(Resolved {
+                dim: self.width,
+                kept: kept(readout, self.width, &self.card)?,
+                layer: 0,
+                pool: Pooling::Own,
+                span: None,
+                norm: false,
+                normalize: readout.normalize,
+            }),
+            Readout { pool, .. } if *pool != Pooling::Own => refuse("pool", pool.to_string()),
             Readout { layer, .. } => refuse("layer", layer.to_string()),
         }
     }
@@ -164,7 +172,7 @@ impl Encoder for Remote {
 
     fn encode(
         &self,
-        rows: &[&[u32]],
+        rows: &[Row<'_>],
         readouts: &[Resolved],
         emit: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<(), EmbedError> {
@@ -207,8 +215,8 @@ impl Encoder for Remote {
         characters::text(&[id])
     }
 
-    fn positions(&self, rows: &[&[u32]]) -> u64 {
-        rows.iter().map(|ids| ids.len() as u64).sum()
+    fn positions(&self, rows: &[Row<'_>]) -> u64 {
+        rows.iter().map(|row| row.ids.len() as u64).sum()
     }
 
     /// Nothing is computed here; the answers to the requests under way are held, as text and as numbers.

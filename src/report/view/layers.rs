@@ -7,26 +7,28 @@ use crate::report::escape::{code, shorten};
 use crate::report::number::counted;
 use crate::report::plot::{Drawing, Ink, Line, Plane, Point};
 use crate::results::ReadoutRecord;
+use crate::stats::number;
+
+/// Ticks that have room beside each other.
+const TICKS: usize = 14;
 
 /// Accuracy against layer for the prompts with the best cells, all else as in the best cell; None with one layer.
 pub fn figure(contest: &Contest) -> Option<Figure> {
     let anchor = contest.best_model().or(contest.best())?;
     let read = readout(contest, anchor)?;
     let alike = |other: &ReadoutRecord| {
-        (&other.pool, other.norm, other.normalize) == (&read.pool, read.norm, read.normalize)
-            && other.layer.is_negative() == read.layer.is_negative()
+        (&other.pool, other.span, other.norm, other.dim, other.normalize)
+            == (&read.pool, read.span, read.norm, read.dim, read.normalize)
     };
     let same = [Axis::Model, Axis::Labels, Axis::Calibration];
-    let mut points: Vec<(&str, i32, &Entry)> = contest
+    let mut points: Vec<(&str, usize, &Entry)> = contest
         .entries
         .iter()
         .filter(|entry| same.iter().all(|axis| entry.on(*axis) == anchor.on(*axis)))
-        .filter_map(|entry| {
-            let own = readout(contest, entry).filter(|own| alike(own))?;
-            Some((entry.on(Axis::Prompt), own.layer, entry))
-        })
+        .filter(|entry| readout(contest, entry).is_some_and(alike))
+        .filter_map(|entry| Some((entry.on(Axis::Prompt), state(contest, entry)?, entry)))
         .collect();
-    let mut layers: Vec<i32> = points.iter().map(|(_, layer, _)| *layer).collect();
+    let mut layers: Vec<usize> = points.iter().map(|(_, layer, _)| *layer).collect();
     layers.sort_unstable();
     layers.dedup();
     if layers.len() < 2 {
@@ -51,7 +53,7 @@ pub fn figure(contest: &Contest) -> Option<Figure> {
         file: contest.file("layers"),
         alt: format!("Accuracy by layer, {}", counted(layers.len(), "layer")),
         caption: format!(
-            "Accuracy by the layer that is read, for model {}, labels {}, calibration {} and pooling {}, with 95 % intervals. Layers count from the end: −1 is after the final norm.",
+            "Accuracy by the layer that is read, for model {}, labels {}, calibration {} and pooling {}, with 95 % intervals. Layers are hidden states counted from 0, the embeddings.",
             code(anchor.on(Axis::Model)),
             code(anchor.on(Axis::Labels)),
             code(anchor.on(Axis::Calibration)),
@@ -59,7 +61,9 @@ pub fn figure(contest: &Contest) -> Option<Figure> {
         ),
         drawing: Drawing::Plane(Plane {
             across: "layer".to_owned(),
-            ticks: layers.iter().map(|layer| (f64::from(*layer), layer.to_string().replace('-', "\u{2212}"))).collect(),
+            ticks: (layers.iter().step_by(layers.len().div_ceil(TICKS)))
+                .map(|layer| (number(*layer), layer.to_string()))
+                .collect(),
             up: "accuracy, %".to_owned(),
             lines: prompts.iter().zip(Ink::IN_ORDER).map(line).collect(),
             level: None,
@@ -71,6 +75,12 @@ fn readout<'a>(contest: &Contest<'a>, entry: &Entry) -> Option<&'a ReadoutRecord
     contest.run.provenance.readouts.iter().find(|readout| readout.id == entry.on(Axis::Readout))
 }
 
-fn point(layer: i32, entry: &Entry) -> Point {
-    Point { across: f64::from(layer), estimate: entry.accuracy, name: String::new() }
+/// The hidden state that a cell reads, counted from 0.
+fn state(contest: &Contest, entry: &Entry) -> Option<usize> {
+    let model = contest.run.provenance.models.iter().find(|model| model.id == entry.on(Axis::Model))?;
+    model.layers.get(entry.on(Axis::Readout)).copied()
+}
+
+fn point(layer: usize, entry: &Entry) -> Point {
+    Point { across: number(layer), estimate: entry.accuracy, name: String::new() }
 }

@@ -3,7 +3,7 @@
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, one_line, shorten, text};
 use crate::report::number::{decimal, grouped, percent};
-use crate::results::{Chat, Kind, LabelsRecord, PromptRecord, Provenance, SliceRecord};
+use crate::results::{Chat, Kind, LabelsRecord, Layer, PromptRecord, Provenance, ReadoutRecord, SliceRecord};
 use crate::spec::{Protocol, Task};
 
 /// Most entries of a model's digest that are listed, and most views of a prompt.
@@ -129,6 +129,21 @@ fn prompt(prompt: &PromptRecord) -> Vec<String> {
     if prompt.views.len() > VIEWS {
         views.push(format!("and {} more views", prompt.views.len() - VIEWS));
     }
+    for (view, differently) in prompt.differently.iter().enumerate() {
+        let parts = [
+            differently.layer.map(|layer| format!("layer {}", layer.to_string().replace('-', "\u{2212}"))),
+            differently.pool.map(|pool| format!("pool {pool}")),
+            differently.span.map(|span| format!("copy {span} of the text")),
+            differently.norm.map(|norm| format!("final norm {}", if norm { "applied" } else { "not applied" })),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if !parts.is_empty() {
+            views.push(format!("view {} read at {}", view + 1, parts.join(", ")));
+        }
+    }
+    if prompt.views.len() > 1 {
+        views.push(format!("fused by {}", code(prompt.fuse.name())));
+    }
     if let Some(Chat { system, answer }) = &prompt.chat {
         views.push("as a message in the model's chat format".to_owned());
         let part =
@@ -153,7 +168,7 @@ fn readouts(run: &Provenance) -> Block {
     let yes = |on: bool| if on { "yes" } else { "no" }.to_owned();
     let columns = vec![
         Column::words("readout"),
-        Column::numbers("layer"),
+        Column::words("layer"),
         Column::words("pool"),
         Column::words("final norm on an inner layer"),
         Column::words("unit length"),
@@ -161,13 +176,31 @@ fn readouts(run: &Provenance) -> Block {
     let rows = run.readouts.iter().map(|readout| {
         vec![
             text(&readout.id),
-            decimal(f64::from(readout.layer), 0),
-            text(&readout.pool),
+            layer(run, readout),
+            format!("{}{}", text(&readout.pool), span(readout)),
             yes(readout.norm),
-            yes(readout.normalize),
+            format!(
+                "{}{}",
+                yes(readout.normalize),
+                readout.dim.map(|dim| format!(", first {dim} coordinates")).unwrap_or_default()
+            ),
         ]
     });
     Block::table(columns, rows.collect())
+}
+
+/// The layer as asked for and, where that does not say it, which hidden state it is in each model.
+fn layer(run: &Provenance, readout: &ReadoutRecord) -> String {
+    let asked = readout.layer.to_string().replace('-', "\u{2212}");
+    let states = run.models.iter().filter_map(|model| Some((text(&model.id), model.layers.get(&readout.id)?)));
+    let states: Vec<String> = states.map(|(model, state)| format!("{state} of {model}")).collect();
+    let told = matches!(readout.layer, Layer::At(layer) if layer >= 0) || states.is_empty();
+    if told { asked } else { format!("{asked} (state {})", states.join(", ")) }
+}
+
+/// Which copy of the text is pooled, if not the whole prompt.
+fn span(readout: &ReadoutRecord) -> String {
+    readout.span.map(|span| format!(", over copy {span} of the text")).unwrap_or_default()
 }
 
 /// A task on pairs with what its spec fixes.

@@ -1,7 +1,7 @@
 //! What is said of files with the shape of a spec that mean nothing.
 
 use super::*;
-use crate::prompt::Chat;
+use crate::prompt::{Chat, Fuse};
 
 #[test]
 fn names_and_duplicates() {
@@ -97,7 +97,7 @@ fn prompts() {
     );
     assert_eq!(
         with("use = \"raw\"\ntemplate = \"{text}\""),
-        "12:12: this prompt has both `use` and `template` (keep one of `use`, `template` and `views`)"
+        "12:12: this prompt has both `use` and `template` (keep one of `use`, `template`, `templates` and `views`)"
     );
     assert_eq!(with("use = \"promteol\""), "11:7: `use` cannot be `promteol` (did you mean `prompteol`?)");
     assert_eq!(
@@ -106,7 +106,11 @@ fn prompts() {
     );
     assert_eq!(
         with("template = \"词 {word}\""),
-        "11:15: the template has an unknown slot `{word}` (the only slot is `{text}`; literal braces are written `{{` and `}}`)"
+        "11:12: the template has no `{text}` slot (write `{text}` where the text goes; `{word}` is a column of the dataset, or a key of `fill`)"
+    );
+    assert_eq!(
+        with("template = \"词 {text} {a b}\""),
+        "11:22: the template has a slot without a name, `{a b}` (a slot is `{text}` or the name of a column; literal braces are written `{{` and `}}`)"
     );
     assert_eq!(
         with("views = [\"{text}\", \"{text}}\"]"),
@@ -114,8 +118,8 @@ fn prompts() {
     );
     // With an escape in it, the place in the value is not the place in the file.
     assert_eq!(
-        with("template = \"\\t{word}\""),
-        "11:12: the template has an unknown slot `{word}` (the only slot is `{text}`; literal braces are written `{{` and `}}`)"
+        with("template = \"\\t{text} {}\""),
+        "11:12: the template has a slot without a name, `{}` (a slot is `{text}` or the name of a column; literal braces are written `{{` and `}}`)"
     );
     assert_eq!(with("views = []"), "11:9: `views` is empty");
     assert_eq!(
@@ -125,12 +129,127 @@ fn prompts() {
 }
 
 #[test]
+fn slots_are_filled_by_name() {
+    let with = |lines: &str| wrong_with(&format!("[[prompt]]\nid = \"p\"\n{lines}"));
+    assert_eq!(
+        with("use = \"ponte\"\nfill = { aspct = \"topic\" }"),
+        "12:10: this prompt has no slot `{aspct}` to fill (did you mean `aspect`?)"
+    );
+    assert_eq!(
+        with("use = \"raw\"\nfill = { aspect = \"topic\" }"),
+        "12:10: this prompt has no slot `{aspect}` to fill (its only slot is that of the text)"
+    );
+    assert_eq!(
+        with("use = \"ponte\"\nfill = { aspect = \"to{pic\" }"),
+        "12:22: the template has a lone `{` (a literal brace is written `{{`; the slot is `{text}`)"
+    );
+    let views = |lines: &str| -> Vec<String> {
+        let spec = parse(&format!("{SMALL}[[prompt]]\nid = \"p\"\n{lines}")).unwrap();
+        spec.prompts[0].views.iter().map(|view| view.template.source().to_owned()).collect()
+    };
+    let icl = |demonstration: &str, word: &str| {
+        format!(
+            "This sentence : \"{demonstration}\" means in one word:\"{word}\".This sentence : \"{{text}}\" means in one word:\""
+        )
+    };
+    assert_eq!(views("use = \"prompteol-icl\""), [icl("The man is riding a horse.", "Horseback-riding")]);
+    let own = "use = \"prompteol-icl\"\nfill = { demonstration = \"A {kind} barks.\", word = \"Dog\" }";
+    assert_eq!(views(own), [icl("A {kind} barks.", "Dog")]);
+    assert_eq!(views("template = \"{text} {a} {b}\"\nfill = { a = \"{b}\", b = \"x\" }"), ["{text} x x"]);
+    assert_eq!(views("views = [\"{text} {a}\", \"{text}\"]\nfill = { a = \"x\" }"), ["{text} x", "{text}"]);
+}
+
+#[test]
+fn an_entry_may_stand_for_several_choices() {
+    let several = "[[prompt]]\nid = \"mine\"\ntemplates = [\"A {text}\", { use = \"prompteol\" }]\n[[readout]]\nid = \"sweep\"\n\
+        layers = [0, 0.85, -1]\npool = \"last\"\n";
+    let spec = parse(&format!("{SMALL}{several}")).unwrap();
+    let prompts: Vec<(&str, crate::prompt::Clean)> =
+        spec.prompts.iter().map(|prompt| (prompt.id.as_str(), prompt.clean)).collect();
+    assert_eq!(prompts, [("mine@1", crate::prompt::Clean::None), ("mine@2", crate::prompt::Clean::PromptEol)]);
+    let readouts: Vec<(&str, Layer)> = spec.readouts.iter().map(|readout| (readout.id.as_str(), readout.layer)).collect();
+    assert_eq!(readouts, [("sweep@0", Layer::At(0)), ("sweep@0.85", Layer::Depth(0.85)), ("sweep@-1", Layer::At(-1))]);
+
+    let with = |lines: &str| wrong(&format!("{SMALL}{several}{lines}"));
+    assert_eq!(with("[grid]\nskip = [{ prompt = \"mine@2\", readout = \"sweep\" }]"), "nothing");
+    assert_eq!(
+        with("[compare]\nreference = { readout = \"sweep@1\" }"),
+        "17:25: there is no readout `sweep@1` in this spec (did you mean `sweep@-1`?)"
+    );
+    assert_eq!(
+        with("[grid]\nskip = [{ prompt = \"mine\" }]"),
+        "17:9: `skip` leaves no prompt, so no cell (keep at least one, or name a second axis in the entry)"
+    );
+    let skip = parse(&format!("{SMALL}{several}[grid]\nskip = [{{ readout = \"sweep\", prompt = \"mine@2\" }}]")).unwrap();
+    let skipped = |prompt, readout| skip.skips[0].matches(|axis| if axis == Axis::Prompt { prompt } else { readout });
+    assert!(skipped("mine@2", "sweep@0.85") && !skipped("mine@1", "sweep@0.85") && !skipped("mine@2", "other"));
+
+    let every = "[[readout]]\nid = \"every\"\nlayers = \"all\"\npool = \"mean\"\n";
+    assert_eq!(parse(&format!("{SMALL}{every}")).unwrap().readouts[0].layer, Layer::Every);
+    assert_eq!(wrong_with(&format!("{every}[compare]\nreference = {{ readout = \"every@7\" }}")), "nothing");
+    assert_eq!(
+        wrong_with(&format!("{every}[compare]\nreference = {{ readout = \"evry@7\" }}")),
+        "14:25: there is no readout `evry@7` in this spec (did you mean `every`?)"
+    );
+}
+
+#[test]
+fn readouts() {
+    let with = |lines: &str| wrong_with(&format!("[[readout]]\nid = \"r\"\npool = \"last\"\n{lines}"));
+    assert_eq!(with("layer = 1.5"), "12:9: `layer` is 1.5, and should be at most 1");
+    assert_eq!(with("layer = -0.5"), "12:9: `layer` is -0.5, and should be at least 0");
+    assert_eq!(with("layer = 1001"), "12:9: `layer` is 1001, and should be at most 1000");
+    assert_eq!(with("layers = \"al\""), "12:10: `layers` cannot be `al` (did you mean `all`?)");
+    assert_eq!(with("layers = [1, 2.5]"), "12:14: an entry of `layers` is 2.5, and should be at most 1");
+    assert_eq!(with("layers = [1, 0.5, 1]"), "12:19: layer 1 is there twice (list each layer once)");
+    assert_eq!(
+        with("layer = 1\nlayers = [2]"),
+        "13:10: this readout has both `layer` and `layers` (keep `layer` for one of them, or `layers` for several)"
+    );
+    assert_eq!(with("span = 0"), "12:8: `span` is 0, and should be at least 1");
+    assert_eq!(with("dim = 0"), "12:7: `dim` is 0, and should be at least 1");
+    assert_eq!(with("layr = 1"), "12:1: unknown key `layr` in `[[readout]]` (did you mean `layer`?)");
+}
+
+#[test]
+fn views_may_differ_in_what_they_read() {
+    let with = |lines: &str| format!("{SMALL}[[prompt]]\nid = \"p\"\n{lines}");
+    let ck = "views = [{ use = \"pretended-cot\", readout = { layer = 27 } }, { use = \"knowledge-enhancement\" }]\nfuse = \"mean-normalized\"";
+    let spec = parse(&with(ck)).unwrap();
+    let prompt = &spec.prompts[0];
+    assert_eq!((prompt.fuse, prompt.clean, prompt.views.len()), (Fuse::MeanNormalized, crate::prompt::Clean::PromptEol, 2));
+    assert_eq!(prompt.views[0].differently, Differently { layer: Some(Layer::At(27)), ..Differently::default() });
+    assert_eq!(prompt.views[1].differently, Differently::default());
+    assert_eq!(parse(&with("use = \"eight-views\"")).unwrap().prompts[0].views.len(), 8);
+    assert_eq!(
+        parse(&with("views = [\"{text}\", { use = \"eight-views\" }]\nclean = \"none\"")).unwrap().prompts[0].views.len(),
+        9
+    );
+    assert_eq!(
+        wrong(&with("views = [\"{text}\", { use = \"prompteol\" }]")),
+        "11:9: these views were published with different clean-ups of their texts (say which: `clean = \"none\"` or `clean = \"prompteol\"`)"
+    );
+    assert_eq!(
+        wrong(&with("views = [{ readout = { layer = 1 } }]")),
+        "11:10: this view has neither `use` nor `template` (write one of them, and what it reads: { use = \"...\", readout = { layer = -2 } })"
+    );
+    assert_eq!(
+        wrong(&with("views = [{ use = \"raw\", readout = { laier = 1 } }]")),
+        "11:37: unknown key `laier` in `readout` (did you mean `layer`?)"
+    );
+    assert_eq!(
+        wrong(&with("views = [\"{text}\"]\nfuse = \"mean-similarty\"")),
+        "12:8: `fuse` cannot be `mean-similarty` (did you mean `mean-similarity`?)"
+    );
+}
+
+#[test]
 fn every_view_of_a_chat_is_a_message() {
     let text =
         format!("{SMALL}[[prompt]]\nid = \"p\"\nviews = [\"A {{text}}\", \"B {{text}}\"]\nchat = true\nanswer = \"It is\"");
     let spec = Spec::parse(&text, std::path::Path::new("s.toml")).unwrap();
     let chat = Chat { system: None, answer: Some("It is".to_owned()) };
-    assert!(spec.prompts[0].views.iter().all(|view| view.chat() == Some(&chat)));
+    assert!(spec.prompts[0].views.iter().all(|view| view.template.chat() == Some(&chat)));
 }
 
 #[test]
@@ -147,7 +266,7 @@ fn views_come_from_a_file_beside_the_spec() {
     assert_eq!((count, place), (1, Some((11, 18))));
     assert!(message.starts_with("cannot read `views.txt`: "), "{message}");
     std::fs::write(folder.path().join("views.txt"), "A {text}\r\n\n B {text} \n").unwrap();
-    let views: Vec<_> = parse().unwrap().prompts[0].views.iter().map(|view| view.source().to_owned()).collect();
+    let views: Vec<_> = parse().unwrap().prompts[0].views.iter().map(|view| view.template.source().to_owned()).collect();
     assert_eq!(views, ["A {text}", " B {text} "]);
     std::fs::write(folder.path().join("views.txt"), "A {text}\nB\n").unwrap();
     let wanted = "line 2 of `views.txt`: the template has no `{text}` slot".to_owned();

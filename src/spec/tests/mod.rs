@@ -128,10 +128,10 @@ fn the_example_means_what_it_says() {
     assert_eq!(spec.models[1].source, Source::CharNgram { fit });
     let [eol, cot, meta] = spec.prompts.as_slice() else { panic!("three prompts") };
     assert_eq!((eol.clean, eol.truncate), (Clean::PromptEol, Truncation::Head));
-    assert_eq!(eol.views[0].source(), "This sentence : \"{text}\" means in one word:\"");
+    assert_eq!(eol.views[0].template.source(), "This sentence : \"{text}\" means in one word:\"");
     assert_eq!((cot.clean, cot.truncate), (Clean::PromptEol, Truncation::Tail));
     assert_eq!((meta.views.len(), meta.clean), (2, Clean::None));
-    let penultimate = Readout { id: "penultimate".to_owned(), layer: -2, pool: Pooling::Last, norm: true, normalize: false };
+    let penultimate = Readout { norm: true, normalize: false, ..Readout::new("penultimate", Layer::At(-2), Pooling::Last) };
     assert_eq!(spec.readouts[1], penultimate);
     let slice = &spec.slices[0];
     assert_eq!(slice.labels, ["休闲益智", "亲子儿童", "新闻"]);
@@ -141,7 +141,7 @@ fn the_example_means_what_it_says() {
     let described = &spec.labels[1];
     assert_eq!(described.phrases[0].0, "休闲益智");
     assert_eq!(described.phrases[0].1, ["开发大脑的益智、休闲游戏", "休闲"]);
-    assert_eq!(described.prompt.as_ref().unwrap().views[0].source(), "{text}");
+    assert_eq!(described.prompt.as_ref().unwrap().views[0].template.source(), "{text}");
     let calibrations = vec![Calibration::None, Calibration::Center];
     assert_eq!(spec.tasks, [Task::LabelSimilarity { calibrations }]);
     let cell = |axis| match axis {
@@ -161,8 +161,8 @@ fn the_example_means_what_it_says() {
 fn what_is_left_out_has_a_default() {
     let spec = parse(SMALL).unwrap();
     assert_eq!((spec.seed, spec.models[0].dtype, spec.models[0].device), (42, DType::F32, Device::Auto));
-    assert_eq!((spec.prompts[0].id.as_str(), spec.prompts[0].views[0].source()), ("raw", "{text}"));
-    let own = Readout { id: "own".to_owned(), layer: -1, pool: Pooling::Own, norm: false, normalize: true };
+    assert_eq!((spec.prompts[0].id.as_str(), spec.prompts[0].views[0].template.source()), ("raw", "{text}"));
+    let own = Readout::new("own", Layer::At(-1), Pooling::Own);
     assert_eq!(spec.readouts, [own]);
     assert_eq!(spec.labels, [LabelSet { id: "names".to_owned(), phrases: Vec::new(), prompt: None }]);
     assert_eq!(spec.tasks, [Task::LabelSimilarity { calibrations: vec![Calibration::None] }]);
@@ -181,8 +181,9 @@ fn the_schema_has_every_key() {
     assert_eq!(of("Gate"), "metric max_drop alpha noise_floor fail_drop missing inconclusive");
     assert_eq!(of("Model"), "id source dtype device max_tokens adapter fit endpoint");
     assert_eq!(of("Endpoint"), "name revision dimensions api_key_env max_chars batch concurrency timeout");
-    assert_eq!(of("Prompt"), "id use template views chat system answer fuse truncate clean");
-    assert_eq!(of("Readout"), "id layer pool norm normalize");
+    assert_eq!(of("Prompt"), "id use template templates fill views chat system answer fuse truncate clean");
+    assert_eq!(of("Readout"), "id layer layers pool span norm dim normalize");
+    assert_eq!(of("View"), "use template readout");
     assert_eq!(of("Slice"), "id dataset split labels rename limit per_label min_chars max_chars");
     assert_eq!(of("Labels"), "id phrases prompt");
     assert_eq!(of("Task"), "kind calibration protocol aggregate thresholds_from");

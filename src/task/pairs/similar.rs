@@ -62,13 +62,18 @@ pub struct Similarities {
     sum: ExactSum,
     zero_vectors: usize,
     not_finite: Option<usize>,
+    /// Widths of the parts whose cosines are averaged.
+    parts: Vec<usize>,
     /// Directions of the two texts in hand. Shape of each: `[dim]`.
     units: [Vec<f64>; 2],
 }
 
 impl Similarities {
-    pub fn new(dim: usize, measures: &'static [Similarity], scale: bool) -> Self {
+    /// For vectors of these parts: see [`Texts::parts`](crate::task::Texts::parts).
+    pub fn new(parts: Vec<usize>, measures: &'static [Similarity], scale: bool) -> Self {
+        let dim = parts.iter().sum();
         Self {
+            parts,
             measures,
             scale,
             scores: Vec::new(),
@@ -84,7 +89,7 @@ impl Similarities {
         for sides in left.rows().zip(right.rows()) {
             let sides = [sides.0, sides.1];
             for (side, unit) in sides.iter().zip(&mut self.units) {
-                match calibrate::direction(side, None, unit) {
+                match calibrate::direction(side, &self.parts, None, unit) {
                     Some(true) => self.sum.add(unit),
                     Some(false) => self.zero_vectors += 1,
                     None if self.not_finite.is_none() => self.not_finite = Some(self.scores.len() / self.measures.len()),

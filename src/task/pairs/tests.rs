@@ -21,7 +21,7 @@ fn at(degrees: &[f64]) -> Embeddings {
 
 /// Pairs of a vector at 0 degrees and one at each of these.
 fn similar(degrees: &[f64], measures: &'static [Similarity], scale: bool) -> Similar {
-    let mut similarities = Similarities::new(2, measures, scale);
+    let mut similarities = Similarities::new(vec![2], measures, scale);
     similarities.add(&at(&vec![0.0; degrees.len()]), &at(degrees));
     similarities.finish().unwrap()
 }
@@ -66,7 +66,7 @@ fn similarities_by_hand() {
 
 #[test]
 fn a_vector_of_zeros_has_cosine_zero_and_is_counted() {
-    let mut similarities = Similarities::new(2, Similarity::COSINE, false);
+    let mut similarities = Similarities::new(vec![2], Similarity::COSINE, false);
     similarities.add(&at(&[0.0, 0.0]), &Embeddings::from_values(2, vec![0.0, 0.0, 1.0, 0.0]));
     let found = similarities.finish().unwrap();
     assert_eq!((found.cosines(), found.zero_vectors), (vec![0.0, 1.0], 1));
@@ -74,10 +74,10 @@ fn a_vector_of_zeros_has_cosine_zero_and_is_counted() {
 
 #[test]
 fn what_is_not_a_number_is_refused_and_so_is_nothing() {
-    let mut similarities = Similarities::new(2, Similarity::COSINE, false);
+    let mut similarities = Similarities::new(vec![2], Similarity::COSINE, false);
     similarities.add(&at(&[0.0, 0.0]), &Embeddings::from_values(2, vec![1.0, 0.0, f32::NAN, 0.0]));
     assert_eq!(similarities.finish().unwrap_err(), TaskError::NotFinite { of: crate::task::Vectors::Pairs, row: 1 });
-    assert_eq!(Similarities::new(2, Similarity::COSINE, false).finish().unwrap_err(), TaskError::NoSamples);
+    assert_eq!(Similarities::new(vec![2], Similarity::COSINE, false).finish().unwrap_err(), TaskError::NoSamples);
 }
 
 /// Cosines fall with the angle; gold scores 3, 1, 2, 0 have one neighbouring pair swapped: 1 - 6 * 2 / (4 * 15).

@@ -43,7 +43,7 @@ fn run(kind: Kind) -> RunRecord {
 fn similar(degrees: &[f64]) -> Similar {
     #[expect(clippy::cast_possible_truncation, reason = "vectors are f32")]
     let at = |angle: f64| [angle.to_radians().cos() as f32, angle.to_radians().sin() as f32];
-    let mut similarities = Similarities::new(2, Similarity::COSINE, false);
+    let mut similarities = Similarities::new(vec![2], Similarity::COSINE, false);
     let (left, right) = degrees.iter().map(|&angle| (at(0.0), at(angle))).unzip::<_, _, Vec<_>, Vec<_>>();
     similarities.add(&Embeddings::from_values(2, left.concat()), &Embeddings::from_values(2, right.concat()));
     similarities.finish().unwrap()

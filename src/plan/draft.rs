@@ -1,0 +1,142 @@
+//! Renders and tokenises the texts of a plan, and settles what is read of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::texts::{self, Words};
+use super::{Against, Cell, ModelWork, Reading, Texts, Unready, Wording};
+use crate::dataset::Slice;
+use crate::observe::{Event, Observer, Unit};
+use crate::prompt::Prompt;
+use crate::spec::Spec;
+
+/// What tokenising needs of a plan that is still being made.
+pub struct Draft<'a> {
+    pub spec: &'a Spec,
+    pub slices: &'a [Slice],
+    pub wordings: &'a [Vec<Wording>],
+    pub observer: &'a dyn Observer,
+}
+
+impl Draft<'_> {
+    /// Renders and tokenises every set of texts that some cell of a model reads.
+    pub fn tokenise(&self, model: usize, cells: &[&Cell], work: &mut ModelWork, problems: &mut Vec<Unready>) {
+        let mut sets: BTreeMap<Texts, BTreeSet<usize>> = BTreeMap::new();
+        for cell in cells {
+            for set in std::iter::once(cell.samples()).chain(cell.others(self.spec)) {
+                sets.entry(set).or_default().insert(cell.readout);
+            }
+        }
+        let total = sets.keys().map(|&set| self.count(set) as u64).sum();
+        let stage = format!("tokenise for {}", self.spec.models[model].id);
+        self.observer.observe(Event::Started { stage, total: Some(total), unit: Unit::Texts });
+        for (set, readouts) in sets {
+            let Some(prompt) = set.prompt(self.spec) else { continue };
+            let readings = self.readings(model, prompt, &readouts, work, problems);
+            let texts = self.texts(set);
+            let mut views = Vec::new();
+            for (at, view) in prompt.views.iter().enumerate() {
+                let spans: BTreeSet<usize> = readings.values().filter_map(|reading| reading.views.get(at)?.span).collect();
+                match texts::prepare(work.encoder.as_ref(), prompt, &view.template, &texts, &spans) {
+                    Ok(prepared) => views.push(prepared),
+                    Err((i, source)) => problems.push(Unready::Text {
+                        model: self.spec.models[model].id.clone(),
+                        prompt: prompt.id.clone(),
+                        text: self.name(set, i),
+                        source,
+                    }),
+                }
+            }
+            self.observer.observe(Event::Advanced(texts.len() as u64));
+            work.add(set, views, readings);
+        }
+        problems.extend(cells.iter().find_map(|cell| self.label_widths(cell, work)));
+        let (unique, tokens) = (work.rows.len(), work.rows.tokens());
+        self.observer.observe(Event::Finished { summary: format!("{unique} unique texts, {tokens} tokens") });
+    }
+
+    /// What readouts hand out of texts under a prompt; those that cannot be are problems.
+    fn readings(
+        &self,
+        model: usize,
+        prompt: &Prompt,
+        readouts: &BTreeSet<usize>,
+        work: &ModelWork,
+        problems: &mut Vec<Unready>,
+    ) -> BTreeMap<usize, Reading> {
+        let mut readings = BTreeMap::new();
+        for &at in readouts.iter().filter(|at| work.readouts.contains_key(at)) {
+            let readout = &self.spec.readouts[at];
+            let problem = match Reading::new(work.encoder.as_ref(), prompt, readout) {
+                Err(source) => Unready::View {
+                    model: self.spec.models[model].id.clone(),
+                    prompt: prompt.id.clone(),
+                    readout: readout.id.clone(),
+                    source,
+                },
+                Ok(reading) => match reading.problem(prompt, readout) {
+                    Some(problem) => problem,
+                    None => {
+                        readings.insert(at, reading);
+                        continue;
+                    }
+                },
+            };
+            problems.push(problem);
+        }
+        readings
+    }
+
+    /// What is wrong where labels have a prompt of their own whose vectors are no match for the texts'.
+    fn label_widths(&self, cell: &Cell, work: &ModelWork) -> Option<Unready> {
+        let Against::Labels { labels, .. } = cell.scored else { return None };
+        let parts = |set: Texts| work.readings.get(&(cell.readout, set)).map(Reading::parts);
+        let differ = parts(cell.samples())? != parts(cell.others(self.spec)?)?;
+        differ.then(|| Unready::LabelWidths {
+            labels: self.spec.labels[labels].id.clone(),
+            prompt: self.spec.prompts[cell.prompt].id.clone(),
+            readout: self.spec.readouts[cell.readout].id.clone(),
+        })
+    }
+
+    /// The texts of a set, in order, with what fills other slots of its prompt.
+    fn texts(&self, set: Texts) -> Vec<Words<'_>> {
+        match set {
+            Texts::Samples { slice, .. } => {
+                let slice = &self.slices[slice];
+                let columns =
+                    |at: usize| slice.columns.iter().map(move |(name, values)| (name.as_str(), values[at].as_str())).collect();
+                let first = slice.samples.iter().enumerate();
+                let first = first.map(|(at, sample)| Words { text: &sample.text, others: columns(at) });
+                let partners = slice.samples.iter().enumerate().filter_map(|(at, sample)| Some((at, sample.partner.as_ref()?)));
+                first.chain(partners.map(|(at, partner)| Words { text: &partner.text, others: columns(at) })).collect()
+            }
+            Texts::Phrasings { labels, slice, .. } => {
+                let Wording { phrasings, owner } = &self.wordings[labels][slice];
+                let label = |owner: usize| self.slices[slice].labels[owner].as_str();
+                let words = phrasings.iter().zip(owner);
+                words.map(|(text, owner)| Words { text, others: vec![("label", label(*owner))] }).collect()
+            }
+        }
+    }
+
+    /// What to call one text of a set in a message.
+    fn name(&self, set: Texts, at: usize) -> String {
+        match set {
+            Texts::Samples { slice, .. } => {
+                let slice = &self.slices[slice];
+                format!("sample `{}` of slice `{}`", slice.samples[at % slice.samples.len().max(1)].id, slice.id)
+            }
+            Texts::Phrasings { labels, slice, .. } => format!("phrasing `{}`", self.wordings[labels][slice].phrasings[at]),
+        }
+    }
+
+    fn count(&self, set: Texts) -> usize {
+        match set {
+            Texts::Samples { slice, .. } => {
+                let samples = &self.slices[slice].samples;
+                samples.len() + samples.iter().filter(|sample| sample.partner.is_some()).count()
+            }
+            Texts::Phrasings { labels, slice, .. } => self.wordings[labels][slice].phrasings.len(),
+        }
+    }
+}
