@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use embed_bench::compare::{Judgements, Verdict, compare};
+use embed_bench::compare::{Judgements, Terms, Verdict, compare};
 use embed_bench::dataset::{Kind, Origin};
 use embed_bench::digest::Digest;
 use embed_bench::results::{Answers, CellOutcomes, Choices, Outcomes, SliceRecord};
-use embed_bench::spec::Gate;
+use embed_bench::spec::{Correction, Gate};
 use embed_bench::stats::{Estimate, paired_accuracy, wilson};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -37,7 +37,8 @@ fn row(n: usize, drop: f64) {
     let (mut regressed, mut doubtful, mut paired, mut single) = (0, 0, 0, 0);
     for trial in 0..TRIALS {
         let (before, after) = systems(n, drop, trial);
-        let judged = Judgements::of(&compare(&outcomes(&[&before]), &outcomes(&[&after]), None), &policy);
+        let (baseline, candidate) = (outcomes(&[&before]), outcomes(&[&after]));
+        let judged = Judgements::of(&compare(&baseline, &candidate, &Terms::default()), &policy, None);
         regressed += judged.count(Verdict::Regressed);
         doubtful += judged.count(Verdict::Inconclusive);
         paired += usize::from(holds(&paired_accuracy(&after, &before).difference, -drop));
@@ -93,6 +94,10 @@ fn outcomes(cells: &[&[bool]]) -> Outcomes {
         name: "simulated".into(),
         engine: "1".into(),
         gate: None,
+        correction: Correction::Holm,
+        seconds: None,
+        devices: BTreeMap::new(),
+        meanings: BTreeMap::new(),
         slices: vec![SliceRecord { id: "s".into(), digest, kind: Kind::Classification, labels, samples: n, origin }],
         gold: BTreeMap::from([("s".into(), vec![0; n])]),
         pairs: BTreeMap::new(),
@@ -108,7 +113,7 @@ fn large() {
     let before = outcomes(&runs.iter().map(|(before, _)| before.as_slice()).collect::<Vec<_>>());
     let after = outcomes(&runs.iter().map(|(_, after)| after.as_slice()).collect::<Vec<_>>());
     let start = Instant::now();
-    let judged = Judgements::of(&compare(&before, &after, None), &Gate::default());
+    let judged = Judgements::of(&compare(&before, &after, &Terms::default()), &Gate::default(), None);
     println!(
         "1000 cells x 10000 samples: {:.2} s, {} regressed",
         start.elapsed().as_secs_f64(),

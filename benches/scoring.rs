@@ -210,6 +210,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         prompt: 0,
         readout: 0,
         slice: 0,
+        task: 0,
         scored: Against::Labels { labels: 0, calibration },
     };
     let mut cells = vec![cell("a", Calibration::None)];

@@ -48,6 +48,8 @@ pub struct Diagnosis {
     pub noise: f64,
     /// Most that the cosine of two texts moved by it.
     pub cosine: f64,
+    /// Most that a margin between two labels' scores can move by it, of vectors as they are or centred.
+    pub margin: f64,
 }
 
 /// Examines a model. `exact` is the same model in f32, where `encoder` is not.
@@ -57,7 +59,7 @@ pub struct Diagnosis {
 pub fn examine(encoder: &dyn Encoder, exact: Option<&dyn Encoder>, dtype: DType) -> Result<Diagnosis, EmbedError> {
     let patient = Patient::new(encoder)?;
     let together = patient.encode(encoder, &patient.rows)?;
-    let mut diagnosis = Diagnosis { findings: vec![patient.tokens()], noise: 0.0, cosine: 0.0 };
+    let mut diagnosis = Diagnosis { findings: vec![patient.tokens()], noise: 0.0, cosine: 0.0, margin: 0.0 };
     let allowed = ROUNDINGS * roundoff(dtype);
     let ways = [
         ("the same again", patient.encode(encoder, &patient.rows)?),
@@ -68,6 +70,9 @@ pub fn examine(encoder: &dyn Encoder, exact: Option<&dyn Encoder>, dtype: DType)
         let (difference, cosine) = (apart(&together, other), cosines_apart(&together, other));
         diagnosis.noise = diagnosis.noise.max(difference);
         diagnosis.cosine = diagnosis.cosine.max(cosine);
+        // A margin is a difference of two scores, and each may move.
+        let centred = cosines_apart(&centred(&together), &centred(other));
+        diagnosis.margin = diagnosis.margin.max(2.0 * cosine.max(centred));
         let told = match difference {
             0.0 => "the same bits as all together".to_owned(),
             _ => format!("differs from all together by {difference:.1e} at most"),
@@ -220,6 +225,20 @@ fn apart(a: &[Embeddings], b: &[Embeddings]) -> f64 {
 fn cosines_apart(a: &[Embeddings], b: &[Embeddings]) -> f64 {
     let changes = a.iter().zip(b).flat_map(|(a, b)| cosines(a).into_iter().zip(cosines(b)));
     changes.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// Rows minus their mean.
+fn centred(matrices: &[Embeddings]) -> Vec<Embeddings> {
+    let one = |matrix: &Embeddings| {
+        let rows: Vec<Vec<f64>> = matrix.rows().map(wide).collect();
+        #[expect(clippy::cast_precision_loss, reason = "a few texts")]
+        let count = rows.len().max(1) as f64;
+        let mean: Vec<f64> = (0..matrix.dim()).map(|i| rows.iter().map(|row| row[i]).sum::<f64>() / count).collect();
+        #[expect(clippy::cast_possible_truncation, reason = "a state is f32")]
+        let values = rows.iter().flat_map(|row| row.iter().zip(&mean).map(|(value, mean)| (value - mean) as f32)).collect();
+        Embeddings::from_values(matrix.dim(), values)
+    };
+    matrices.iter().map(one).collect()
 }
 
 /// Cosines of all pairs of rows.

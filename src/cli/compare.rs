@@ -1,10 +1,11 @@
 //! `bench compare`: paired differences between runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use embed_bench::compare::{self, ALPHA, Comparison, points, value};
+use embed_bench::compare::{self, ALPHA, Comparison, Terms, points, value};
 use embed_bench::results::Outcomes;
-use embed_bench::spec::Measure;
+use embed_bench::spec::{Correction, Measure};
 
 use super::{Answer, Failure, out};
 
@@ -17,9 +18,15 @@ pub struct Arguments {
     candidate: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Compare cells by this metric where their task has it: accuracy, spearman, pearson or ap; else by the task's first
+    /// Compare cells by this metric where their task has it: accuracy, macro_f1, spearman, pearson or ap; else by the task's first
     #[arg(long)]
     metric: Option<Measure>,
+    /// Correct p-values for the number of comparisons by this: holm or benjamini-hochberg; else as the candidate's spec says
+    #[arg(long)]
+    correction: Option<Correction>,
+    /// Changed labels whose known margins are at most this are marked as noise; else as the candidate's spec says
+    #[arg(long, value_name = "MARGIN")]
+    margin_floor: Option<f64>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -27,22 +34,35 @@ enum Format {
     Table,
     Markdown,
     Json,
+    Csv,
 }
 
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let candidate = open(&arguments.candidate)?;
-    let comparisons: Vec<Comparison> = (arguments.baselines.iter())
-        .map(|baseline| {
-            let compared = compare::compare(&open(baseline)?, &candidate, arguments.metric);
-            Ok(Comparison { baseline: baseline.clone(), candidate: arguments.candidate.clone(), ..compared })
-        })
-        .collect::<Result<_, Failure>>()?;
+    let baselines: Vec<Outcomes> = arguments.baselines.iter().map(|baseline| open(baseline)).collect::<Result<_, _>>()?;
+    let own = Terms::of(&candidate);
+    let terms = Terms {
+        // A metric that is asked for is that of every slice.
+        metrics: if arguments.metric.is_some() { BTreeMap::new() } else { own.metrics },
+        metric: arguments.metric.or(own.metric),
+        correction: arguments.correction.unwrap_or(own.correction),
+        margin_floor: arguments.margin_floor.or(own.margin_floor),
+    };
+    let mut comparisons = compare::compare_all(baselines.iter(), &candidate, &terms);
+    for (comparison, baseline) in comparisons.iter_mut().zip(&arguments.baselines) {
+        comparison.baseline.clone_from(baseline);
+        comparison.candidate.clone_from(&arguments.candidate);
+    }
     match arguments.format {
         Format::Table => comparisons.iter().for_each(print),
         Format::Markdown => comparisons.iter().for_each(|comparison| out::line(compare::markdown(comparison).trim_end())),
         Format::Json => match compare::json(&comparisons) {
             Ok(json) => out::line(json),
             Err(error) => return Err(Failure::Usage(format!("cannot write the comparison as JSON: {error}"))),
+        },
+        Format::Csv => match compare::csv(&comparisons) {
+            Ok(csv) => out::line(csv.trim_end()),
+            Err(error) => return Err(Failure::Usage(format!("cannot write the comparison as CSV: {error}"))),
         },
     }
     if comparisons.iter().any(|comparison| comparison.pairs.is_empty()) {
@@ -69,12 +89,12 @@ fn open(argument: &str) -> Result<Outcomes, Failure> {
 /// Flipped samples that a significant difference is shown with.
 const FLIPS: usize = 5;
 
-fn print(comparison: &Comparison) {
+fn print(comparison: &Comparison<'_>) {
     out::line(format!("{} against {}", comparison.candidate, comparison.baseline));
     let axes = out::axes(comparison.pairs.iter().map(|pair| &pair.choices));
     let header: Vec<&str> = axes.iter().map(|axis| axis.name()).collect();
-    let mut table =
-        out::table(&[&header[..], &["baseline", "candidate", "points [95 %]", "p (Holm)", "could detect"]].concat());
+    let p = format!("p ({})", comparison.correction.short());
+    let mut table = out::table(&[&header[..], &["baseline", "candidate", "points [95 %]", &p, "could detect"]].concat());
     for pair in &comparison.pairs {
         let mut row: Vec<String> = axes.iter().map(|axis| pair.choices.on(*axis).to_owned()).collect();
         let ends = pair.paired.difference.interval.map(|ends| format!(" [{}, {}]", points(ends.low), points(ends.high)));
@@ -98,9 +118,9 @@ fn print(comparison: &Comparison) {
     for pair in comparison.pairs.iter().filter(|pair| alone || pair.p_adjusted < ALPHA) {
         out::line(format!("\n{}: {}", pair.candidate_cell, compare::changes(pair)));
         for flip in pair.flips.iter().take(FLIPS) {
-            let sample = flip.sample.clone().unwrap_or_else(|| flip.index.to_string());
-            let margins = compare::margins(pair.metric, flip);
-            let text = out::shortened(flip.text.as_deref().unwrap_or_default(), 40);
+            let sample = flip.sample.map_or_else(|| flip.index.to_string(), str::to_owned);
+            let margins = compare::margins(flip);
+            let text = out::shortened(flip.text.unwrap_or_default(), 40);
             out::line(format!("  {sample}: {} → {} (right: {}){margins}  {text}", flip.before, flip.after, flip.gold));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use embed_bench::compare::{self, Judgements, Verdict};
+use embed_bench::compare::{self, Judgements, Terms, Verdict};
 use embed_bench::results::{self, Outcomes};
 
 use super::{Answer, Failure, out};
@@ -41,10 +41,10 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let baseline = Outcomes::open(&arguments.baseline)?;
     let candidate = Outcomes::open(&arguments.results)?;
     let policy = candidate.gate.clone().unwrap_or_default();
-    let comparison = compare::compare(&baseline, &candidate, policy.metric);
-    let judgements = Judgements::of(&comparison, &policy);
+    let comparison = compare::compare(&baseline, &candidate, &Terms::of(&candidate));
+    let judgements = Judgements::of(&comparison, &policy, candidate.seconds);
     for judged in judgements.cells.iter().filter(|judged| judged.verdict != Verdict::Pass) {
-        out::line(format!("{}: {}: {}", judged.verdict.name(), judged.choices, judged.sentence));
+        out::line(format!("{}: {}: {}", judged.verdict.name(), judged.name, judged.sentence));
     }
     if arguments.github {
         compare::annotations(&judgements).iter().for_each(out::line);

@@ -89,7 +89,8 @@ fn print_rankings(record: &RunRecord) {
             header.push("on dev");
         }
         let value = format!("{} [95 %]", ranking.metric);
-        header.extend([&value, "± reference", "p (Holm)"]);
+        let p = format!("p ({})", ranking.correction.short());
+        header.extend([&value, "± reference", &p]);
         let mut table = out::table(&header);
         let shown = |(place, standing): &(usize, &Standing)| *place < ROWS || standing.difference == "reference";
         let shown: Vec<(usize, &Standing)> = ranking.standings.iter().enumerate().filter(shown).collect();

@@ -1,19 +1,17 @@
 //! Two cells that gave cosines to the same pairs.
 
 use super::pairing::Refusal;
-use super::{Flip, Pair, Sides, labels};
+use super::{Flip, Noise, Pair, SEED, Sides, Terms, labels};
 use crate::results::{Answers, PairGold};
 use crate::spec::{Aggregate, Measure, Task};
 use crate::stats::{self, Agreement, PairedDifference};
 
-/// Seed of the resamples: the same for every comparison, whatever the two runs had.
-const SEED: u64 = 42;
-
 /// Pairs that moved most: those that are told.
 const MOVED: usize = 20;
 
-pub fn pair(sides: &Sides<'_>, asked: Option<Measure>) -> Result<Pair, Refusal> {
+pub fn pair<'a>(sides: &Sides<'a, '_>, terms: &Terms, family: usize) -> Result<Pair<'a>, Refusal> {
     let partners = sides.partners;
+    let asked = terms.metric_on(&partners.candidate.choices.slice);
     let known = Measure::of(partners.candidate.choices.task);
     let sides_called =
         [partners.before, partners.after].map(|answers| matches!(answers, Answers::Pairs { called: Some(_), .. }));
@@ -31,23 +29,31 @@ pub fn pair(sides: &Sides<'_>, asked: Option<Measure>) -> Result<Pair, Refusal> 
         return Err(unknown("one side takes no threshold from another slice"));
     };
     let [was, is] = [was, is].map(|side| side.resampled(&gold.clusters, SEED));
-    let (Some(was_value), Some(is_value), Some((difference, p_value))) = (was.overall, is.overall, is.minus(&was)) else {
+    let gain = is.minus(&was);
+    let (Some(was_value), Some(is_value), Some(difference)) = (was.overall, is.overall, gain.estimate()) else {
         return Err(unknown(match metric {
             Measure::Ap => "no pair is of the second label",
-            Measure::Spearman | Measure::Pearson | Measure::Accuracy => "all cosines, or all gold scores, are equal",
+            Measure::Spearman | Measure::Pearson | Measure::Accuracy | Measure::MacroF1 => {
+                "all cosines, or all gold scores, are equal"
+            }
         }));
     };
+    let p_value = gain.p_value();
     let (wins, losses, flips) = moved(sides, metric, gold, &before, &after);
     Ok(Pair {
         baseline_cell: partners.baseline.id.clone(),
         candidate_cell: partners.candidate.id.clone(),
         choices: partners.candidate.choices.clone(),
+        differs: sides.differs(),
         metric,
         baseline_value: was_value,
         candidate_value: is_value,
         paired: PairedDifference { difference, wins, losses, p_value },
         p_adjusted: p_value,
-        detectable: None,
+        detectable: super::detectable(&gain, family),
+        // The same cosines on both sides differ by nothing, however few they are.
+        doubt: if before.cosines == after.cosines { None } else { stats::doubt(&difference, gold.clusters.count(), "pair") },
+        noise: Noise::default(),
         flips,
     })
 }
@@ -67,7 +73,7 @@ impl<'a> Side<'a> {
     }
 
     /// The metric of this side; None without the threshold that it takes.
-    fn agreement(&self, sides: &Sides<'_>, metric: Measure, gold: &PairGold) -> Option<Agreement> {
+    fn agreement(&self, sides: &Sides<'_, '_>, metric: Measure, gold: &PairGold) -> Option<Agreement> {
         let per_subset = |task: &Task| matches!(task, Task::Sts { aggregate: Aggregate::PerSubset, .. });
         let parts = if sides.candidate.tasks.iter().any(per_subset) { gold.parts() } else { Vec::new() };
         let positive = || gold.gold.iter().map(|&gold| gold > 0.5);
@@ -79,21 +85,22 @@ impl<'a> Side<'a> {
                 let called = self.called?.iter().map(|called| *called == 1);
                 Agreement::share(called.zip(positive()).map(|(called, positive)| called == positive).collect())
             }
+            Measure::MacroF1 => return None,
         })
     }
 }
 
 /// How many pairs each side alone gets right, or nearer; and the pairs that changed sides, or moved most.
-fn moved(
-    sides: &Sides<'_>,
+fn moved<'a>(
+    sides: &Sides<'a, '_>,
     metric: Measure,
     gold: &PairGold,
     before: &Side<'_>,
     after: &Side<'_>,
-) -> (usize, usize, Vec<Flip>) {
+) -> (usize, usize, Vec<Flip<'a>>) {
     if let (Measure::Accuracy, Some(was), Some(is)) = (metric, before.called, after.called) {
         let labels: Vec<usize> = gold.gold.iter().map(|&gold| usize::from(gold > 0.5)).collect();
-        let flips = labels::flips(sides, &labels, was, is);
+        let flips = labels::flips(sides, &labels, was, is, None);
         let wins = (0..labels.len()).filter(|&i| is[i] == labels[i] && was[i] != labels[i]).count();
         return (wins, flips.len() - wins, flips);
     }
@@ -105,13 +112,15 @@ fn moved(
     let texts = sides.texts();
     let flip = |&index: &usize| Flip {
         index,
-        sample: texts.get(index).map(|text| text.id.clone()),
-        text: texts.get(index).map(|text| text.text.clone()),
-        gold: gold.gold[index].to_string(),
-        before: format!("{:.4}", before.cosines[index]),
-        after: format!("{:.4}", after.cosines[index]),
+        sample: texts.get(index).map(|text| text.id.as_str()),
+        text: texts.get(index).map(|text| text.text.as_str()),
+        gold: gold.gold[index].to_string().into(),
+        before: format!("{:.4}", before.cosines[index]).into(),
+        after: format!("{:.4}", after.cosines[index]).into(),
         margin_before: None,
         margin_after: None,
+        gained: gain(index) > 0.0,
+        noise: false,
     };
     (nearer(&is, &was), nearer(&was, &is), order.iter().take(MOVED).map(flip).collect())
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Refused;
 use crate::results::{Answers, CellOutcomes, Outcomes, SliceRecord};
-use crate::spec::Measure;
+use crate::spec::{Measure, Protocol, Task};
 
 /// Two cells with outcomes on the same samples.
 pub struct Partners<'a> {
@@ -28,6 +28,8 @@ pub enum Refusal {
     BaselineFailed { reason: String },
     #[error("slice `{slice}` is other data: {difference}")]
     Slice { slice: String, difference: String },
+    #[error("slice `{slice}` is scored by another definition: {difference}")]
+    Protocol { slice: String, difference: String },
     #[error("its {metric} is not known on both sides: {why}")]
     Metric { metric: Measure, why: String },
 }
@@ -71,9 +73,26 @@ fn joined<'a>(
     if let Some(difference) = difference(before, after) {
         return Err(refused(difference));
     }
+    let tasks = [(baseline, cell), (candidate, other)].map(|(run, cell)| run.task(cell.choices.task).map(definition));
+    if let [Some(before), Some(after)] = tasks
+        && before != after
+    {
+        let difference = format!("{before} in the baseline, {after} in the candidate");
+        return Err(Refusal::Protocol { slice: slice.clone(), difference });
+    }
     let before = cell.answers.as_ref().map_err(|reason| Refusal::BaselineFailed { reason: reason.clone() })?;
     let after = other.answers.as_ref().map_err(|reason| Refusal::Failed { reason: reason.clone() })?;
     Ok(Partners { baseline: cell, candidate: other, before, after })
+}
+
+/// What decides the figures of a task on pairs: whose definition, and over which pairs.
+fn definition(task: &Task) -> String {
+    let of = |protocol: &Option<Protocol>| protocol.map_or("no protocol".to_owned(), |named| format!("protocol \"{named}\""));
+    match task {
+        Task::Sts { protocol, aggregate } => format!("{}, {aggregate}", of(protocol)),
+        Task::PairClassification { protocol, .. } => of(protocol),
+        Task::LabelSimilarity { .. } => "labels".to_owned(),
+    }
 }
 
 /// How two slices differ, by the first of their properties that does; None for the same samples in the same order.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Comparison, Flip, Judgements, Pair, Verdict};
+use super::{Comparison, Flip, Judgements, Noise, Pair, Verdict};
 use crate::results::Choices;
 use crate::spec::Measure;
 use crate::stats::PairedDifference;
@@ -14,16 +14,16 @@ const FLIPS: usize = 5;
 ///
 /// # Errors
 /// When it cannot be encoded.
-pub fn json(comparisons: &[Comparison]) -> serde_json::Result<String> {
+pub fn json(comparisons: &[Comparison<'_>]) -> serde_json::Result<String> {
     serde_json::to_string_pretty(comparisons)
 }
 
 /// The comparison as GitHub-flavoured Markdown.
-pub fn markdown(comparison: &Comparison) -> String {
+pub fn markdown(comparison: &Comparison<'_>) -> String {
     let mut text = format!("## {} against {}\n\n", cell(&comparison.candidate), cell(&comparison.baseline));
-    text.push_str(
-        "| cell | baseline | candidate | points [95 %] | p (Holm) | could detect |\n| :-- | --: | --: | --: | --: | --: |\n",
-    );
+    let p = comparison.correction.short();
+    line(&mut text, &format!("| cell | baseline | candidate | points [95 %] | p ({p}) | could detect |"));
+    line(&mut text, "| :-- | --: | --: | --: | --: | --: |");
     for pair in &comparison.pairs {
         let columns = [
             cell(&name(&pair.choices)),
@@ -44,9 +44,9 @@ pub fn markdown(comparison: &Comparison) -> String {
     for pair in comparison.pairs.iter().filter(|pair| !pair.flips.is_empty()) {
         line(&mut text, &format!("\n{}: {}\n", cell(&name(&pair.choices)), changes(pair)));
         for flip in pair.flips.iter().take(FLIPS) {
-            let sample = flip.sample.clone().unwrap_or_else(|| flip.index.to_string());
+            let sample = flip.sample.map_or_else(|| flip.index.to_string(), str::to_owned);
             let labels = format!("{} → {} (right: {})", flip.before, flip.after, flip.gold);
-            line(&mut text, &format!("- {}: {}{}", cell(&sample), cell(&labels), margins(pair.metric, flip)));
+            line(&mut text, &format!("- {}: {}{}", cell(&sample), cell(&labels), margins(flip)));
         }
     }
     text
@@ -57,10 +57,7 @@ pub fn verdicts(judgements: &Judgements) -> String {
     let told = judgements.cells.iter().filter(|judged| judged.verdict != Verdict::Pass);
     let mut text = format!("**{} of {} cells pass.**\n\n", judgements.count(Verdict::Pass), judgements.cells.len());
     for judged in told {
-        line(
-            &mut text,
-            &format!("- **{}**: {}: {}", judged.verdict.name(), cell(&name(&judged.choices)), cell(&judged.sentence)),
-        );
+        line(&mut text, &format!("- **{}**: {}: {}", judged.verdict.name(), cell(&judged.name), cell(&judged.sentence)));
     }
     text
 }
@@ -68,7 +65,7 @@ pub fn verdicts(judgements: &Judgements) -> String {
 /// Verdicts as `JUnit` XML: a regression is a failure, an incomparable cell an error, an inconclusive one skipped unless the
 /// policy lets it fail.
 pub fn junit(name_of_run: &str, judgements: &Judgements) -> String {
-    let failures = judgements.cells.iter().filter(|cell| judgements.fails(cell.verdict)).count();
+    let failures = judgements.cells.iter().filter(|cell| cell.fails).count();
     let errors = judgements.count(Verdict::Incomparable);
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let all = judgements.cells.len();
@@ -79,12 +76,12 @@ pub fn junit(name_of_run: &str, judgements: &Judgements) -> String {
     for judged in &judgements.cells {
         let message = format!("message=\"{}\"", xml(&judged.sentence));
         let inner = match judged.verdict {
-            verdict if judgements.fails(verdict) => format!("<failure type=\"{}\" {message}/>", verdict.name()),
+            verdict if judged.fails => format!("<failure type=\"{}\" {message}/>", verdict.name()),
             Verdict::Incomparable => format!("<error type=\"incomparable\" {message}/>"),
             Verdict::Pass | Verdict::Regressed => String::new(),
             Verdict::Inconclusive | Verdict::Missing => format!("<skipped {message}/>"),
         };
-        line(&mut text, &format!("  <testcase name=\"{}\">{inner}</testcase>", xml(&name(&judged.choices))));
+        line(&mut text, &format!("  <testcase name=\"{}\">{inner}</testcase>", xml(&judged.name)));
     }
     text.push_str("</testsuite>\n");
     text
@@ -96,30 +93,36 @@ pub fn annotations(judgements: &Judgements) -> Vec<String> {
     let title = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
     let told = judgements.cells.iter().filter(|judged| judged.verdict != Verdict::Pass);
     told.map(|judged| {
-        let stops = judgements.fails(judged.verdict) || judged.verdict == Verdict::Incomparable;
+        let stops = judged.fails || judged.verdict == Verdict::Incomparable;
         let level = if stops { "error" } else { "warning" };
-        let head = format!("{}: {}", judged.verdict.name(), name(&judged.choices));
+        let head = format!("{}: {}", judged.verdict.name(), judged.name);
         format!("::{level} title={}::{}", title(&head), escaped(&judged.sentence))
     })
     .collect()
 }
 
 /// How many samples each side alone gets right; of pairs, whose rank is nearer that of their gold score on which side.
-pub fn changes(pair: &Pair) -> String {
+pub fn changes(pair: &Pair<'_>) -> String {
     let PairedDifference { wins, losses, .. } = pair.paired;
-    if pair.metric == Measure::Accuracy {
-        return format!("{wins} only the candidate gets right, {losses} only the baseline");
+    if !matches!(pair.metric, Measure::Accuracy | Measure::MacroF1) {
+        return format!("{wins} ranked nearer their gold score by the candidate, {losses} by the baseline; these moved most");
     }
-    format!("{wins} ranked nearer their gold score by the candidate, {losses} by the baseline; these moved most")
+    let Noise { wins: noisy_wins, losses: noisy_losses } = pair.noise;
+    let noise = match noisy_wins + noisy_losses {
+        0 => String::new(),
+        _ => format!("; {noisy_wins} and {noisy_losses} of them within the noise of the computation"),
+    };
+    format!("{wins} only the candidate gets right, {losses} only the baseline{noise}")
 }
 
 /// The margins of a flip, behind a comma; nothing where pairs moved, which have none.
-pub fn margins(metric: Measure, flip: &Flip) -> String {
-    if metric != Measure::Accuracy {
+pub fn margins(flip: &Flip<'_>) -> String {
+    if flip.margin_before.or(flip.margin_after).is_none() {
         return String::new();
     }
     let margin = |margin: Option<f64>| margin.map_or("–".to_owned(), |margin| format!("{margin:+.4}"));
-    format!(", margin {} → {}", margin(flip.margin_before), margin(flip.margin_after))
+    let noise = if flip.noise { ", within the noise" } else { "" };
+    format!(", margin {} → {}{noise}", margin(flip.margin_before), margin(flip.margin_after))
 }
 
 /// The choices of a cell, joined.
@@ -132,9 +135,13 @@ pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 
-/// A value of a metric: a share of samples as `72.5 %`, any other number times a hundred as `82.03`.
+/// A value of a metric: a share as `72.5 %`, any other number times a hundred as `82.03`.
 pub fn value(metric: Measure, value: f64) -> String {
-    if metric == Measure::Accuracy { percent(value) } else { format!("{:.2}", 100.0 * value).replace('-', "\u{2212}") }
+    if matches!(metric, Measure::Accuracy | Measure::MacroF1) {
+        percent(value)
+    } else {
+        format!("{:.2}", 100.0 * value).replace('-', "\u{2212}")
+    }
 }
 
 /// A difference of shares in percentage points, with its sign.
@@ -152,7 +159,7 @@ pub(super) fn p_value(p: f64) -> String {
     if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {}", bare_p(p)) }
 }
 
-fn difference(pair: &Pair) -> String {
+fn difference(pair: &Pair<'_>) -> String {
     let estimate = pair.paired.difference;
     let ends = estimate.interval.map(|ends| format!(" [{}, {}]", points(ends.low), points(ends.high)));
     format!("{}{}", points(estimate.value), ends.unwrap_or_default())

@@ -12,7 +12,7 @@ use crate::results::{
     PromptRecord, Provenance, ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
 };
 use crate::spec::TaskKind;
-use crate::stats::{Estimate, Interval, number, wilson};
+use crate::stats::{Correction, Estimate, Interval, number, wilson};
 
 pub const TOPICS: [&str; 6] = ["休闲益智", "亲子儿童", "中小学", "动作类", "新闻", "求职"];
 
@@ -42,6 +42,7 @@ pub fn run(name: &str) -> RunRecord {
         labels: Vec::new(),
         tasks: Vec::new(),
         reference: None,
+        correction: Correction::Holm,
         gate: None,
         times,
     };

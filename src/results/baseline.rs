@@ -1,13 +1,14 @@
-//! What a comparison needs of a run, and the baseline that keeps it: small enough for git, the same bytes for the same outcomes.
+//! A baseline: the outcomes of a run, small enough for git, the same bytes for the same outcomes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CellRecord, Choices, FORMAT, Kind, Outcome, ResultsError, RunRecord, SampleText, SliceRecord, atomic, summary};
+use super::{Answers, CellOutcomes, Choices, FORMAT, Outcomes, ResultsError, RunRecord, SliceRecord, atomic, summary};
 use crate::dataset::PairGold;
-use crate::spec::{Gate, Task};
+use crate::digest::Digest;
+use crate::spec::{Correction, Task};
 use crate::stats::Clusters;
 
 pub(super) const FILE: &str = "baseline.json";
@@ -18,122 +19,13 @@ const BASE: u32 = 36;
 /// Cosines are kept as one of so many steps from -1 to 1: four digits, 1.2e-6 apart.
 const STEPS: usize = (BASE as usize).pow(4);
 
-/// Which label every cell of a run gave every sample, or which cosine every pair.
-#[derive(Clone, Debug)]
-pub struct Outcomes {
-    pub name: String,
-    /// Version of the program that made them.
-    pub engine: String,
-    pub gate: Option<Gate>,
-    pub slices: Vec<SliceRecord>,
-    /// Gold labels by slice, as indices into its labels; none for scored pairs.
-    pub gold: BTreeMap<String, Vec<usize>>,
-    /// What is right about the pairs of a slice.
-    pub pairs: BTreeMap<String, PairGold>,
-    /// Tasks on pairs.
-    pub tasks: Vec<Task>,
-    /// Texts by slice; empty for a baseline, which keeps none.
-    pub texts: BTreeMap<String, Vec<SampleText>>,
-    /// In the order of the plan.
-    pub cells: Vec<CellOutcomes>,
-}
-
-/// What one cell gave.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CellOutcomes {
-    pub id: String,
-    pub choices: Choices,
-    /// What the cell said of each sample of the slice, or why it said nothing.
-    pub answers: Result<Answers, String>,
-    /// Gold score minus the best other score; empty for a baseline: margins differ in their last digits between processors.
-    pub gold_margins: Vec<Option<f64>>,
-}
-
-/// What a cell said of its samples.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answers {
-    /// The label of each text.
-    Labels(Vec<usize>),
-    /// The cosine of each pair, rounded as baselines keep it: a run equals its own baseline.
-    Pairs {
-        cosines: Vec<f64>,
-        /// The label of each pair at the threshold of another slice, where the task takes one.
-        called: Option<Vec<usize>>,
-    },
-}
-
-impl Outcomes {
-    /// Reads a baseline, or the results of a finished run.
-    ///
-    /// # Errors
-    /// A folder with neither, or files that contradict themselves.
-    pub fn open(dir: &Path) -> Result<Self, ResultsError> {
-        if dir.join(FILE).is_file() { read(&dir.join(FILE)) } else { RunRecord::open(dir).map(Self::of) }
-    }
-
-    /// The outcomes of a run.
-    pub fn of(run: RunRecord) -> Self {
-        let gold = |texts: &Vec<SampleText>| -> Vec<usize> { texts.iter().filter_map(|text| text.gold.label()).collect() };
-        let of_pairs = |slice: &&SliceRecord| slice.kind != Kind::Classification;
-        let pairs = run.provenance.slices.iter().filter(of_pairs).filter_map(|slice| {
-            let texts = run.samples.get(&slice.id)?;
-            Some((slice.id.clone(), PairGold::of(texts)))
-        });
-        Self {
-            pairs: pairs.collect(),
-            tasks: run.provenance.tasks,
-            cells: run.cells.into_iter().map(CellOutcomes::of).collect(),
-            name: run.provenance.name,
-            engine: run.provenance.engine,
-            gate: run.provenance.gate,
-            slices: run.provenance.slices,
-            gold: run
-                .samples
-                .iter()
-                .map(|(slice, texts)| (slice.clone(), gold(texts)))
-                .filter(|(_, gold)| !gold.is_empty())
-                .collect(),
-            texts: run.samples,
-        }
-    }
-
-    /// The slice with this id.
-    pub fn slice(&self, id: &str) -> Option<&SliceRecord> {
-        self.slices.iter().find(|slice| slice.id == id)
-    }
-}
-
-impl CellOutcomes {
-    fn of(cell: CellRecord) -> Self {
-        let threshold = cell.estimate("accuracy_threshold").map(|threshold| threshold.value);
-        let (answers, gold_margins) = match cell.outcome {
-            Outcome::Failed { reason } => (Err(reason), Vec::new()),
-            Outcome::Scored(scored) => {
-                let rows = scored.samples.iter();
-                let (labels, margins) = rows.map(|row| (row.predicted, row.gold_margin)).unzip();
-                (Ok(Answers::Labels(labels)), margins)
-            }
-            Outcome::Paired(paired) => {
-                let cosines = paired.cosines();
-                let called = |threshold| cosines.iter().map(|cosine| usize::from(*cosine >= threshold)).collect();
-                let called = threshold.map(called);
-                (
-                    Ok(Answers::Pairs { cosines: cosines.into_iter().map(|cosine| cosine_at(step(cosine))).collect(), called }),
-                    Vec::new(),
-                )
-            }
-        };
-        Self { id: cell.id, choices: cell.choices, answers, gold_margins }
-    }
-}
-
 /// The nearest of the steps that cosines are kept as.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of steps")]
-fn step(cosine: f64) -> usize {
+pub(super) fn step(cosine: f64) -> usize {
     (f64::midpoint(cosine.clamp(-1.0, 1.0), 1.0) * crate::stats::number(STEPS - 1)).round() as usize
 }
 
-fn cosine_at(step: usize) -> f64 {
+pub(super) fn cosine_at(step: usize) -> f64 {
     2.0 * crate::stats::number(step) / crate::stats::number(STEPS - 1) - 1.0
 }
 
@@ -164,6 +56,10 @@ struct Stored {
     format: u32,
     name: String,
     engine: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    devices: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    meanings: BTreeMap<String, BTreeMap<String, Digest>>,
     slices: Vec<SliceRecord>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     tasks: Vec<Task>,
@@ -256,6 +152,8 @@ impl Stored {
             format: FORMAT,
             name: outcomes.name.clone(),
             engine: outcomes.engine.clone(),
+            devices: outcomes.devices.clone(),
+            meanings: outcomes.meanings.clone(),
             slices: outcomes.slices.clone(),
             tasks: outcomes.tasks.clone(),
             pairs: outcomes.pairs.iter().map(|(slice, pairs)| (slice.clone(), StoredPairs::of(pairs))).collect(),
@@ -265,7 +163,7 @@ impl Stored {
     }
 }
 
-fn read(path: &Path) -> Result<Outcomes, ResultsError> {
+pub(super) fn read(path: &Path) -> Result<Outcomes, ResultsError> {
     let text = std::fs::read_to_string(path).map_err(ResultsError::io("read", path))?;
     let invalid = |source| ResultsError::Json { path: path.to_owned(), source };
     let value: serde_json::Value = serde_json::from_str(&text).map_err(invalid)?;
@@ -315,8 +213,9 @@ fn read(path: &Path) -> Result<Outcomes, ResultsError> {
         Ok((slice, gold))
     });
     let pairs = pairs.collect::<Result<_, ResultsError>>()?;
-    let Stored { name, engine, slices, tasks, .. } = stored;
-    Ok(Outcomes { name, engine, gate: None, slices, gold, pairs, tasks, texts: BTreeMap::new(), cells })
+    let Stored { name, engine, devices, meanings, slices, tasks, .. } = stored;
+    let (gate, correction, seconds, texts) = (None, Correction::default(), None, BTreeMap::new());
+    Ok(Outcomes { name, engine, gate, correction, seconds, devices, meanings, slices, gold, pairs, tasks, texts, cells })
 }
 
 /// Digits that one of so many labels needs.

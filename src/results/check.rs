@@ -38,7 +38,7 @@ pub enum Inconsistency {
     MetricLabel { metric: String, label: String },
     #[error("its metric `{metric}` is not a finite number")]
     MetricNotFinite { metric: String },
-    #[error("its metric `{metric}` must have either a value or a reason for having none")]
+    #[error("its metric `{metric}` must have a value or a reason for having none")]
     MetricReason { metric: String },
 }
 
@@ -147,7 +147,7 @@ fn metric(row: &MetricRow, known: impl Fn(&String) -> bool) -> Result<(), Incons
     if let Some(label) = row.label.as_ref().filter(|label| !known(label)) {
         return Err(Inconsistency::MetricLabel { metric, label: label.clone() });
     }
-    if row.estimate.is_some() == row.reason.is_some() {
+    if row.estimate.is_none() && row.reason.is_none() {
         return Err(Inconsistency::MetricReason { metric });
     }
     let Some(estimate) = row.estimate else { return Ok(()) };

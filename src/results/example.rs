@@ -61,6 +61,7 @@ pub(super) fn provenance() -> Provenance {
         labels: vec![LabelsRecord { id: "names".to_owned(), phrases: Vec::new(), prompt: None }],
         tasks: Vec::new(),
         reference: Some("aaaaaaaaaaaa".to_owned()),
+        correction: Correction::Holm,
         gate: None,
         times: Times::default(),
     }

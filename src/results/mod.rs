@@ -8,12 +8,14 @@ mod cell;
 mod check;
 mod error;
 mod open;
+mod outcomes;
 mod partial;
 mod rank;
 mod recorder;
 mod run_file;
 mod samples;
 mod schema;
+mod stream;
 mod summary;
 mod table;
 mod tables;
@@ -37,12 +39,13 @@ pub use crate::prompt::{Chat, Fuse};
 /// A sample's texts and what is right about it, kept so that reports need no dataset.
 pub use crate::dataset::{Gold, PairGold, Partner, Sample as SampleText};
 pub use crate::spec::{Axis, Differently, Layer};
-use crate::spec::{Endpoint, FitSet, Gate, Task, TaskKind};
+use crate::spec::{Correction, Endpoint, FitSet, Gate, Task, TaskKind};
 pub(crate) use atomic::replace;
-pub use baseline::{Answers, CellOutcomes, Outcomes, bless};
+pub use baseline::bless;
 pub use cell::{CellRecord, Choices, MetricRow, NO_CHOICE, Outcome, PairRow, Paired, SampleRow, Scored};
 pub use check::Inconsistency;
 pub use error::ResultsError;
+pub use outcomes::{Answers, CellOutcomes, Outcomes};
 pub use rank::{AxisMean, axis_means};
 pub use recorder::Recorder;
 
@@ -81,6 +84,9 @@ pub struct Provenance {
     pub tasks: Vec<Task>,
     /// Id of the cell that the others are compared with.
     pub reference: Option<String>,
+    /// How p-values are corrected for the number of comparisons; absent: by Holm.
+    #[serde(default, skip_serializing_if = "is_holm")]
+    pub correction: Correction,
     /// How much worse than its baseline the run may be; the default policy when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
@@ -194,6 +200,11 @@ pub struct LabelsRecord {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
 fn is_of_texts(kind: &Kind) -> bool {
     *kind == Kind::Classification
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+fn is_holm(correction: &Correction) -> bool {
+    *correction == Correction::Holm
 }
 
 /// Clock and work of one run. Never compared, never part of an id.

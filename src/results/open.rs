@@ -40,7 +40,7 @@ impl RunRecord {
     }
 }
 
-fn read_samples(table: &Table, provenance: &Provenance) -> Result<BTreeMap<String, Vec<SampleText>>, ResultsError> {
+pub(super) fn read_samples(table: &Table, provenance: &Provenance) -> Result<BTreeMap<String, Vec<SampleText>>, ResultsError> {
     let (slices, indices) = (table.names("slice")?, table.indices("index")?);
     let (ids, texts) = (table.names("sample")?, table.names("text")?);
     let (golds, scores, partners) = (table.texts("gold")?, table.numbers("gold_score")?, table.texts("partner")?);
@@ -71,7 +71,7 @@ fn gold(table: &Table, row: usize, name: Option<&str>, score: Option<f64>, slice
 }
 
 /// The cells and their metrics; samples and confusion counts are still empty.
-fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<CellRecord>, ResultsError> {
+pub(super) fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<CellRecord>, ResultsError> {
     let (ids, status) = (table.names("cell")?, table.names("status")?);
     let (reasons, metrics) = (table.texts("reason")?, Metrics::of(table)?);
     let all_choices = read_choices(table)?;
@@ -324,10 +324,10 @@ fn label(table: &Table, column: &'static str, row: usize, name: &str, slice: &Sl
     index.ok_or_else(|| table.value(column, row, quoted(name), format!("a label of slice `{}`", slice.id)))
 }
 
-fn expect_index(table: &Table, row: usize, found: usize, wanted: usize) -> Result<(), ResultsError> {
+pub(super) fn expect_index(table: &Table, row: usize, found: usize, wanted: usize) -> Result<(), ResultsError> {
     if found == wanted { Ok(()) } else { Err(table.value("index", row, found.to_string(), wanted.to_string())) }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("`{text}`")
 }

@@ -106,7 +106,7 @@ fn file(dir: &Path, id: &str) -> Option<PathBuf> {
 /// Digest of all that a cell's numbers depend on and that its id might not tell: what its choices' ids stand for in this
 /// run, the seed, the program. Other cells of the plan are no part of it.
 fn key(id: &str, choices: &Choices, provenance: &Provenance) -> Digest {
-    Hasher::new("partial/2")
+    Hasher::new("partial/3")
         .json("format", &FORMAT)
         .field("engine", &provenance.engine)
         .json("seed", &provenance.seed)

@@ -14,6 +14,56 @@ use crate::digest::Digest;
 pub(super) struct Table {
     pub path: PathBuf,
     frame: DataFrame,
+    /// Place of its first row in the file.
+    first: usize,
+}
+
+/// Some columns of a table, so many rows at a time.
+pub(super) struct Parts {
+    pub path: PathBuf,
+    layout: &'static Layout,
+    columns: &'static [&'static str],
+    rows: usize,
+    next: usize,
+    height: usize,
+}
+
+impl Parts {
+    /// Opens a table after checking that its bytes are those that the run wrote.
+    pub(super) fn open(
+        dir: &Path,
+        layout: &'static Layout,
+        digests: &BTreeMap<String, Digest>,
+        columns: &'static [&'static str],
+        rows: usize,
+    ) -> Result<Self, ResultsError> {
+        let path = checked(dir, layout, digests)?;
+        let file = File::open(&path).map_err(ResultsError::io("read", &path))?;
+        let height = ParquetReader::new(file).num_rows().map_err(ResultsError::table("read", &path))?;
+        Ok(Self { path, layout, columns, rows, next: 0, height })
+    }
+}
+
+impl Iterator for Parts {
+    type Item = Result<Table, ResultsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rows = self.rows.min(self.height - self.next);
+        let part = (rows > 0).then(|| Table::read(self.path.clone(), self.layout, Some(self.columns), Some((self.next, rows))));
+        self.next += rows;
+        part
+    }
+}
+
+/// The path of a table whose bytes are those that the run wrote.
+fn checked(dir: &Path, layout: &Layout, digests: &BTreeMap<String, Digest>) -> Result<PathBuf, ResultsError> {
+    let path = dir.join(layout.file);
+    if !path.is_file() {
+        return Err(ResultsError::Missing { dir: dir.to_owned(), file: layout.file });
+    }
+    let wanted = *digests.get(layout.file).ok_or_else(|| ResultsError::Undigested { path: path.clone() })?;
+    let found = Digest::of_file(&path).map_err(ResultsError::io("read", &path))?;
+    if found == wanted { Ok(path) } else { Err(ResultsError::Damaged { path, found, wanted }) }
 }
 
 /// The lists of a column: all values in one run, and where each row's begin and end among them.
@@ -33,20 +83,25 @@ impl Lists {
 impl Table {
     /// Reads a table after checking that its bytes are those that the run wrote.
     pub(super) fn open(dir: &Path, layout: &'static Layout, digests: &BTreeMap<String, Digest>) -> Result<Self, ResultsError> {
-        let path = dir.join(layout.file);
-        if !path.is_file() {
-            return Err(ResultsError::Missing { dir: dir.to_owned(), file: layout.file });
-        }
-        let wanted = *digests.get(layout.file).ok_or_else(|| ResultsError::Undigested { path: path.clone() })?;
-        let found = Digest::of_file(&path).map_err(ResultsError::io("read", &path))?;
-        if found != wanted {
-            return Err(ResultsError::Damaged { path, found, wanted });
-        }
+        let path = checked(dir, layout, digests)?;
+        Self::read(path, layout, None, None)
+    }
+
+    /// Reads some columns, or all, of some rows, or all.
+    fn read(
+        path: PathBuf,
+        layout: &'static Layout,
+        columns: Option<&[&str]>,
+        rows: Option<(usize, usize)>,
+    ) -> Result<Self, ResultsError> {
         let file = File::open(&path).map_err(ResultsError::io("read", &path))?;
-        let mut frame = ParquetReader::new(file).finish().map_err(ResultsError::table("read", &path))?;
+        let names = columns.map(|columns| columns.iter().map(|&column| column.to_owned()).collect());
+        let reader = ParquetReader::new(file).with_columns(names).with_slice(rows);
+        let mut frame = reader.finish().map_err(ResultsError::table("read", &path))?;
         frame.rechunk_mut();
-        let table = Self { path, frame };
-        layout.columns.iter().try_for_each(|column| table.check(column))?;
+        let table = Self { path, frame, first: rows.map_or(0, |(first, _)| first) };
+        let asked = |column: &&ColumnLayout| columns.is_none_or(|columns| columns.contains(&column.name));
+        layout.columns.iter().filter(asked).try_for_each(|column| table.check(column))?;
         Ok(table)
     }
 
@@ -64,11 +119,11 @@ impl Table {
             let (found, wanted) = (found.dtype().to_string(), layout.kind.dtype().to_string());
             return Err(ResultsError::ColumnType { path, column, found, wanted });
         }
-        let null = found.is_null().iter().position(|null| null == Some(true));
-        match null.filter(|_| layout.nulls == Nulls::Never) {
-            Some(row) => Err(self.value(column, row, "null", "a value")),
-            None => Ok(()),
+        if layout.nulls == Nulls::Allowed || found.null_count() == 0 {
+            return Ok(());
         }
+        let null = found.is_null().iter().position(|null| null == Some(true));
+        Err(self.value(column, null.unwrap_or(0), "null", "a value"))
     }
 
     /// The error for a value that makes no sense.
@@ -79,7 +134,13 @@ impl Table {
         found: impl Into<String>,
         wanted: impl Into<String>,
     ) -> ResultsError {
-        ResultsError::Value { path: self.path.clone(), column, row, found: found.into(), wanted: wanted.into() }
+        ResultsError::Value {
+            path: self.path.clone(),
+            column,
+            row: self.first + row,
+            found: found.into(),
+            wanted: wanted.into(),
+        }
     }
 
     /// A column of text, null as None.

@@ -17,7 +17,7 @@ use crate::plan::{Against, Block, Cell, Plan, Texts};
 use crate::results::{CellRecord, MetricRow, Outcome, Recorder, RunRecord, SampleRow, Scored, Times};
 use crate::spec::Calibration;
 use crate::stats::{self, Estimate};
-use crate::task::{self, Evaluation, LabelSimilarity, Metric};
+use crate::task::{self, Evaluation, LabelSimilarity, Metric, Scope, Uncertainty};
 
 pub use embed::{Desk, Failures, repairing};
 pub use verify::{Verified, verify};
@@ -168,19 +168,29 @@ impl Scoring<'_> {
                 cut: views.iter().map(|view| view.cut[i]).sum(),
             })
             .collect();
-        let mut metrics = metric_rows(evaluation.metrics, labels);
+        let mut metrics = metric_rows(evaluation.metrics, labels, samples.len());
         metrics.extend(cut_metrics(samples.iter().map(|sample| sample.cut)));
         Scored { metrics, samples, scores: evaluation.scores, confusion: evaluation.confusion }
     }
 }
 
-/// Metrics with the names of the labels, or subsets, that they are about.
-fn metric_rows(metrics: Vec<Metric>, names: &[String]) -> Vec<MetricRow> {
+/// Metrics with the names of the labels, or subsets, that they are about, and with what is to be doubted of their intervals.
+/// Resamples draw so many units: samples, or groups of them.
+fn metric_rows(metrics: Vec<Metric>, names: &[String], units: usize) -> Vec<MetricRow> {
+    let resampled = |metric: &Metric| {
+        let scope = if metric.label.is_some() { Scope::Label } else { Scope::Slice };
+        let known = [task::METRICS, task::STS_METRICS, task::CLASS_METRICS, task::MTEB_METRICS].concat();
+        known.iter().any(|info| (info.name, info.scope, info.uncertainty) == (metric.name, scope, Uncertainty::Bootstrap))
+    };
+    let doubt = |metric: &Metric| {
+        let estimate = metric.estimate.filter(|_| resampled(metric))?;
+        stats::doubt(&estimate, units.min(estimate.n), "sample")
+    };
     let row = |metric: Metric| MetricRow {
+        reason: metric.reason.clone().or_else(|| doubt(&metric)),
         name: metric.name.to_owned(),
         label: metric.label.map(|label| names[label].clone()),
         estimate: metric.estimate,
-        reason: metric.reason,
     };
     metrics.into_iter().map(row).collect()
 }

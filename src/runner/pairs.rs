@@ -36,7 +36,8 @@ impl Scoring<'_> {
         };
         let PairGold { gold, clusters, subsets, names } = PairGold::of(&slice.samples);
         let pairs = Pairs { gold, clusters, subsets, seed: self.plan.spec.seed };
-        let mut metrics = metric_rows(evaluate(task, &similar, &pairs, thresholds), &names);
+        let metrics = evaluate(task, &similar, &pairs, thresholds);
+        let mut metrics = metric_rows(metrics, &names, pairs.clusters.count());
         let samples = self.pair_rows(cell, slice.samples.len());
         metrics.extend(cut_metrics(samples.iter().map(|row| row.cut)));
         Ok(Outcome::Paired(Paired { metrics, samples, scores: similar.scores }))

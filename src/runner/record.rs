@@ -64,6 +64,7 @@ pub fn provenance(plan: &Plan) -> Provenance {
             tasks => tasks.to_vec(),
         },
         reference: plan.reference.clone(),
+        correction: spec.correction,
         gate: spec.gate.clone(),
         times: Times::default(),
     }

@@ -12,6 +12,8 @@ use super::{Axis, Calibration, TaskKind};
 pub struct Ids {
     /// In the order of [`Axis::ALL`]. `None` where an id cannot be told: then nothing can be said to be unknown.
     axes: Vec<(Axis, Option<Vec<Spanned<String>>>)>,
+    /// Slices that the gate has limits of their own for.
+    gates: Vec<Spanned<String>>,
     /// Entries that stand for several choices, whose ids are theirs, `@`, and a word of their own.
     families: Vec<Family>,
 }
@@ -50,7 +52,7 @@ impl Ids {
             };
             (axis, ids)
         });
-        Self { axes: axes.collect(), families: Vec::new() }
+        Self { axes: axes.collect(), gates: gates(table), families: Vec::new() }
     }
 
     /// The ids on one axis; `None` where some cannot be told.
@@ -81,6 +83,11 @@ impl Ids {
         }
         let help = did_you_mean(found, ids.iter().map(|known| known.get_ref().as_str()));
         Some(Problem::new(id.span(), format!("there is no {} `{found}` in this spec", noun(axis))).help(help))
+    }
+
+    /// What is wrong with `[gate.slice.ID]` where no slice has that id.
+    pub fn unknown_gates(&self) -> Vec<Problem> {
+        self.gates.iter().filter_map(|id| self.unknown(Axis::Slice, id)).collect()
     }
 
     /// Ids that are no names, and ids that an axis has twice.
@@ -166,6 +173,12 @@ fn calibrations(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {
         }
     }
     Some(if found.is_empty() { vec![default()] } else { found })
+}
+
+fn gates(table: &DeTable<'_>) -> Vec<Spanned<String>> {
+    let slices = table.get("gate").and_then(|gate| gate.get_ref().get("slice")?.get_ref().as_table());
+    let id = |key: &Spanned<_>| Spanned::new(key.span(), AsRef::<str>::as_ref(key.get_ref()).to_owned());
+    slices.into_iter().flat_map(|slices| slices.keys().map(id)).collect()
 }
 
 fn string(value: &Spanned<DeValue<'_>>) -> Option<Spanned<String>> {

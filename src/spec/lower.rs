@@ -76,10 +76,12 @@ impl<'a> Lowering<'a> {
         let tasks = tasks::tasks(file.task, &mut self);
         let labels = self.labels(file.labels, &tasks, &slices, &prompts);
         let skips = select::skips(file.grid, &mut self);
+        let correction = file.compare.as_ref().map(|compare| compare.correction).unwrap_or_default();
         let reference = select::reference(file.compare, &skips, &mut self);
         let anchors = list(file.anchor).map(|anchor| select::anchor(anchor.into_inner(), &mut self)).collect();
-        let wrong_gate = file.gate.as_ref().and_then(|gate| gate.get_ref().problem(gate.span(), &tasks));
-        self.problems.extend(wrong_gate);
+        let wrong_gate = file.gate.as_ref().map(|gate| gate.get_ref().problems(&gate.span(), &tasks));
+        self.problems.extend(wrong_gate.unwrap_or_default());
+        self.problems.extend(self.ids.unknown_gates());
         let spec = Spec {
             name: file.name.map(Spanned::into_inner).unwrap_or_default(),
             about: file.about,
@@ -92,6 +94,7 @@ impl<'a> Lowering<'a> {
             tasks,
             skips: skips.into_iter().map(Spanned::into_inner).collect(),
             reference,
+            correction,
             gate: file.gate.map(Spanned::into_inner),
             anchors,
             path: self.path.to_owned(),

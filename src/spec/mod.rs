@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, Deserializer};
 
 use crate::prompt::Prompt;
+pub use crate::stats::Correction;
 
 mod check;
 mod either;
@@ -32,7 +33,7 @@ mod wire;
 
 pub use crate::readout::{Differently, Layer, Pooling, Readout, UnknownLayer};
 pub use endpoint::Endpoint;
-pub use gate::{Gate, Measure, OnDoubt};
+pub use gate::{Gate, Measure, OnDoubt, SliceGate};
 pub use names::UnknownName;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
@@ -59,6 +60,8 @@ pub struct Spec {
     pub skips: Vec<Selector>,
     /// The cell every other one is compared with; the first of the grid when absent.
     pub reference: Option<Selector>,
+    /// What keeps many comparisons from finding differences by chance.
+    pub correction: Correction,
     /// How much worse than its baseline a run may be; the default policy when absent.
     pub gate: Option<Gate>,
     /// Published figures that the run is held against.

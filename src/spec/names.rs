@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::suggest::did_you_mean;
-use super::{Aggregate, Axis, Calibration, DType, Device, Measure, Pooling, Protocol, TaskKind};
+use super::{Aggregate, Axis, Calibration, Correction, DType, Device, Measure, Pooling, Protocol, TaskKind};
 
 /// A word that names no choice of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +73,16 @@ names!(
 );
 names!(Protocol, "protocol", Mteb => "mteb", Senteval => "senteval");
 names!(Aggregate, "aggregate", Pooled => "pooled", PerSubset => "per-subset");
-names!(Measure, "metric", Accuracy => "accuracy", Spearman => "spearman", Pearson => "pearson", Ap => "ap");
+names!(Correction, "correction", Holm => "holm", BenjaminiHochberg => "benjamini-hochberg");
+names!(
+    Measure,
+    "metric",
+    Accuracy => "accuracy",
+    MacroF1 => "macro_f1",
+    Spearman => "spearman",
+    Pearson => "pearson",
+    Ap => "ap",
+);
 names!(
     Axis,
     "axis",
@@ -144,6 +153,7 @@ mod tests {
         same_words(Protocol::ALL);
         same_words(Aggregate::ALL);
         same_words(Measure::ALL);
+        same_words(Correction::ALL);
     }
 
     #[test]

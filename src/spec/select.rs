@@ -40,7 +40,7 @@ pub fn skips(grid: Option<wire::Grid>, lowering: &mut Lowering<'_>) -> Vec<Spann
 
 /// The cell every other one is compared with.
 pub fn reference(compare: Option<wire::Compare>, skips: &[Spanned<Selector>], lowering: &mut Lowering<'_>) -> Option<Selector> {
-    let reference = compare?.reference;
+    let reference = compare?.reference?;
     let span = reference.span();
     let selector = selector(axes_of_reference(reference.into_inner()), lowering);
     let on = |axis: Axis| selector.axes.iter().find(|(named, _)| *named == axis).and_then(|(_, ids)| ids.first());

@@ -10,7 +10,9 @@ use toml::Spanned;
 
 use super::either::{Ids, Layers, Views};
 use super::schema;
-use super::{Aggregate, Calibration, DType, Differently, Endpoint, FitSet, Gate, Layer, Pooling, Protocol, TaskKind};
+use super::{
+    Aggregate, Calibration, Correction, DType, Differently, Endpoint, FitSet, Gate, Layer, Pooling, Protocol, TaskKind,
+};
 use crate::prompt::{Clean, Fuse, Truncation};
 
 /// One experiment of `bench`: the axes of a grid, and what to do with its cells.
@@ -46,7 +48,7 @@ pub struct File {
     pub task: Option<Vec<Spanned<Task>>>,
     /// Which combinations are cells.
     pub grid: Option<Grid>,
-    /// What cells are compared with.
+    /// What cells are compared with, and how p-values are corrected.
     pub compare: Option<Compare>,
     /// How much worse than its baseline a run may be.
     #[schemars(with = "Option<Gate>")]
@@ -295,13 +297,16 @@ pub struct Skip {
     pub calibration: Option<Spanned<Ids>>,
 }
 
-/// What cells are compared with.
+/// What cells are compared with, and how p-values are corrected.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Compare {
     /// The cell every other one is compared with: the first that matches. Without it, the first of the grid.
-    #[schemars(with = "Reference")]
-    pub reference: Spanned<Reference>,
+    #[schemars(with = "Option<Reference>")]
+    pub reference: Option<Spanned<Reference>>,
+    /// How p-values are corrected for the number of comparisons.
+    #[serde(default)]
+    pub correction: Correction,
 }
 
 /// A cell by the ids of its choices: `{ model = "a", prompt = "b" }`.

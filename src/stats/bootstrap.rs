@@ -1,18 +1,21 @@
-//! The percentile bootstrap over samples.
+//! The bootstrap over samples.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
-use super::{Estimate, Interval, number};
+use super::{Estimate, Resampled};
 
 /// Resamples behind every bootstrap interval of the program.
 pub const RESAMPLES: usize = 2000;
 
-/// A 95 % percentile interval for one statistic of `n` samples whose value over all of them is `value`.
+/// Most parts of the samples that a statistic is computed without.
+const PARTS: usize = 200;
+
+/// A 95 % interval for one statistic of `n` samples whose value over all of them is `value`; see [`Resampled::interval`].
 ///
 /// `statistic` is given how often each of the `n` samples is in one resample, `n` drawn with replacement. It returns
-/// `None` where it is undefined. See [`bootstrap_all`] for what that does to the interval.
+/// `None` where it is undefined.
 pub fn bootstrap(
     n: usize,
     seed: u64,
@@ -26,13 +29,7 @@ pub fn bootstrap(
 
 /// The same for several statistics at once, all computed on the same resamples.
 ///
-/// An undefined (or non-finite) statistic of a resample might have been anything: it counts as below every value for
-/// the interval's low end and as above every value for its high end. Where an end falls among such resamples (more than
-/// 2.5 % of them), there is no interval. Nor is there one for fewer than two samples, which say nothing of their spread.
-/// Ends between two resamples are interpolated linearly, as numpy does.
-///
 /// Determinism: resample `r` is drawn from stream `r` of a `ChaCha8Rng` seeded with `seed`, whatever the number of threads.
-/// Source: Efron and Tibshirani (1993), "An introduction to the bootstrap", chapter 13.
 pub fn bootstrap_all<const K: usize>(
     n: usize,
     seed: u64,
@@ -40,14 +37,46 @@ pub fn bootstrap_all<const K: usize>(
     statistics: impl Fn(&[u32]) -> [Option<f64>; K] + Sync,
     values: [f64; K],
 ) -> [Estimate; K] {
-    let drawn = draws(n, seed, resamples, statistics);
-    if drawn.is_empty() {
-        return values.map(|value| Estimate::exact(value, n));
-    }
-    std::array::from_fn(|k| {
-        let column = drawn.iter().map(|row| row[k]);
-        Estimate { value: values[k], interval: percentiles(column), n }
+    let resampled = resample_all(n, seed, resamples, statistics, values.map(Some));
+    std::array::from_fn(|k| Estimate { value: values[k], interval: resampled[k].interval(), n })
+}
+
+/// Statistics of `n` samples on resamples of them.
+pub(super) fn resample_all<const K: usize>(
+    n: usize,
+    seed: u64,
+    resamples: usize,
+    statistics: impl Fn(&[u32]) -> [Option<f64>; K] + Sync,
+    values: [Option<f64>; K],
+) -> [Resampled; K] {
+    let drawn = draws(n, seed, resamples, &statistics);
+    let left_out = without_parts(n, &statistics);
+    let column = |rows: &[[Option<f64>; K]], k: usize| rows.iter().map(|row| row[k]).collect();
+    std::array::from_fn(|k| Resampled {
+        overall: values[k],
+        drawn: column(&drawn, k),
+        left_out: column(&left_out, k),
+        units: n,
+        samples: n,
     })
+}
+
+/// The statistics without each sample; of many samples, without every 200th from each of the first 200.
+fn without_parts<T: Send>(n: usize, statistics: impl Fn(&[u32]) -> T + Sync) -> Vec<T> {
+    let parts = n.min(PARTS);
+    let kept = |sample: usize, part: usize| u32::from(sample % parts != part);
+    let without = |part: usize| statistics(&(0..n).map(|sample| kept(sample, part)).collect::<Vec<u32>>());
+    if parts > 1 { (0..parts).into_par_iter().map(without).collect() } else { Vec::new() }
+}
+
+/// The share of right samples of several systems on each of so many resamples. Shape: `[resamples, systems]`.
+pub fn shares_drawn(right: &[&[bool]], seed: u64, resamples: usize) -> Vec<Vec<f64>> {
+    let n = right.iter().map(|system| system.len()).min().unwrap_or(0);
+    let share = |system: &&[bool], counts: &[u32]| {
+        let hits: u32 = system.iter().zip(counts).map(|(right, count)| u32::from(*right) * count).sum();
+        f64::from(hits) / super::number(n)
+    };
+    draws(n, seed, resamples, |counts| right.iter().map(|system| share(system, counts)).collect())
 }
 
 /// The statistics of each resample; none for fewer than two samples.
@@ -88,52 +117,15 @@ const fn below(random: u32, size: u32) -> u32 {
     ((random as u64 * size as u64) >> 32) as u32
 }
 
-/// The 2.5 % and 97.5 % points.
-pub(super) fn percentiles(drawn: impl Iterator<Item = Option<f64>> + Clone) -> Option<Interval> {
-    let all = drawn.clone().count();
-    let mut defined: Vec<f64> = drawn.flatten().filter(|value| value.is_finite()).collect();
-    defined.sort_by(f64::total_cmp);
-    let undefined = all - defined.len();
-    let below_all = |rank: usize| rank.checked_sub(undefined).and_then(|at| defined.get(at)).copied();
-    let above_all = |rank: usize| defined.get(rank).copied();
-    Some(Interval { low: quantile(0.025, all, below_all)?, high: quantile(0.975, all, above_all)? })
-}
-
-/// Linear interpolation between the two order statistics around `share * (all - 1)`.
-fn quantile(share: f64, all: usize, ranked: impl Fn(usize) -> Option<f64>) -> Option<f64> {
-    let position = share * number(all.checked_sub(1)?);
-    let (lower, part) = (position.floor(), position.fract());
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank: 0 <= position < all")]
-    let rank = lower as usize;
-    let low = ranked(rank)?;
-    if part == 0.0 { Some(low) } else { Some(low + part * (ranked(rank + 1)? - low)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::number;
 
     fn mean(values: &[f64]) -> impl Fn(&[u32]) -> Option<f64> + Sync {
         move |counts| {
             Some(values.iter().zip(counts).map(|(value, &count)| value * f64::from(count)).sum::<f64>() / number(counts.len()))
         }
-    }
-
-    #[test]
-    fn quantiles_interpolate_as_numpy_does() {
-        // numpy.percentile([1, 2, 3, 4, 10], [2.5, 97.5]) is [1.1, 9.4].
-        let interval = percentiles([10.0, 2.0, 3.0, 1.0, 4.0].into_iter().map(Some)).unwrap();
-        assert!((interval.low - 1.1).abs() < 1e-12 && (interval.high - 9.4).abs() < 1e-12, "{interval:?}");
-    }
-
-    #[test]
-    fn many_undefined_resamples_leave_no_interval() {
-        let few = (0..1000).map(|i| if i < 20 { None } else { Some(f64::from(i)) });
-        let interval = percentiles(few).unwrap();
-        // 20 unknown values may lie on either side: the ends move outward by as many ranks.
-        assert!((interval.low - 24.975).abs() < 1e-9 && (interval.high - 994.025).abs() < 1e-9, "{interval:?}");
-        assert_eq!(percentiles((0..1000).map(|i| if i < 30 { None } else { Some(1.0) })), None);
-        assert_eq!(percentiles((0..10).map(|_| Some(f64::NAN))), None);
     }
 
     #[test]
@@ -167,6 +159,24 @@ mod tests {
         }
         // 100000 draws: 10000 each, give or take five standard deviations of 95.
         assert!(counts.iter().all(|count| count.abs_diff(10_000) < 475), "{counts:?}");
+    }
+
+    #[test]
+    fn systems_are_drawn_on_the_same_samples() {
+        let (some, others): (Vec<bool>, Vec<bool>) = (0..20).map(|i| (i < 15, i >= 15)).unzip();
+        let drawn = shares_drawn(&[&some, &others, &[true; 20]], 1, 50);
+        assert_eq!(drawn.len(), 50);
+        assert!(drawn.iter().all(|shares| (shares[0] + shares[1] - 1.0).abs() < 1e-12 && shares[2] >= 1.0));
+    }
+
+    /// Of 1000 samples there are 200 parts, each of five that are 200 apart.
+    #[test]
+    fn every_sample_is_left_out_once() {
+        let left = without_parts(1000, <[u32]>::to_vec);
+        assert_eq!(left.len(), 200);
+        let out = |counts: &Vec<u32>| (0..1000).filter(|&i| counts[i] == 0).collect::<Vec<_>>();
+        assert_eq!(out(&left[7]), [7, 207, 407, 607, 807]);
+        assert_eq!(without_parts(3, <[u32]>::to_vec), [[0, 1, 1], [1, 0, 1], [1, 1, 0]]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::bootstrap::{draws, percentiles};
-use super::{Estimate, number};
+use super::bootstrap::resample_all;
+use super::{Estimate, Resampled};
 
 /// Which samples are drawn together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +60,8 @@ impl Clusters {
         self.count == self.of.len()
     }
 
-    /// 95 % percentile intervals of statistics of the samples, of which clusters are drawn with replacement. Each statistic is
-    /// given how often every sample counts; see [`super::bootstrap_all`] for what an undefined one does.
+    /// 95 % intervals of statistics of the samples, of which clusters are drawn with replacement. Each statistic is given how often
+    /// every sample counts; see [`Resampled::interval`] for what an undefined one does.
     ///
     /// Source: Davison and Hinkley (1997), "Bootstrap Methods and their Application", section 3.8, strategy 1.
     pub fn bootstrap_all<const K: usize>(
@@ -75,34 +75,22 @@ impl Clusters {
         estimates.map(|estimate| Estimate { n: self.of.len(), ..estimate })
     }
 
-    /// A statistic on each resample of clusters; none with fewer than two clusters. The same seed draws the same resamples.
-    pub fn draws(&self, seed: u64, resamples: usize, statistic: impl Fn(&[u32]) -> Option<f64> + Sync) -> Vec<Option<f64>> {
-        draws(self.count, seed, resamples, |drawn| statistic(&self.counts(drawn)))
+    /// A statistic on resamples of clusters. The same seed draws the same resamples.
+    pub fn resampled(
+        &self,
+        seed: u64,
+        resamples: usize,
+        statistic: impl Fn(&[u32]) -> Option<f64> + Sync,
+        value: Option<f64>,
+    ) -> Resampled {
+        let [resampled] = resample_all(self.count, seed, resamples, |drawn| [statistic(&self.counts(drawn))], [value]);
+        Resampled { samples: self.of.len(), ..resampled }
     }
 
     /// How often each sample counts when clusters count so often.
     fn counts(&self, drawn: &[u32]) -> Vec<u32> {
         self.of.iter().map(|&cluster| drawn[cluster]).collect()
     }
-}
-
-/// A difference of two systems on the same `n` samples, given its value on all of them and on each resample: with its interval
-/// and p-value.
-///
-/// The p-value is two-sided: twice the smaller share of resamples in which the difference is on the far side of 0, counting one
-/// more on either side, so that it is never 0. An undefined difference is on both sides.
-///
-/// Source: Efron and Tibshirani (1993), "An introduction to the bootstrap", section 16.4; Davison and Hinkley (1997), section 4.4,
-/// for the one more.
-pub fn resampled_difference(value: f64, drawn: &[Option<f64>], n: usize) -> (Estimate, f64) {
-    if drawn.is_empty() {
-        return (Estimate::exact(value, n), 1.0);
-    }
-    let interval = percentiles(drawn.iter().copied());
-    let side = |holds: fn(f64) -> bool| drawn.iter().filter(|drawn| drawn.is_none_or(holds)).count();
-    let smaller = side(|drawn| drawn <= 0.0).min(side(|drawn| drawn >= 0.0));
-    let p = 2.0 * number(smaller + 1) / number(drawn.len() + 1);
-    (Estimate { value, interval, n }, p.min(1.0))
 }
 
 #[cfg(test)]
@@ -147,16 +135,19 @@ mod tests {
 
     #[test]
     fn a_difference_has_its_p_value() {
-        let gains = [0.3, 0.1, 0.2, 0.4, -0.05, 0.2, 0.1, 0.3, 0.25, 0.15];
-        let alone = Clusters::of([None; 10].into_iter());
-        let of = |gains: &[f64]| alone.draws(1, RESAMPLES, mean(gains));
-        let (estimate, p) = resampled_difference(0.195, &of(&gains), 10);
-        assert!(estimate.interval.unwrap().low > 0.0 && p < 0.01, "{estimate:?} {p}");
-        let (same, p) = resampled_difference(0.0, &of(&[0.0; 10]), 10);
-        assert_eq!((same.interval.unwrap().high, p), (0.0, 1.0));
-        let one = Clusters::of([None].into_iter());
-        let (single, p) = resampled_difference(0.5, &one.draws(1, RESAMPLES, mean(&[0.5])), 1);
-        assert_eq!((single.interval, p), (None, 1.0));
+        let gains: Vec<f64> = [0.3, 0.1, 0.2, 0.4, -0.05, 0.2, 0.1, 0.3, 0.25, 0.15].to_vec();
+        let of = |gains: &[f64]| {
+            let value = gains.iter().sum::<f64>() / crate::stats::number(gains.len());
+            Clusters::of(gains.iter().map(|_| None)).resampled(1, RESAMPLES, mean(gains), Some(value))
+        };
+        let clear = of(&gains);
+        assert!(clear.interval().unwrap().low > 0.0 && clear.p_value() < 0.02, "{:?} {}", clear.interval(), clear.p_value());
+        // The standard error of the mean of ten: their deviation of 0.1279 over the root of 10 is 0.0404.
+        assert!((clear.error().unwrap() - 0.0404).abs() < 0.002, "{:?}", clear.error());
+        let nothing = clear.minus(&clear);
+        assert_eq!((nothing.overall, nothing.interval(), nothing.p_value()), (Some(0.0), None, 1.0));
+        let single = of(&[0.5]);
+        assert_eq!((single.interval(), single.p_value(), single.error()), (None, 1.0, None));
     }
 
     /// Two systems that are equally good by construction: about 5 % of comparisons may be called significant.
@@ -175,8 +166,8 @@ mod tests {
             let gold = Ordered::new(&gold);
             let gain = |counts: &[u32]| Some(spearman(&one, &gold, counts)? - spearman(&two, &gold, counts)?);
             let clusters = Clusters::of(std::iter::repeat_n(None, n));
-            let (_, p) = resampled_difference(0.0, &clusters.draws(run, 400, gain), n);
-            called += usize::from(p < 0.05);
+            let gains = clusters.resampled(run, 400, gain, gain(&vec![1; n]));
+            called += usize::from(gains.p_value() < 0.05);
         }
         // 20 of 400 expected; 6 to 36 are within three and a half standard deviations of 4.4.
         assert!((6..=36).contains(&called), "{called} of {runs}");

@@ -3,20 +3,28 @@
 mod agreement;
 mod bootstrap;
 mod clusters;
+mod correction;
 mod correlation;
 mod detect;
+mod normal;
 mod paired;
+mod resampled;
 mod separation;
+mod variance;
 
 use serde::{Deserialize, Serialize};
 
-pub use agreement::{Agreement, Resampled};
-pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all};
-pub use clusters::{Clusters, resampled_difference};
+pub use agreement::Agreement;
+pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all, shares_drawn};
+pub use clusters::Clusters;
+pub use correction::Correction;
 pub use correlation::{Ordered, pearson, rank_distances, spearman};
 pub use detect::detectable;
-pub use paired::{PairedDifference, holm, mcnemar_exact, paired_accuracy};
+pub use normal::{normal_below, normal_quantile};
+pub use paired::{PairedDifference, mcnemar_exact, paired_accuracy};
+pub use resampled::{FEW, Resampled, doubt};
 pub use separation::{Best, Called, average_precision, best_threshold, roc_area};
+pub use variance::{Source, complete, sources};
 
 /// The 0.975 quantile of the standard normal distribution: half-width of a two-sided 95 % interval.
 pub const Z95: f64 = 1.959_963_984_540_054;

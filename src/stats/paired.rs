@@ -1,4 +1,4 @@
-//! Comparing two systems on the same samples: exact test, difference with interval, correction for many comparisons.
+//! Comparing two systems on the same samples: exact test, and difference with interval.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +22,8 @@ pub struct PairedDifference {
 /// Samples beyond the end of the shorter list have no partner and are left out. Without any pair nothing is known: the
 /// interval is -1..1 and p is 1.
 ///
-/// Source of the interval: Bonett and Price (2012), "Adjusted Wald confidence interval for a difference of binomial
-/// proportions based on paired data", Journal of Educational and Behavioral Statistics 37(4).
+/// Source of the interval: Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the
+/// paired-sample design", Statistics in Medicine 17.
 pub fn paired_accuracy(candidate: &[bool], reference: &[bool]) -> PairedDifference {
     let pairs = || candidate.iter().zip(reference);
     let n = pairs().count();
@@ -34,14 +34,43 @@ pub fn paired_accuracy(candidate: &[bool], reference: &[bool]) -> PairedDifferen
     PairedDifference { difference, wins, losses, p_value: mcnemar_exact(wins, losses) }
 }
 
-/// A closed form rather than a bootstrap of the pairs: two systems that agree on every sample of a small slice would get
-/// a bootstrap interval of width zero, that is certainty. Bonett and Price add one win and one loss instead, which keeps
-/// the interval's coverage close to 95 % down to a handful of differing samples.
+/// All differences that Tango's score test would not call wrong at 5 %. Neither a bootstrap of the pairs, which is certain of
+/// two systems that agree on every sample of a small slice, nor a closed form: those of Wald, Bonett and Price, and Newcombe
+/// hold the difference less than 94 or more than 97 times of 100 on 50 samples, this one 95 to 96 times.
 fn difference_interval(wins: usize, losses: usize, n: usize) -> Interval {
-    let total = number(n) + 2.0;
-    let (won, lost) = ((number(wins) + 1.0) / total, (number(losses) + 1.0) / total);
-    let half = Z95 * ((won + lost - (won - lost).powi(2)) / total).sqrt();
-    Interval { low: (won - lost - half).max(-1.0), high: (won - lost + half).min(1.0) }
+    if n == 0 {
+        return Interval { low: -1.0, high: 1.0 };
+    }
+    let value = (number(wins) - number(losses)) / number(n);
+    let plausible = |difference: f64| score(wins, losses, n, difference).abs() < Z95;
+    Interval { low: last_plausible(value, -1.0, plausible), high: last_plausible(value, 1.0, plausible) }
+}
+
+/// Tango's score of a difference: how many standard errors the one observed is from it, the errors being those of the most likely
+/// pairs of which it is true. It falls as the difference grows.
+fn score(wins: usize, losses: usize, n: usize, difference: f64) -> f64 {
+    let (wins, losses, n) = (number(wins), number(losses), number(n));
+    // The most likely share of losses solves 2n q^2 + b q + c = 0.
+    let b = (2.0 * n - wins + losses) * difference - wins - losses;
+    let c = -losses * difference * (1.0 - difference);
+    let lost = ((b * b - 8.0 * n * c).max(0.0).sqrt() - b) / (4.0 * n);
+    let variance = n * (2.0 * lost + difference * (1.0 - difference));
+    let distance = wins - losses - n * difference;
+    if distance == 0.0 { 0.0 } else { distance / variance.max(0.0).sqrt() }
+}
+
+/// The difference that is farthest from `value` towards `end` and still plausible.
+fn last_plausible(value: f64, end: f64, plausible: impl Fn(f64) -> bool) -> f64 {
+    if plausible(end) {
+        return end;
+    }
+    let (mut inside, mut outside) = (value, end);
+    // Halved until nothing lies between the two.
+    for _ in 0..64 {
+        let middle = f64::midpoint(inside, outside);
+        *(if plausible(middle) { &mut inside } else { &mut outside }) = middle;
+    }
+    inside
 }
 
 /// Two-sided p-value of the exact McNemar test for `b` and `c` pairs that differ one way and the other: twice the smaller
@@ -88,21 +117,6 @@ fn tail_over_its_end(k: usize, n: usize) -> f64 {
     sum
 }
 
-/// Holm's step-down adjustment of p-values for as many comparisons, in the order given.
-///
-/// Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
-pub fn holm(p_values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&i, &j| p_values[i].total_cmp(&p_values[j]).then(i.cmp(&j)));
-    let mut adjusted = vec![1.0; p_values.len()];
-    let mut largest: f64 = 0.0;
-    for (rank, &i) in order.iter().enumerate() {
-        largest = largest.max(p_values[i] * number(p_values.len() - rank)).min(1.0);
-        adjusted[i] = largest;
-    }
-    adjusted
-}
-
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
 mod tests {
@@ -142,8 +156,6 @@ mod tests {
         }
     }
 
-    /// Ten samples: three won, one lost. (3 + 1) / 12 - (1 + 1) / 12 = 1/6, and
-    /// 1.959964 * sqrt((1/3 + 1/6 - 1/36) / 12) = 0.388844.
     #[test]
     fn the_difference_is_counted_by_hand() {
         let candidate = [true, true, true, false, true, true, false, false, true, true];
@@ -151,10 +163,27 @@ mod tests {
         let found = paired_accuracy(&candidate, &reference);
         assert_eq!((found.wins, found.losses, found.difference.n), (3, 1, 10));
         close(found.difference.value, 0.2);
-        let interval = found.difference.interval.unwrap();
-        close(interval.low, -0.22213729216984615);
-        close(interval.high, 0.5554706255031795);
         close(found.p_value, 0.625);
+    }
+
+    /// Tango's score as his paper has it, solved for 1.96 by `scipy.optimize.brentq` of scipy 1.17.1. The second is that of
+    /// Fagerland, Lydersen and Laake (2014), "Recommended tests and confidence intervals for paired binomial proportions",
+    /// table V: -0.517 to -0.026.
+    #[test]
+    fn intervals_agree_with_scipy() {
+        for (wins, losses, n, low, high) in [
+            (3, 1, 10, -0.2170853746043053, 0.5514532029551685),
+            (1, 7, 21, -0.517232276421265, -0.02600303248094921),
+            (12, 2, 50, 0.06111240618634398, 0.3447087482821434),
+            (0, 0, 20, -0.1611251580528675, 0.1611251580528675),
+            (5, 0, 5, 0.1310350704336504, 1.0),
+            (0, 6, 100, -0.1247681544589592, -0.02078689190106271),
+            (120, 90, 1000, 0.001609236142322571, 0.05858716490127764),
+            (20100, 19900, 100000, -0.00191996522096798, 0.005919926797941566),
+        ] {
+            let interval = difference_interval(wins, losses, n);
+            assert!((interval.low - low).abs() < 1e-11 && (interval.high - high).abs() < 1e-11, "{interval:?}");
+        }
     }
 
     #[test]
@@ -177,16 +206,5 @@ mod tests {
                 assert!((low..=high).contains(&value), "{wins} {losses}");
             }
         }
-    }
-
-    #[test]
-    fn holm_by_hand() {
-        // Sorted 0.01, 0.02, 0.03, 0.2 times 4, 3, 2, 1 gives 0.04, 0.06, 0.06, 0.2.
-        let adjusted = holm(&[0.03, 0.2, 0.01, 0.02]);
-        for (found, wanted) in adjusted.iter().zip([0.06, 0.2, 0.04, 0.06]) {
-            close(*found, wanted);
-        }
-        assert_eq!(holm(&[0.7, 0.6]), [1.0, 1.0]);
-        assert!(holm(&[]).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use crate::lab::{Lab, Said};
 
 /// A lab whose run of the lexical floor is blessed: the same numbers on every machine.
-fn blessed() -> Lab {
+pub fn blessed() -> Lab {
     let lab = Lab::new(60);
     let spec = lab.read("toy.toml");
     let (head, rest) = spec.split_once("[[model]]").unwrap();
@@ -15,14 +15,14 @@ fn blessed() -> Lab {
     lab
 }
 
-const GATE: &[&str] = &["gate", "results/toy", "--baseline", "baseline"];
+pub const GATE: &[&str] = &["gate", "results/toy", "--baseline", "baseline"];
 
-fn golden(name: &str, said: &Said) {
+pub fn golden(name: &str, said: &Said) {
     insta::assert_snapshot!(name, format!("exit {}\n{}{}", said.code, said.out, said.err));
 }
 
 /// Makes the baseline right on so many more samples of its first cell.
-fn improve(lab: &Lab, samples: usize) {
+pub fn improve(lab: &Lab, samples: usize) {
     let mut baseline: serde_json::Value = serde_json::from_str(&lab.read("baseline/baseline.json")).unwrap();
     let gold: Vec<char> = baseline["gold"]["toy"].as_str().unwrap().chars().collect();
     let mut predicted: Vec<char> = baseline["cells"][0]["predicted"].as_str().unwrap().chars().collect();

@@ -14,3 +14,4 @@ mod mistakes;
 mod pairs;
 mod runs;
 mod server;
+mod terms;

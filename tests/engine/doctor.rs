@@ -106,6 +106,7 @@ fn vectors_that_depend_on_their_company_are_found() {
     let (told, well) = of(&company, "alone");
     assert!(!well && told.starts_with("differs from all together by "), "{told}");
     assert!((1e-4..1e-2).contains(&company.noise) && company.cosine > 0.0, "{company:?}");
+    assert!(company.margin >= 2.0 * company.cosine, "{company:?}");
 }
 
 #[test]

@@ -32,6 +32,8 @@ struct Run<'a> {
     cells: Vec<Cell<'a>>,
     /// Whether the run has cells of pairs too: the page shows those as `report.md` does.
     pairs: bool,
+    /// How p-values are corrected, as a column's head has it.
+    correction: &'static str,
     /// Most characters of a text, when some are shortened.
     shortened: Option<usize>,
 }
@@ -78,7 +80,7 @@ struct Cell<'a> {
     floor: bool,
     /// Accuracy where the ranking comes from, when that is another slice.
     on_dev: Option<f64>,
-    /// Accuracy minus the reference's, and its exact p after Holm.
+    /// Accuracy minus the reference's, and its exact p, corrected.
     difference: Option<f64>,
     p: Option<f64>,
     /// Value and ends of the interval.
@@ -118,8 +120,8 @@ fn within(run: &RunRecord, limits: &Limits) -> Result<String, serde_json::Error>
     let length = length(&contests, limits.texts);
     let axes = all_axes().map(Axis::name).collect();
     let prompts = run.provenance.prompts.iter().map(prompt).collect();
-    let json =
-        serde_json::to_string(&Run { axes, slices, prompts, pairs: kept.len() < run.cells.len(), cells, shortened: length })?;
+    let (pairs, correction) = (kept.len() < run.cells.len(), run.provenance.correction.short());
+    let json = serde_json::to_string(&Run { axes, slices, prompts, pairs, correction, cells, shortened: length })?;
     let mut text = element("run", &json);
     for (place, contest) in contests.iter().enumerate() {
         text.push_str(&element(&format!("texts-{place}"), &serde_json::to_string(&texts(contest.samples, length))?));

@@ -98,7 +98,7 @@ function againstReference() {
     { key: 'difference', title: '± reference', number: true, high: true, value: (cell) => cell.difference, show: difference },
     {
       key: 'p',
-      title: 'p (Holm)',
+      title: `p (${RUN.correction})`,
       number: true,
       value: (cell) => cell.p,
       show: (cell) => (cell.p === null ? '' : bareP(cell.p)),

@@ -37,13 +37,34 @@ function tailOverItsEnd(k, n) {
   return sum;
 }
 
-/** The 95 % interval of a paired difference (Bonett and Price). */
+/** The 95 % interval of a paired difference: all that Tango's score test would not call wrong. */
 function differenceInterval(wins, losses, n) {
-  const total = n + 2;
-  const won = (wins + 1) / total;
-  const lost = (losses + 1) / total;
-  const half = Z95 * Math.sqrt((won + lost - (won - lost) ** 2) / total);
-  return [Math.max(-1, won - lost - half), Math.min(1, won - lost + half)];
+  const value = (wins - losses) / n;
+  return [lastPlausible(wins, losses, n, value, -1), lastPlausible(wins, losses, n, value, 1)];
+}
+
+/** The difference that is farthest from `value` towards `end` and still plausible. */
+function lastPlausible(wins, losses, n, value, end) {
+  const plausible = (difference) => Math.abs(score(wins, losses, n, difference)) < Z95;
+  if (plausible(end)) return end;
+  let inside = value;
+  let outside = end;
+  for (let i = 0; i < 64; i += 1) {
+    const middle = (inside + outside) / 2;
+    if (plausible(middle)) inside = middle;
+    else outside = middle;
+  }
+  return inside;
+}
+
+/** How many standard errors the difference that was observed is from one that might be true. */
+function score(wins, losses, n, difference) {
+  const b = (2 * n - wins + losses) * difference - wins - losses;
+  const c = -losses * difference * (1 - difference);
+  const lost = (Math.sqrt(Math.max(b * b - 8 * n * c, 0)) - b) / (4 * n);
+  const variance = n * (2 * lost + difference * (1 - difference));
+  const distance = wins - losses - n * difference;
+  return distance === 0 ? 0 : distance / Math.sqrt(Math.max(variance, 0));
 }
 
 /** One cell's answers against another's: the difference of accuracies, and which samples tell the two apart. */

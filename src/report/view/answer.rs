@@ -2,12 +2,12 @@
 
 use super::comparison::{ALPHA, Comparison};
 use super::contest::{Contest, Entry, Reference};
-use super::selection;
+use super::selection::{self, Choice};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{bare_p, counted, percent, percent_estimate, percent_range, points};
 use crate::results::NO_CHOICE;
-use crate::stats::{self, PairedDifference, number};
+use crate::stats::{Agreement, Clusters, PairedDifference, number};
 
 pub fn blocks(contest: &Contest) -> Vec<Block> {
     let Some(best) = contest.best() else {
@@ -20,6 +20,7 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
     doubts.extend(against_others(contest, best));
     doubts.extend(equals(contest, best));
     doubts.push(selection_note(contest, best));
+    doubts.extend(super::comparison::doubts(best.cell));
     vec![Block::Paragraph(headline(contest, best)), comparisons(contest, best), Block::Bullets(doubts)]
 }
 
@@ -52,8 +53,10 @@ fn headline(contest: &Contest, best: &Entry) -> String {
 
 /// What the best cell is held against, one row each.
 fn comparisons(contest: &Contest, best: &Entry) -> Block {
-    let p = if contest.chosen_on.is_none() && contest.entries.len() > 2 { "exact McNemar p (Holm)" } else { "exact McNemar p" };
-    let columns = ["Best cell against", "accuracy", "difference, points [95 %]", p];
+    let corrected = contest.chosen_on.is_none() && contest.entries.len() > 2;
+    let correction = if corrected { format!(" ({})", contest.run.provenance.correction.short()) } else { String::new() };
+    let p = format!("exact McNemar p{correction}");
+    let columns = ["Best cell against", "accuracy", "difference, points [95 %]", &p];
     let columns =
         columns.iter().enumerate().map(|(i, title)| if i == 0 { Column::words(*title) } else { Column::numbers(*title) });
     let mut rows = vec![chance(contest, best)];
@@ -136,8 +139,9 @@ fn equals(contest: &Contest, best: &Entry) -> Option<String> {
         return None;
     }
     let raw: Vec<f64> = rivals.iter().map(|pair| pair.p_value).collect();
-    let close = stats::holm(&raw).iter().filter(|p| **p >= ALPHA).count();
-    let family = format!("exact McNemar, Holm over {}", counted(rivals.len(), "comparison"));
+    let correction = contest.run.provenance.correction;
+    let close = correction.adjust(&raw).iter().filter(|p| **p >= ALPHA).count();
+    let family = format!("exact McNemar, {} over {}", correction.title(), counted(rivals.len(), "comparison"));
     Some(match close {
         0 => format!("Every other cell differs from it by more than noise ({family})."),
         _ if close == rivals.len() => format!("No other cell can be told from it ({family}): this ranking may be noise."),
@@ -150,38 +154,47 @@ fn equals(contest: &Contest, best: &Entry) -> Option<String> {
 
 /// What picking the best did to its figure.
 fn selection_note(contest: &Contest, best: &Entry) -> String {
-    let cells = contest.entries.len();
+    let cells = counted(contest.entries.len(), "cell");
     if let Some(dev) = contest.chosen_on {
-        let on_dev = best.dev_accuracy().map_or("no score".to_owned(), |accuracy| percent(accuracy.value));
-        let even = |entry: &&Entry| entry.dev_accuracy().map(|dev| dev.value) == best.dev_accuracy().map(|dev| dev.value);
+        let on_dev = best.dev_accuracy();
+        let even = |entry: &&Entry| entry.dev_accuracy().map(|dev| dev.value) == on_dev.map(|dev| dev.value);
         let tie = match contest.entries.iter().filter(even).count() {
             0 | 1 => String::new(),
             tied => format!("; {tied} cells have that accuracy, and macro F1, then the order of the spec decided"),
         };
+        let there = on_dev.map_or("no score".to_owned(), |accuracy| percent(accuracy.value));
+        let curse = on_dev.and_then(|accuracy| optimism(contest, accuracy.value)).map_or(String::new(), |optimism| {
+            format!(" On {} the best of so many looks better than it is: by {optimism}.", code(&dev.id))
+        });
         return format!(
-            "The best of {} was chosen on the dev slice {} ({on_dev} there{tie}) and its figure comes from {}, which had no part in the choice.",
-            counted(cells, "cell"),
+            "The best of {cells} was chosen on the dev slice {} ({there} there{tie}) and its figure comes from {}, which had no part in the choice.{curse}",
             code(&dev.id),
             code(&contest.slice.id)
         );
     }
-    if cells < 2 {
+    if contest.entries.len() < 2 {
         return "There is one cell with a score, so nothing was picked.".to_owned();
     }
-    let mut in_plan: Vec<&Entry> = contest.entries.iter().collect();
-    in_plan.sort_by_key(|entry| entry.order);
-    let right: Vec<&[bool]> = in_plan.iter().map(|entry| entry.right.as_slice()).collect();
-    let honest = selection::split_half(&right, contest.run.provenance.seed).map_or(String::new(), |accuracy| {
-        format!(
-            " Picked on a random half of the texts and scored on the other half ({} seeded halvings), the pick scores {}.",
-            selection::REPEATS,
-            percent(accuracy)
-        )
-    });
+    let curse = optimism(contest, best.accuracy.value).map_or(String::new(), |optimism| format!(" by {optimism}"));
     format!(
-        "Selection bias (the winner's curse): the best of {} was picked on the same {} it is reported on, so {} is optimistic.{honest}",
-        counted(cells, "cell"),
+        "Selection bias (the winner's curse): the best of {cells} was picked on the same {} it is reported on, so {} is optimistic{curse}.",
         counted(best.accuracy.n, "text"),
         percent(best.accuracy.value)
     )
+}
+
+/// How much too high the best figure is expected to be on the slice that the best is picked on: `2.1 points in expectation ...`.
+fn optimism(contest: &Contest, best: f64) -> Option<String> {
+    let mut in_plan: Vec<&Entry> = contest.entries.iter().collect();
+    in_plan.sort_by_key(|entry| entry.order);
+    let right = |entry: &&Entry| -> Option<Vec<bool>> {
+        let cell = if contest.chosen_on.is_some() { entry.on_dev?.scored()? } else { entry.scored };
+        Some(cell.samples.iter().map(|sample| sample.gold == sample.predicted).collect())
+    };
+    let cells: Vec<Vec<bool>> = in_plan.iter().filter_map(right).collect();
+    let samples = cells.first().filter(|first| cells.iter().all(|cell| cell.len() == first.len()))?.len();
+    let clusters = Clusters::from_numbers((0..samples).collect());
+    let choice = Choice { cells: cells.into_iter().map(Agreement::share).collect(), clusters };
+    let honest = choice.honest(contest.run.provenance.seed)?;
+    Some(selection::told(best, honest, &percent(honest), "texts"))
 }

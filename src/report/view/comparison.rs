@@ -1,19 +1,35 @@
 //! One cell against another on the same samples, corrected for how the cell was found.
 
 use super::contest::{Contest, Entry};
+use crate::report::escape::{code, text};
 use crate::report::number::{counted, p_value, points, points_range};
-use crate::stats::{self, PairedDifference};
+use crate::results::CellRecord;
+use crate::stats::{Correction, PairedDifference};
 
 /// Differences less likely than this under chance alone are not called noise.
 pub const ALPHA: f64 = 0.05;
 
+/// What is to be doubted of a cell's intervals, one sentence for each reason.
+pub fn doubts(cell: &CellRecord) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for row in cell.metrics().iter().filter(|row| row.estimate.is_some()) {
+        let Some(reason) = row.reason.as_deref() else { continue };
+        let name = row.label.as_ref().map_or(code(&row.name), |label| format!("{} of {}", code(&row.name), text(label)));
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((reason, vec![name])),
+        }
+    }
+    reasons.into_iter().map(|(reason, names)| format!("Do not trust how sure {} looks: {reason}.", names.join(", "))).collect()
+}
+
 /// A paired difference and how far it may be trusted.
 pub struct Comparison {
     pub pair: PairedDifference,
-    /// Exact `McNemar`; after Holm when the cell was picked on the samples it is compared on.
+    /// Exact `McNemar`; corrected when the cell was picked on the samples it is compared on.
     pub p: f64,
-    /// Comparisons that Holm's correction is over.
-    pub family: Option<usize>,
+    /// The correction, and the comparisons that it is over.
+    pub family: Option<(Correction, usize)>,
 }
 
 impl Comparison {
@@ -31,8 +47,9 @@ impl Comparison {
         }
         let raw: Vec<f64> = known.iter().map(|(_, p)| *p).collect();
         let place = known.iter().position(|(id, _)| *id == entry.cell.id)?;
-        let p = stats::holm(&raw).get(place).copied()?;
-        Some(Self { pair, p, family: Some(raw.len()) })
+        let correction = contest.run.provenance.correction;
+        let p = correction.adjust(&raw).get(place).copied()?;
+        Some(Self { pair, p, family: Some((correction, raw.len())) })
     }
 
     pub fn is_clear(&self) -> bool {
@@ -41,7 +58,9 @@ impl Comparison {
 
     /// `p = 0.013 after Holm over 23 comparisons`
     pub fn chance(&self) -> String {
-        let family = self.family.map_or(String::new(), |n| format!(" after Holm over {}", counted(n, "comparison")));
+        let family = self.family.map_or(String::new(), |(correction, n)| {
+            format!(" after {} over {}", correction.title(), counted(n, "comparison"))
+        });
         format!("{}{family}", p_value(self.p))
     }
 

@@ -13,7 +13,7 @@ use crate::report::escape::{code, shorten, text};
 use crate::report::number::{bare_p, counted, percent_estimate, points};
 use crate::report::plot::{Dot, Dots, Drawing, Mark, Tone, Unit};
 use crate::results::{NO_CHOICE, Outcome, RunRecord};
-use crate::stats::{self, number};
+use crate::stats::number;
 
 const ROWS: usize = 20;
 const DOTS: usize = 15;
@@ -57,7 +57,8 @@ fn preface(contest: &Contest) -> String {
     match &contest.reference {
         Reference::Entry(place) => {
             let others = counted(contest.entries.len() - 1, "comparison");
-            sentences.push(format!("Differences are to the reference (rank {}), p is exact McNemar after Holm over {others}. Brackets: 95 % intervals.", place + 1));
+            let correction = contest.run.provenance.correction.title();
+            sentences.push(format!("Differences are to the reference (rank {}), p is exact McNemar after {correction} over {others}. The best cell is held against each other one likewise. Brackets: 95 % intervals.", place + 1));
         }
         Reference::Failed(_) | Reference::Absent => sentences.extend(reference_note(contest)),
     }
@@ -82,19 +83,17 @@ fn table(contest: &Contest) -> Block {
     if contest.chosen_on.is_some() {
         columns.push(Column::numbers("accuracy on dev"));
     }
-    columns.extend(["accuracy", "macro F1", "vs reference, points", "p (Holm)", "texts cut"].map(Column::numbers));
+    let p = format!("p ({})", contest.run.provenance.correction.short());
+    let against_best = format!("best against it, {p}");
+    columns.extend(["accuracy", "macro F1", "vs reference, points", &p, &against_best, "texts cut"].map(Column::numbers));
     columns.push(Column::words("cell"));
-    let adjusted = adjusted_p(contest);
-    let rows = contest
-        .entries
-        .iter()
-        .take(ROWS)
-        .enumerate()
-        .map(|(i, entry)| row(contest, entry, i, &axes, adjusted.get(i).copied().flatten()));
+    let (to_reference, to_best) = (adjusted_p(contest), against(contest, contest.best()));
+    let p = |place: usize| [&to_reference, &to_best].map(|p| p.get(place).copied().flatten());
+    let rows = contest.entries.iter().take(ROWS).enumerate().map(|(i, entry)| row(contest, entry, i, &axes, p(i)));
     Block::table(columns, rows.collect())
 }
 
-fn row(contest: &Contest, entry: &Entry, place: usize, axes: &[Axis], p: Option<f64>) -> Vec<String> {
+fn row(contest: &Contest, entry: &Entry, place: usize, axes: &[Axis], [p, to_best]: [Option<f64>; 2]) -> Vec<String> {
     let mut row = vec![(place + 1).to_string()];
     row.extend(axes.iter().map(|axis| text(entry.on(*axis))));
     if contest.chosen_on.is_some() {
@@ -110,6 +109,7 @@ fn row(contest: &Contest, entry: &Entry, place: usize, axes: &[Axis], p: Option<
         None => "–".to_owned(),
     });
     row.push(p.map_or(if is_reference { String::new() } else { "–".to_owned() }, bare_p));
+    row.push(to_best.map_or(if place == 0 { String::new() } else { "–".to_owned() }, bare_p));
     row.push(share_or_dash(entry.cell.estimate("cut_share")));
     row.push(code(&entry.cell.id));
     row
@@ -117,14 +117,16 @@ fn row(contest: &Contest, entry: &Entry, place: usize, axes: &[Axis], p: Option<
 
 /// The exact p against the reference for each entry, corrected over all of them; None for the reference itself.
 pub fn adjusted_p(contest: &Contest) -> Vec<Option<f64>> {
-    let Some(reference) = contest.reference_entry() else { return vec![None; contest.entries.len()] };
-    let raw: Vec<Option<f64>> = contest
-        .entries
-        .iter()
-        .map(|entry| if entry.cell.id == reference.cell.id { None } else { entry.against(reference).map(|pair| pair.p_value) })
-        .collect();
+    against(contest, contest.reference_entry())
+}
+
+/// The same against any of the entries.
+fn against(contest: &Contest, other: Option<&Entry>) -> Vec<Option<f64>> {
+    let Some(other) = other else { return vec![None; contest.entries.len()] };
+    let p = |entry: &Entry| entry.against(other).filter(|_| entry.cell.id != other.cell.id).map(|pair| pair.p_value);
+    let raw: Vec<Option<f64>> = contest.entries.iter().map(p).collect();
     let known: Vec<f64> = raw.iter().copied().flatten().collect();
-    let mut corrected = stats::holm(&known).into_iter();
+    let mut corrected = contest.run.provenance.correction.adjust(&known).into_iter();
     raw.into_iter().map(|p| p.and_then(|_| corrected.next())).collect()
 }
 

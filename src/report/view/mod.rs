@@ -18,6 +18,7 @@ mod reliability;
 mod reproduce;
 mod selection;
 mod standing;
+mod variance;
 mod worth;
 
 use super::document::{Block, Figure};
@@ -99,6 +100,7 @@ impl View {
             }
             Part::Pairs(_, worth) => worth.to_vec(),
         }));
+        blocks.extend(variance::blocks(run, &paired));
         blocks.extend(labels("Confusion", confusion::blocks));
         blocks.extend(labels("Margins", |contest| {
             let reliability = reliability::figure(contest).map(Block::Figure);

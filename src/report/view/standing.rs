@@ -8,6 +8,7 @@ use super::pairs::{PairContest, PairEntry, hundredths, with_interval};
 use crate::report::number::{bare_p, percent_estimate, points};
 use crate::results::RunRecord;
 use crate::spec::TaskKind;
+use crate::stats::Correction;
 
 /// The ranking of one task on one slice, worded as in the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Ranking {
     pub metric: &'static str,
     /// Model, prompt and the axes on which the cells differ: the first columns after the rank.
     pub axes: Vec<Axis>,
+    /// How p-values are corrected.
+    pub correction: Correction,
     /// Best first.
     pub standings: Vec<Standing>,
 }
@@ -38,7 +41,7 @@ pub struct Standing {
     pub value: String,
     /// Percentage points against the reference: `+8.1`; `reference` for itself; empty without one.
     pub difference: String,
-    /// p against the reference, after Holm; empty without one.
+    /// p against the reference, corrected; empty without one.
     pub p: String,
 }
 
@@ -75,6 +78,7 @@ impl Ranking {
             task: contest.slice.kind.tasks()[0],
             chosen_on: contest.chosen_on.map(|dev| dev.id.clone()),
             metric: contest.metric_title(),
+            correction: contest.run.provenance.correction,
             standings: contest.entries.iter().enumerate().map(standing).collect(),
             axes,
         }
@@ -100,6 +104,7 @@ impl Ranking {
             task: contest.task,
             chosen_on: contest.chosen_on.map(|dev| dev.id.clone()),
             metric: "accuracy",
+            correction: contest.run.provenance.correction,
             standings: contest.entries.iter().enumerate().map(standing).collect(),
             axes,
         }

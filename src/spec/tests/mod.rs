@@ -178,7 +178,9 @@ fn the_schema_has_every_key() {
     };
     let of = |name: &str| keys(&format!("/$defs/{name}/properties"));
     assert_eq!(keys("/properties"), "name about seed model prompt readout slice labels task grid compare gate anchor");
-    assert_eq!(of("Gate"), "metric max_drop alpha noise_floor fail_drop missing inconclusive");
+    assert_eq!(of("Gate"), "metric max_drop alpha noise_floor fail_drop margin_floor max_seconds missing inconclusive slice");
+    assert_eq!(of("SliceGate"), "metric max_drop noise_floor fail_drop missing inconclusive");
+    assert_eq!(of("Compare"), "reference correction");
     assert_eq!(of("Model"), "id source dtype device max_tokens adapter fit endpoint");
     assert_eq!(of("Endpoint"), "name revision dimensions api_key_env max_chars batch concurrency timeout");
     assert_eq!(of("Prompt"), "id use template templates fill views chat system answer fuse truncate clean");

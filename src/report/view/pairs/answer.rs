@@ -4,8 +4,9 @@ use super::contest::{AXES, PairContest, PairEntry, hundredths, with_interval};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{bare_p, counted, percent_estimate, points};
+use crate::report::view::selection;
 use crate::results::Kind;
-use crate::stats::{self, Estimate};
+use crate::stats::Estimate;
 
 /// Differences less likely than this under chance alone are not called noise.
 const ALPHA: f64 = 0.05;
@@ -26,6 +27,7 @@ pub fn answer(contest: &PairContest) -> Vec<Block> {
             counted(contest.samples.len(), "pair")
         ));
     }
+    doubts.extend(crate::report::view::comparison::doubts(best.cell));
     let mut blocks = vec![Block::Paragraph(headline(contest, best))];
     blocks.extend(comparisons(contest, best));
     blocks.extend(thresholds(contest, best));
@@ -125,8 +127,9 @@ fn equals(contest: &PairContest, best: &PairEntry) -> Option<String> {
     if raw.is_empty() {
         return None;
     }
-    let close = stats::holm(&raw).iter().filter(|p| **p >= ALPHA).count();
-    let family = format!("bootstrap of the pairs, Holm over {}", counted(raw.len(), "comparison"));
+    let correction = contest.run.provenance.correction;
+    let close = correction.adjust(&raw).iter().filter(|p| **p >= ALPHA).count();
+    let family = format!("bootstrap of the pairs, {} over {}", correction.title(), counted(raw.len(), "comparison"));
     Some(match close {
         0 => format!("Every other cell differs from it by more than noise ({family})."),
         _ if close == raw.len() => format!("No other cell can be told from it ({family}): this ranking may be noise."),
@@ -144,14 +147,24 @@ fn selection(contest: &PairContest, best: &PairEntry) -> String {
         _ if contest.entries.len() < 2 => "There is one cell with a score, so nothing was picked.".to_owned(),
         Some(dev) => {
             let there = best.dev_value().map_or("no score".to_owned(), |value| hundredths(value.value));
+            let curse = best.dev_value().and_then(|value| optimism(contest, value.value)).map_or(String::new(), |optimism| {
+                format!(" On {} the best of so many looks better than it is: by {optimism}.", code(&dev.id))
+            });
             format!(
-                "The best of {cells} was chosen on {} ({there} there) and its figure comes from {}, which had no part in the choice.",
+                "The best of {cells} was chosen on {} ({there} there) and its figure comes from {}, which had no part in the choice.{curse}",
                 code(&dev.id),
                 code(&contest.slice.id)
             )
         }
         None => format!(
-            "The best of {cells} was picked on the pairs it is reported on, which flatters it: add a slice of a dev split to the spec, and cells are ranked there."
+            "The best of {cells} was picked on the pairs it is reported on, which flatters it{}: add a slice of a dev split to the spec, and cells are ranked there.",
+            optimism(contest, best.value.value).map_or(String::new(), |optimism| format!(" by {optimism}"))
         ),
     }
+}
+
+/// How much too high the best figure is expected to be on the pairs that the best is picked on.
+fn optimism(contest: &PairContest, best: f64) -> Option<String> {
+    let honest = contest.choice().honest(contest.run.provenance.seed)?;
+    Some(selection::told(best, honest, &hundredths(honest), "pairs"))
 }

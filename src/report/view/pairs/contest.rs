@@ -3,9 +3,10 @@
 use crate::report::escape::code;
 use crate::report::number::{counted, decimal};
 use crate::report::view::contest::{counterpart, dev_slice, twin};
+use crate::report::view::selection::Choice;
 use crate::results::{Axis, CellRecord, Kind, PairGold, Paired, RunRecord, SampleText, SliceRecord};
 use crate::spec::{Aggregate, Protocol, Task};
-use crate::stats::{self, Agreement, Estimate, Resampled};
+use crate::stats::{Agreement, Estimate, Resampled};
 
 /// The axes that cells of pairs have.
 pub const AXES: [Axis; 3] = [Axis::Model, Axis::Prompt, Axis::Readout];
@@ -138,19 +139,38 @@ impl<'a> PairContest<'a> {
         AXES.into_iter().filter(|&axis| axis != Axis::Readout || differ(axis)).collect()
     }
 
-    /// One cell's metric minus another's on the same pairs, and how likely that is by chance alone.
-    pub fn difference(entry: &PairEntry, other: &PairEntry) -> Option<(Estimate, f64)> {
-        entry.resampled.minus(&other.resampled)
+    /// The cells, where the best of them is picked.
+    pub fn choice(&self) -> Choice {
+        let samples = self.chosen_on.and_then(|dev| self.run.samples.get(&dev.id)).map_or(self.samples, Vec::as_slice);
+        let gold = PairGold::of(samples);
+        let mut in_plan: Vec<&PairEntry> = self.entries.iter().collect();
+        in_plan.sort_by_key(|entry| entry.order);
+        let figure = |entry: &&PairEntry| {
+            let paired = if self.chosen_on.is_some() { entry.on_dev?.paired()? } else { entry.paired };
+            Some(agreement(self.task, paired, &gold))
+        };
+        Choice { cells: in_plan.iter().filter_map(figure).collect(), clusters: gold.clusters.clone() }
     }
 
-    /// The p-value of each cell against the reference, after Holm over all of them; None for the reference itself. With the
+    /// One cell's metric minus another's on the same pairs, and how likely that is by chance alone.
+    pub fn difference(entry: &PairEntry, other: &PairEntry) -> Option<(Estimate, f64)> {
+        let gain = entry.resampled.minus(&other.resampled);
+        Some((gain.estimate()?, gain.p_value()))
+    }
+
+    /// The p-value of each cell against the reference, corrected over all of them; None for the reference itself. With the
     /// differences they belong to.
     pub fn against_reference(&self) -> Vec<Option<(Estimate, f64)>> {
-        let Some(reference) = self.reference_entry() else { return vec![None; self.entries.len()] };
-        let others = |entry: &PairEntry| (entry.cell.id != reference.cell.id).then(|| Self::difference(entry, reference))?;
+        self.against(self.reference_entry())
+    }
+
+    /// The same against any of the entries.
+    pub fn against(&self, other: Option<&PairEntry>) -> Vec<Option<(Estimate, f64)>> {
+        let Some(other) = other else { return vec![None; self.entries.len()] };
+        let others = |entry: &PairEntry| (entry.cell.id != other.cell.id).then(|| Self::difference(entry, other))?;
         let raw: Vec<Option<(Estimate, f64)>> = self.entries.iter().map(others).collect();
         let p: Vec<f64> = raw.iter().flatten().map(|(_, p)| *p).collect();
-        let mut adjusted = stats::holm(&p).into_iter();
+        let mut adjusted = self.run.provenance.correction.adjust(&p).into_iter();
         raw.into_iter().map(|found| found.and_then(|(difference, _)| Some((difference, adjusted.next()?)))).collect()
     }
 }
@@ -177,6 +197,11 @@ impl<'a> PairEntry<'a> {
 
     pub fn on(&self, axis: Axis) -> &'a str {
         self.cell.choices.on(axis)
+    }
+
+    /// The metric on resamples of the pairs, the same for all cells of the slice; None where it is undefined.
+    pub fn drawn(&self) -> &[Option<f64>] {
+        self.resampled.drawn()
     }
 }
 

@@ -38,15 +38,14 @@ fn preface(contest: &PairContest) -> String {
         }
         None => format!("Ranked by {metric}."),
     }];
-    sentences.push(
-        "Correlations and precisions are times 100. Brackets: 95 % intervals, percentiles of resamples of the pairs."
-            .to_owned(),
-    );
+    sentences
+        .push("Correlations and precisions are times 100. Brackets: 95 % intervals from resamples of the pairs.".to_owned());
     if let Some(place) = contest.reference.filter(|_| contest.entries.len() > 1) {
         let others = counted(contest.entries.len() - 1, "comparison");
         sentences.push(format!(
-            "Differences are to the reference (rank {}); p comes from the same resamples, after Holm over {others}.",
-            place + 1
+            "Differences are to the reference (rank {}); p comes from the same resamples, after {} over {others}.",
+            place + 1,
+            contest.run.provenance.correction.title()
         ));
     }
     sentences.join(" ")
@@ -57,7 +56,7 @@ fn further(contest: &PairContest) -> &'static [(&'static str, &'static str)] {
     match contest.metric() {
         "spearman" => &[("pearson", "Pearson")],
         "ap" => &[("auc", "AUC"), ("accuracy", "accuracy"), ("f1", "F1")],
-        _ => &[("cosine_ap", "AP, cosine"), ("max_accuracy", "best accuracy"), ("max_f1", "best F1")],
+        _ => &[("cosine_ap", "AP, cosine"), ("max_accuracy", "oracle's accuracy"), ("max_f1", "oracle's F1")],
     }
 }
 
@@ -68,11 +67,12 @@ fn table(contest: &PairContest) -> Block {
     columns.extend(contest.chosen_on.map(|dev| Column::numbers(format!("on {}", text(&dev.id)))));
     columns.push(Column::numbers(contest.metric_title()));
     columns.extend(further(contest).iter().map(|(_, title)| Column::numbers(*title)));
-    columns.extend(["vs reference, points [95 %]", "p (Holm)", "pairs cut"].map(Column::numbers));
+    let p = format!("p ({})", contest.run.provenance.correction.short());
+    columns.extend(["vs reference, points [95 %]", &p, &format!("best against it, {p}"), "pairs cut"].map(Column::numbers));
     columns.push(Column::words("cell"));
-    let against = contest.against_reference();
+    let against = contest.against_reference().into_iter().zip(contest.against(contest.best()));
     let shown = contest.entries.iter().zip(against).enumerate().take(ROWS);
-    let rows = shown.map(|(place, (entry, against))| {
+    let rows = shown.map(|(place, (entry, (against, to_best)))| {
         let value = |metric: &str| entry.cell.estimate(metric).map_or("–".to_owned(), |found| hundredths(found.value));
         let mut row = vec![(place + 1).to_string()];
         row.extend(axes.iter().map(|axis| text(entry.on(*axis))));
@@ -86,6 +86,7 @@ fn table(contest: &PairContest) -> Block {
             Some((difference, p)) => [gap(&difference), bare_p(p)],
             None => ["–".to_owned(), "–".to_owned()],
         });
+        row.push(to_best.map_or(if place == 0 { String::new() } else { "–".to_owned() }, |(_, p)| bare_p(p)));
         row.push(entry.cell.estimate("cut_share").map_or("–".to_owned(), |share| percent(share.value)));
         row.push(code(&entry.cell.id));
         row
@@ -127,7 +128,9 @@ fn figure(contest: &PairContest) -> Figure {
 fn undefined(contest: &PairContest) -> Vec<Block> {
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for cell in contest.run.cells.iter().filter(|cell| cell.choices.slice == contest.slice.id) {
-        if let Some(reason) = cell.headline().and_then(|metric| metric.reason.as_deref()) {
+        if let Some(reason) =
+            cell.headline().filter(|metric| metric.estimate.is_none()).and_then(|metric| metric.reason.as_deref())
+        {
             reasons.entry(reason).or_default().push(text(&cell.choices.to_string()));
         }
     }

@@ -1,0 +1,176 @@
+//! What a comparison needs of a run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{
+    Axis, CellRecord, Choices, Kind, Outcome, Provenance, ResultsError, RunRecord, SampleText, SliceRecord, Times, baseline,
+    stream,
+};
+use crate::dataset::PairGold;
+use crate::digest::{Digest, Hasher};
+use crate::spec::{Correction, Gate, Task, TaskKind};
+
+/// Which label every cell of a run gave every sample, or which cosine every pair.
+#[derive(Clone, Debug)]
+pub struct Outcomes {
+    pub name: String,
+    /// Version of the program that made them.
+    pub engine: String,
+    pub gate: Option<Gate>,
+    /// How p-values are corrected; of a baseline, by Holm.
+    pub correction: Correction,
+    /// How long the run took; None for a baseline. Unit: seconds.
+    pub seconds: Option<f64>,
+    /// What each model ran on, by its id.
+    pub devices: BTreeMap<String, String>,
+    /// Digests of what ids stand for, by axis and id; none for a baseline of an older program.
+    pub meanings: BTreeMap<String, BTreeMap<String, Digest>>,
+    pub slices: Vec<SliceRecord>,
+    /// Gold labels by slice, as indices into its labels; none for scored pairs.
+    pub gold: BTreeMap<String, Vec<usize>>,
+    /// What is right about the pairs of a slice.
+    pub pairs: BTreeMap<String, PairGold>,
+    /// Tasks on pairs.
+    pub tasks: Vec<Task>,
+    /// Texts by slice; empty for a baseline, which keeps none.
+    pub texts: BTreeMap<String, Vec<SampleText>>,
+    /// In the order of the plan.
+    pub cells: Vec<CellOutcomes>,
+}
+
+/// What one cell gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellOutcomes {
+    pub id: String,
+    pub choices: Choices,
+    /// What the cell said of each sample of the slice, or why it said nothing.
+    pub answers: Result<Answers, String>,
+    /// Gold score minus the best other score; empty for a baseline: margins differ in their last digits between processors.
+    pub gold_margins: Vec<Option<f64>>,
+}
+
+/// What a cell said of its samples.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answers {
+    /// The label of each text.
+    Labels(Vec<usize>),
+    /// The cosine of each pair, rounded as baselines keep it: a run equals its own baseline.
+    Pairs {
+        cosines: Vec<f64>,
+        /// The label of each pair at the threshold of another slice, where the task takes one.
+        called: Option<Vec<usize>>,
+    },
+}
+
+impl Outcomes {
+    /// Reads a baseline, or the results of a finished run: of its predictions, answers and margins alone.
+    ///
+    /// # Errors
+    /// A folder with neither, or files that contradict themselves.
+    pub fn open(dir: &Path) -> Result<Self, ResultsError> {
+        let blessed = dir.join(baseline::FILE);
+        if blessed.is_file() { baseline::read(&blessed) } else { stream::read(dir) }
+    }
+
+    /// The outcomes of a run.
+    pub fn of(run: RunRecord) -> Self {
+        let cells = run.cells.into_iter().map(CellOutcomes::of).collect();
+        Self::with(run.provenance, run.samples, cells)
+    }
+
+    /// The outcomes of a run's cells.
+    pub(super) fn with(provenance: Provenance, texts: BTreeMap<String, Vec<SampleText>>, cells: Vec<CellOutcomes>) -> Self {
+        let gold = |texts: &Vec<SampleText>| -> Vec<usize> { texts.iter().filter_map(|text| text.gold.label()).collect() };
+        let of_pairs = |slice: &&SliceRecord| slice.kind != Kind::Classification;
+        let pairs = provenance.slices.iter().filter(of_pairs).filter_map(|slice| {
+            let texts = texts.get(&slice.id)?;
+            Some((slice.id.clone(), PairGold::of(texts)))
+        });
+        let golds = texts.iter().map(|(slice, texts)| (slice.clone(), gold(texts))).filter(|(_, gold)| !gold.is_empty());
+        Self {
+            seconds: seconds(&provenance.times),
+            devices: provenance.models.iter().map(|model| (model.id.clone(), model.device.clone())).collect(),
+            meanings: meanings(&provenance),
+            gold: golds.collect(),
+            pairs: pairs.collect(),
+            correction: provenance.correction,
+            tasks: provenance.tasks,
+            name: provenance.name,
+            engine: provenance.engine,
+            gate: provenance.gate,
+            slices: provenance.slices,
+            texts,
+            cells,
+        }
+    }
+
+    /// The slice with this id.
+    pub fn slice(&self, id: &str) -> Option<&SliceRecord> {
+        self.slices.iter().find(|slice| slice.id == id)
+    }
+
+    /// The task of this kind, where the run records it.
+    pub fn task(&self, kind: TaskKind) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.kind() == kind)
+    }
+
+    /// The digest of what an id on an axis stands for, where that is known.
+    pub fn meaning(&self, axis: Axis, id: &str) -> Option<Digest> {
+        self.meanings.get(axis.name())?.get(id).copied()
+    }
+}
+
+/// From a run's start to its end.
+fn seconds(times: &Times) -> Option<f64> {
+    let [started, finished] = [&times.started, &times.finished].map(|time| humantime::parse_rfc3339(time).ok());
+    Some(finished?.duration_since(started?).ok()?.as_secs_f64())
+}
+
+/// Digests of the records behind ids, leaving out the machine that models ran on.
+fn meanings(provenance: &Provenance) -> BTreeMap<String, BTreeMap<String, Digest>> {
+    let of = |record: &dyn Fn(Hasher) -> Hasher| record(Hasher::new("meaning/1")).finish();
+    let models = provenance.models.iter().map(|model| {
+        let digest = of(&|hasher| {
+            let hasher = hasher.json("identity", &model.identity).field("dtype", &model.dtype);
+            hasher.json("max_tokens", &model.max_tokens).json("fit", &model.fit).json("adapter", &model.adapter)
+        });
+        (model.id.clone(), digest)
+    });
+    let prompts = provenance.prompts.iter().map(|prompt| (prompt.id.clone(), of(&|hasher| hasher.json("prompt", prompt))));
+    let readouts =
+        provenance.readouts.iter().map(|readout| (readout.id.clone(), of(&|hasher| hasher.json("readout", readout))));
+    let labels = provenance.labels.iter().map(|labels| (labels.id.clone(), of(&|hasher| hasher.json("labels", labels))));
+    let named = |axis: Axis, digests: BTreeMap<String, Digest>| (axis.name().to_owned(), digests);
+    BTreeMap::from([
+        named(Axis::Model, models.collect()),
+        named(Axis::Prompt, prompts.collect()),
+        named(Axis::Readout, readouts.collect()),
+        named(Axis::Labels, labels.collect()),
+    ])
+}
+
+impl CellOutcomes {
+    fn of(cell: CellRecord) -> Self {
+        let threshold = cell.estimate("accuracy_threshold").map(|threshold| threshold.value);
+        let (answers, gold_margins) = match cell.outcome {
+            Outcome::Failed { reason } => (Err(reason), Vec::new()),
+            Outcome::Scored(scored) => {
+                let rows = scored.samples.iter();
+                let (labels, margins) = rows.map(|row| (row.predicted, row.gold_margin)).unzip();
+                (Ok(Answers::Labels(labels)), margins)
+            }
+            Outcome::Paired(paired) => (Ok(Answers::pairs(&paired.cosines(), threshold)), Vec::new()),
+        };
+        Self { id: cell.id, choices: cell.choices, answers, gold_margins }
+    }
+}
+
+impl Answers {
+    /// What cosines say of pairs, with the threshold from which on they are called the same.
+    pub(super) fn pairs(cosines: &[f64], threshold: Option<f64>) -> Self {
+        let called = |threshold| cosines.iter().map(|cosine| usize::from(*cosine >= threshold)).collect();
+        let rounded = |cosine: &f64| baseline::cosine_at(baseline::step(*cosine));
+        Self::Pairs { called: threshold.map(called), cosines: cosines.iter().map(rounded).collect() }
+    }
+}
