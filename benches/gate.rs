@@ -91,6 +91,7 @@ fn outcomes(cells: &[&[bool]]) -> Outcomes {
         gold_margins: Vec::new(),
     };
     Outcomes {
+        finished: None,
         name: "simulated".into(),
         engine: "1".into(),
         gate: None,

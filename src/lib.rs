@@ -25,5 +25,6 @@ pub mod runner;
 pub mod spec;
 pub mod stats;
 pub mod task;
+pub mod visible;
 
 pub use error::Error;

@@ -7,6 +7,7 @@ use embed_bench::compare::{self, ALPHA, Comparison, Terms, points, value};
 use embed_bench::results::Outcomes;
 use embed_bench::spec::{Correction, Measure};
 
+use super::cells::{CellTable, Keep};
 use super::{Answer, Failure, out};
 
 #[derive(clap::Args)]
@@ -55,9 +56,9 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     }
     match arguments.format {
         Format::Table => comparisons.iter().for_each(print),
-        Format::Markdown => comparisons.iter().for_each(|comparison| out::line(compare::markdown(comparison).trim_end())),
+        Format::Markdown => comparisons.iter().for_each(|comparison| out::data(compare::markdown(comparison).trim_end())),
         Format::Json => match compare::json(&comparisons) {
-            Ok(json) => out::line(json),
+            Ok(json) => out::data(json),
             Err(error) => return Err(Failure::Usage(format!("cannot write the comparison as JSON: {error}"))),
         },
         Format::Csv => match compare::csv(&comparisons) {
@@ -92,23 +93,25 @@ const FLIPS: usize = 5;
 fn print(comparison: &Comparison<'_>) {
     out::line(format!("{} against {}", comparison.candidate, comparison.baseline));
     let axes = out::axes(comparison.pairs.iter().map(|pair| &pair.choices));
-    let header: Vec<&str> = axes.iter().map(|axis| axis.name()).collect();
     let p = format!("p ({})", comparison.correction.short());
-    let mut table = out::table(&[&header[..], &["baseline", "candidate", "points [95 %]", &p, "could detect"]].concat());
+    let figures = [("before", Keep::Always), ("after", Keep::Always), ("points [95 %]", Keep::Always)];
+    let figures = [&figures[..], &[(p.as_str(), Keep::Long), ("detects", Keep::Short)]].concat();
+    let figures = figures.into_iter().map(|(head, keep)| (head.to_owned(), keep)).collect();
+    let mut cells = CellTable::new(Vec::new(), axes.iter().map(ToString::to_string).collect(), figures);
     for pair in &comparison.pairs {
-        let mut row: Vec<String> = axes.iter().map(|axis| pair.choices.on(*axis).to_owned()).collect();
         let ends = pair.paired.difference.interval.map(|ends| format!(" [{}, {}]", points(ends.low), points(ends.high)));
-        row.extend([
+        let figures = [
             value(pair.metric, pair.baseline_value),
             value(pair.metric, pair.candidate_value),
             points(pair.paired.difference.value) + &ends.unwrap_or_default(),
             compare::bare_p(pair.p_adjusted),
             pair.detectable.map_or("–".to_owned(), points),
-        ]);
-        table.add_row(row);
+        ];
+        let choices = axes.iter().map(|axis| pair.choices.on(*axis).to_owned());
+        cells.add(Vec::new(), choices.collect(), figures.into());
     }
     if !comparison.pairs.is_empty() {
-        out::line(table);
+        out::line(cells.within(out::width()));
     }
     for refused in &comparison.refused {
         out::line(format!("not compared: {}: {}", refused.choices, refused.why));
@@ -120,8 +123,11 @@ fn print(comparison: &Comparison<'_>) {
         for flip in pair.flips.iter().take(FLIPS) {
             let sample = flip.sample.map_or_else(|| flip.index.to_string(), str::to_owned);
             let margins = compare::margins(flip);
-            let text = out::shortened(flip.text.unwrap_or_default(), 40);
-            out::line(format!("  {sample}: {} → {} (right: {}){margins}  {text}", flip.before, flip.after, flip.gold));
+            out::line(format!("  {sample}: {} → {} (right: {}){margins}", flip.before, flip.after, flip.gold));
+            let text = out::shortened(flip.text.unwrap_or_default(), out::width().saturating_sub(6));
+            if !text.is_empty() {
+                out::line(format!("    {text}"));
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: what a person may type, and which library call answers it.
 
 mod cache;
+mod cells;
 mod check;
 mod compare;
 mod data;
@@ -157,7 +158,7 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "bench", &mut script);
-            out::line(String::from_utf8_lossy(&script).trim_end());
+            out::data(String::from_utf8_lossy(&script).trim_end());
             Ok(Answer::Good)
         }
     };

@@ -7,14 +7,19 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use embed_bench::results::{Axis, Choices};
 use embed_bench::spec::{Problems, TaskKind};
-use embed_bench::{Error, cause};
+use embed_bench::{Error, cause, visible};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use unicode_width::UnicodeWidthChar as _;
 
 use super::Failure;
 
-/// Writes a line to standard output. A reader that has gone away (`| head`) is no reason to fail; a full disk is.
+/// Writes a line for people to standard output: what it quotes commands no terminal.
 pub fn line(text: impl Display) {
+    data(visible::lines(&text.to_string()));
+}
+
+/// Writes text to standard output as it is. A reader that has gone away (`| head`) is no reason to fail; a full disk is.
+pub fn data(text: impl Display) {
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             note(format!("error: cannot write to standard output: {error}"));
@@ -24,9 +29,20 @@ pub fn line(text: impl Display) {
     }
 }
 
-/// Writes a line to standard error.
+/// Writes a line for people to standard error.
 pub fn note(text: impl Display) {
+    painted(visible::lines(&text.to_string()));
+}
+
+/// The same with the colours it has.
+fn painted(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Columns that a line may take: those of the terminal, or of `COLUMNS`; 80 where standard output is neither.
+pub fn width() -> usize {
+    let asked = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+    Table::new().width().map(usize::from).or_else(asked).unwrap_or(80)
 }
 
 /// A line below the header, and nothing else.
@@ -65,11 +81,11 @@ pub fn count(number: u64) -> String {
     grouped
 }
 
-/// Text for one line of a terminal: control characters as spaces, at most `width` columns, with an ellipsis if cut.
+/// Text for one line of a terminal, at most `width` columns, with an ellipsis if cut.
 pub fn shortened(text: &str, width: usize) -> String {
     let mut shown = String::new();
     let mut used = 0;
-    for character in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+    for character in visible::one_line(text).chars() {
         used += character.width().unwrap_or(0);
         if used > width {
             shown.push('…');
@@ -104,7 +120,7 @@ pub fn spec_problems(problems: &Problems) {
         if handler.render_report(&mut rendered, problem as &dyn Diagnostic).is_err() {
             rendered.clone_from(&problem.message);
         }
-        note(format!("\n{}", rendered.trim_end()));
+        painted(format!("\n{}", rendered.trim_end()));
     }
 }
 
@@ -116,7 +132,7 @@ mod tests {
     fn shortened_text_fits_its_columns() {
         assert_eq!(shortened("新闻 app", 8), "新闻 app");
         assert_eq!(shortened("新闻 app", 5), "新闻 …");
-        assert_eq!(shortened("a\u{1b}[31m\nb", 9), "a [31m b");
+        assert_eq!(shortened("a\u{1b}[31m\nb", 9), "a\u{fffd}[31m b");
     }
 
     #[test]

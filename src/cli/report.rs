@@ -1,27 +1,53 @@
-//! `bench report`: a report from result files alone.
+//! `bench report`: a report from result files alone, or a summary of several runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use embed_bench::report;
+use embed_bench::report::{self, Pictures, SummaryError};
 use embed_bench::results::RunRecord;
 
 use super::{Answer, Failure, out};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A result folder, as `results/NAME`
-    results: PathBuf,
-    /// Folder to write to; `reports/NAME` when absent
+    /// A result folder, as `results/NAME`; of several (`results/*`), baselines among them, a summary is written
+    #[arg(required = true, value_name = "RESULTS")]
+    results: Vec<PathBuf>,
+    /// Folder to write to; when absent `reports/NAME`, of several `reports/summary`
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// In a summary: the cell to follow from run to run, by the beginning of its id or by its choices ("tiny-zh raw center")
+    #[arg(long, value_name = "CELL")]
+    cell: Option<String>,
+    /// Write every figure as PNG too, with the fonts of this machine (and of the folder that `BENCH_FONTS` names)
+    #[arg(long)]
+    png: bool,
+}
+
+/// What `--png` asks for.
+pub const fn pictures(png: bool) -> Pictures {
+    if png { Pictures::Png } else { Pictures::None }
 }
 
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
-    let output = match &arguments.output {
-        Some(output) => output.clone(),
-        None => PathBuf::from("reports").join(RunRecord::open(&arguments.results)?.provenance.name),
+    let written = match (&arguments.results[..], &arguments.cell) {
+        ([results], None) => {
+            let output = match &arguments.output {
+                Some(output) => output.clone(),
+                None => PathBuf::from("reports").join(RunRecord::open(results)?.provenance.name),
+            };
+            report::build(results, &output, pictures(arguments.png))?
+        }
+        (results, cell) => {
+            let output = arguments.output.as_deref().unwrap_or(Path::new("reports/summary"));
+            let (written, left_out) =
+                report::summarise(results, cell.as_deref(), output, pictures(arguments.png)).map_err(|error| match error {
+                    SummaryError::Report(error) => error.into(),
+                    told => Failure::Usage(told.to_string()),
+                })?;
+            left_out.iter().for_each(|line| out::note(format!("left out: {line}")));
+            written
+        }
     };
-    let written = report::build(&arguments.results, &output)?;
     out::line(written.markdown.display());
     out::line(written.html.display());
     Ok(Answer::Good)

@@ -9,7 +9,9 @@ use embed_bench::results::{Outcome, RunRecord};
 use embed_bench::runner::{self, Finish};
 use embed_bench::spec::Spec;
 
+use super::cells::{CellTable, Keep};
 use super::progress::Progress;
+use super::report::pictures;
 use super::{Answer, Failure, Places, out};
 
 #[derive(clap::Args)]
@@ -22,6 +24,9 @@ pub struct Arguments {
     /// Folder of reports; the report goes to DIR/NAME
     #[arg(long, value_name = "DIR", default_value = "reports")]
     reports: PathBuf,
+    /// Write every figure as PNG too, with the fonts of this machine (and of the folder that `BENCH_FONTS` names)
+    #[arg(long)]
+    png: bool,
 }
 
 pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
@@ -39,9 +44,9 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
             Ok(Answer::Interrupted)
         }
         Finish::Done(record) => {
-            let written = report::build(&results, &reports)?;
+            let written = report::build(&results, &reports, pictures(arguments.png));
             print_rankings(&record);
-            out::line(format!("report: {}", written.markdown.display()));
+            out::line(format!("report: {}", written?.markdown.display()));
             Ok(verdict(&record))
         }
     }
@@ -82,27 +87,22 @@ fn print_rankings(record: &RunRecord) {
         let several = rankings.iter().filter(|other| other.slice == ranking.slice).count() > 1;
         let task = if several { format!(", {}", ranking.task) } else { String::new() };
         out::line(format!("slice {}{task}{order}", ranking.slice));
-        let axes: Vec<String> = ranking.axes.iter().map(ToString::to_string).collect();
-        let mut header = vec!["#"];
-        header.extend(axes.iter().map(String::as_str));
-        if ranking.chosen_on.is_some() {
-            header.push("on dev");
-        }
-        let value = format!("{} [95 %]", ranking.metric);
-        let p = format!("p ({})", ranking.correction.short());
-        header.extend([&value, "± reference", &p]);
-        let mut table = out::table(&header);
+        let axes = ranking.axes.iter().map(ToString::to_string).collect();
+        let dev = ranking.chosen_on.as_ref().map(|_| ("on dev".to_owned(), Keep::Long));
+        let value = (format!("{} [95 %]", ranking.metric), Keep::Always);
+        let p = (format!("p ({})", ranking.correction.short()), Keep::Long);
+        let figures = dev.into_iter().chain([value, ("± ref".to_owned(), Keep::Always), p]).collect();
+        let mut table = CellTable::new(vec!["#".to_owned()], axes, figures);
         let shown = |(place, standing): &(usize, &Standing)| *place < ROWS || standing.difference == "reference";
         let shown: Vec<(usize, &Standing)> = ranking.standings.iter().enumerate().filter(shown).collect();
         let more = ranking.standings.len() - shown.len();
         for (place, standing) in shown {
-            let mut row = vec![(place + 1).to_string()];
-            row.extend_from_slice(&standing.choices);
-            row.extend(standing.on_dev.clone());
-            row.extend([&standing.value, &standing.difference, &standing.p].map(Clone::clone));
-            table.add_row(row);
+            let difference = if standing.difference == "reference" { "ref" } else { &standing.difference };
+            let figures = [standing.value.clone(), difference.to_owned(), standing.p.clone()];
+            let figures = standing.on_dev.iter().cloned().chain(figures).collect();
+            table.add(vec![(place + 1).to_string()], standing.choices.clone(), figures);
         }
-        out::line(table);
+        out::line(table.within(out::width()));
         if more > 0 {
             out::line(format!("and {more} more"));
         }

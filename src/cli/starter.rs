@@ -30,6 +30,6 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
 }
 
 pub fn schema() -> Answer {
-    out::line(format!("{:#}", spec::schema()));
+    out::data(format!("{:#}", spec::schema()));
     Answer::Good
 }

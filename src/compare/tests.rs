@@ -31,6 +31,7 @@ fn outcomes(n: usize, cells: &[(&str, std::ops::Range<usize>)]) -> Outcomes {
     };
     Outcomes {
         name: "run".into(),
+        finished: None,
         engine: "1".into(),
         gate: None,
         correction: Correction::Holm,

@@ -6,16 +6,26 @@ use super::{Comparison, Flip, Judgements, Noise, Pair, Verdict};
 use crate::results::Choices;
 use crate::spec::Measure;
 use crate::stats::PairedDifference;
+use crate::visible::{self, visible};
 
 /// Flipped samples that Markdown lists for each pair.
 const FLIPS: usize = 5;
 
-/// The comparison as JSON, with every flipped sample.
+/// The comparison as JSON, with every flipped sample. What a terminal would obey is written as an escape, which means the same.
 ///
 /// # Errors
 /// When it cannot be encoded.
 pub fn json(comparisons: &[Comparison<'_>]) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(comparisons)
+    let json = serde_json::to_string_pretty(comparisons)?;
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || visible(c) == c {
+            text.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    Ok(text)
 }
 
 /// The comparison as GitHub-flavoured Markdown.
@@ -172,10 +182,9 @@ fn line(text: &mut String, line: &str) {
 
 /// Text for a cell of a table.
 fn cell(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;").replace(['\n', '\r'], " ")
+    visible::one_line(text).replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;")
 }
 
 fn xml(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    visible::one_line(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,5 +1,8 @@
 //! Makes text that others wrote (labels, ids, samples, reasons) safe to place in Markdown and XML.
 
+use crate::visible::visible;
+pub use crate::visible::{lines, one_line};
+
 /// Text as inline Markdown that shows exactly its characters: one line, no markup, no HTML, no table breaks.
 pub fn text(raw: &str) -> String {
     let line = one_line(raw);
@@ -60,17 +63,6 @@ pub fn shorten(raw: &str, limit: usize) -> String {
     short
 }
 
-/// One line without control characters; runs of white space become one space.
-pub fn one_line(raw: &str) -> String {
-    let spaced: String = raw.chars().map(|c| if c.is_whitespace() { ' ' } else { visible(c) }).collect();
-    spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// The same lines without control characters.
-pub fn lines(raw: &str) -> String {
-    raw.replace("\r\n", "\n").chars().map(|c| if c == '\n' || c == '\t' { c } else { visible(c) }).collect()
-}
-
 /// JSON for a `script` element: no text in it can end the element, or a line where JavaScript ends one.
 pub fn json(written: &str) -> String {
     let mut escaped = String::with_capacity(written.len());
@@ -101,13 +93,6 @@ pub fn xml(raw: &str) -> String {
         }
     }
     escaped
-}
-
-/// Characters that XML forbids, and those that reorder or hide their neighbours, become U+FFFD.
-fn visible(c: char) -> char {
-    let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let hides = matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-    if c.is_control() || reorders || hides { '\u{fffd}' } else { c }
 }
 
 fn is_number(before: &str) -> bool {
@@ -147,7 +132,7 @@ mod tests {
 
     #[test]
     fn control_and_direction_characters_are_made_visible() {
-        assert_eq!(one_line("a\u{0}b\u{202e}c"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(text("a\u{0}b\u{202e}c"), "a\u{fffd}b\u{fffd}c");
         assert_eq!(xml("<\u{1}&\">"), "&lt;\u{fffd}&amp;&quot;&gt;");
     }
 

@@ -9,7 +9,7 @@ use crate::dataset::Origin;
 use crate::digest::Digest;
 use crate::results::{
     CellRecord, Chat, Choices, FORMAT, Fuse, Gold, Kind, LabelsRecord, Layer, MetricRow, ModelRecord, NO_CHOICE, Outcome,
-    PromptRecord, Provenance, ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
+    Places, PromptRecord, Provenance, ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
 };
 use crate::spec::TaskKind;
 use crate::stats::{Correction, Estimate, Interval, number, wilson};
@@ -46,7 +46,7 @@ pub fn run(name: &str) -> RunRecord {
         gate: None,
         times,
     };
-    RunRecord { provenance, samples: BTreeMap::new(), cells: Vec::new() }
+    RunRecord { provenance, samples: BTreeMap::new(), cells: Vec::new(), places: Vec::new() }
 }
 
 /// The last token's state after the final norm.
@@ -290,7 +290,23 @@ pub fn demo() -> RunRecord {
         score(&mut demo, ["char-ngram", "raw", "mean", "apps6-test", labels, "none"], skill, false);
     }
     demo.provenance.reference = Some(demo.cells[0].id.clone());
+    for prompt in ["prompteol", "cot-zh"] {
+        place(&mut demo, ["tiny-zh", prompt, "last", "apps6-test", "names", "none"]);
+    }
     demo
+}
+
+/// Gives the texts of a cell places in a plane: those of a label around a point of a circle.
+pub fn place(run: &mut RunRecord, ids: [&str; 6]) {
+    let samples = &run.samples[ids[3]];
+    let at = |sample: &SampleText, i: usize| {
+        let mut noise = ChaCha8Rng::seed_from_u64(i as u64);
+        let turn = number(sample.gold.label().unwrap());
+        [turn.cos() + unit(&mut noise), turn.sin() + unit(&mut noise)]
+    };
+    let places = samples.iter().enumerate().map(|(i, sample)| at(sample, i)).collect();
+    let indices = (0..samples.len()).collect();
+    run.places.push(Places { cell: cell_id(&choices(ids)), indices, places, shares: [0.31, 0.12] });
 }
 
 /// As many samples as a page should bear.

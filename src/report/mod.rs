@@ -9,6 +9,7 @@ mod html;
 mod markdown;
 mod number;
 mod plot;
+mod summary;
 mod view;
 
 #[cfg(test)]
@@ -20,7 +21,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::results::{self, ResultsError, RunRecord};
+use document::Block;
 
+pub use summary::{SummaryError, summarise};
 pub use view::{Ranking, Standing};
 
 /// Where a report was written.
@@ -31,7 +34,7 @@ pub struct Written {
 }
 
 /// A report in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// `report.md`; refers to the figures by file name.
     pub markdown: String,
@@ -39,6 +42,15 @@ pub struct Report {
     pub html: String,
     /// SVG documents by file name.
     pub figures: BTreeMap<String, String>,
+    /// The same before they have a format.
+    pictures: BTreeMap<String, plot::Picture>,
+}
+
+/// What figures are written as, beside SVG.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pictures {
+    None,
+    Png,
 }
 
 /// Why there is no report.
@@ -56,6 +68,8 @@ pub enum ReportError {
         #[source]
         source: plot::PlotError,
     },
+    #[error(transparent)]
+    Fonts(#[from] plot::FontError),
     #[error("the choices of the run cannot be compared")]
     Summary {
         #[source]
@@ -84,10 +98,14 @@ pub enum ReportError {
 ///
 /// # Errors
 /// When the results cannot be read, or a file cannot be written.
-pub fn build(results: &Path, out: &Path) -> Result<Written, ReportError> {
+pub fn build(results: &Path, out: &Path, pictures: Pictures) -> Result<Written, ReportError> {
     let run = RunRecord::open(results)
         .map_err(|source| ReportError::Results { folder: results.to_owned(), source: Box::new(source) })?;
-    let report = render(&run)?;
+    write(&render(&run)?, out, pictures)
+}
+
+/// Puts a report's files into a folder, and removes figures of an earlier one.
+fn write(report: &Report, out: &Path, pictures: Pictures) -> Result<Written, ReportError> {
     let written = Written { markdown: out.join("report.md"), html: out.join("report.html") };
     let figures = report.figures.iter().map(|(file, svg)| (out.join(file), svg));
     let pages = [(written.markdown.clone(), &report.markdown), (written.html.clone(), &report.html)];
@@ -98,13 +116,21 @@ pub fn build(results: &Path, out: &Path) -> Result<Written, ReportError> {
     for path in stale(out, &report.figures) {
         std::fs::remove_file(&path).map_err(|source| ReportError::Stale { path, source })?;
     }
+    // Last, for the machine may lack fonts: all else is there then.
+    if pictures == Pictures::Png {
+        for (file, picture) in &report.pictures {
+            let (path, bytes) = (out.join(file).with_extension("png"), plot::png(picture)?);
+            results::replace(&path, &bytes)
+                .map_err(|source| ReportError::Write { path: path.clone(), source: Box::new(source) })?;
+        }
+    }
     Ok(written)
 }
 
 /// Figures that an earlier report left in this folder. Other people's drawings have other names.
 fn stale(folder: &Path, figures: &BTreeMap<String, String>) -> Vec<PathBuf> {
     let ours = |file: &str| {
-        let stem = file.strip_suffix(".svg").unwrap_or_default();
+        let stem = file.strip_suffix(".svg").or(file.strip_suffix(".png")).unwrap_or_default();
         let numbered = stem.rsplit_once('-').filter(|(_, number)| number.parse::<usize>().is_ok());
         let kind = numbered.map_or(stem, |(kind, _)| kind);
         view::FIGURES.contains(&kind) && !figures.contains_key(file)
@@ -118,15 +144,23 @@ fn stale(folder: &Path, figures: &BTreeMap<String, String>) -> Vec<PathBuf> {
 /// # Errors
 /// When a figure cannot be drawn, or the table library fails.
 pub fn render(run: &RunRecord) -> Result<Report, ReportError> {
-    let view = view::View::of(run).map_err(|source| ReportError::Summary { source: Box::new(source) })?;
-    let mut figures = BTreeMap::new();
-    for figure in view.figures() {
-        let svg = plot::svg(&figure.drawing, &figure.alt)
-            .map_err(|source| ReportError::Figure { file: figure.file.clone(), source })?;
+    let contests = view::Contests::of(run);
+    let view = view::View::of(run, &contests).map_err(|source| ReportError::Summary { source: Box::new(source) })?;
+    let data = html::elements(run, &contests).map_err(|source| ReportError::Data { source })?;
+    assemble(&view.title, &view.blocks, Some(&data))
+}
+
+/// Blocks as Markdown, as a page and as figures; `data` are the elements that the page's script reads.
+fn assemble(title: &str, blocks: &[Block], data: Option<&str>) -> Result<Report, ReportError> {
+    let (mut figures, mut pictures) = (BTreeMap::new(), BTreeMap::new());
+    for block in blocks {
+        let Block::Figure(figure) = block else { continue };
+        let picture = plot::picture(&figure.drawing, &figure.alt);
+        let svg = picture.svg().map_err(|source| ReportError::Figure { file: figure.file.clone(), source })?;
         figures.insert(figure.file.clone(), svg);
+        pictures.insert(figure.file.clone(), picture);
     }
-    let markdown = markdown::render(&view.blocks);
-    let data = html::elements(run).map_err(|source| ReportError::Data { source })?;
-    let html = html::page(&view.title, &markdown, &figures, &data);
-    Ok(Report { markdown, html, figures })
+    let markdown = markdown::render(blocks);
+    let html = html::page(title, &markdown, &figures, data);
+    Ok(Report { markdown, html, figures, pictures })
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::fixture::{TOPICS, demo, fail, hostile, labels, large, layers, model, prompt, run, score, score_exactly, slice};
-use super::{build, render};
-use crate::results::{Outcome, Recorder, RunRecord};
+use super::view::many_pairs;
+use super::{Pictures, build, render};
+use crate::results::{Kind, Outcome, Recorder, RunRecord};
 
 /// Three texts, two labels, a floor, a failed cell.
 fn small() -> RunRecord {
@@ -50,10 +51,10 @@ fn a_folder_of_results_becomes_a_folder_of_reports() {
     let order: Vec<String> = record.cells.iter().map(|cell| cell.id.clone()).collect();
     recorder.finish(record.provenance.times.clone(), &order).unwrap();
     std::fs::create_dir_all(&out).unwrap();
-    for old in ["confusion-2.svg", "margins.svg", "mine.svg", "confusion.txt"] {
+    for old in ["confusion-2.svg", "confusion.png", "margins.svg", "mine.svg", "confusion.txt"] {
         std::fs::write(out.join(old), "old").unwrap();
     }
-    let written = build(&results, &out).unwrap();
+    let written = build(&results, &out, Pictures::None).unwrap();
     let report = render(&record).unwrap();
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     assert_eq!(read(&written.markdown), report.markdown);
@@ -61,7 +62,9 @@ fn a_folder_of_results_becomes_a_folder_of_reports() {
     for (file, svg) in &report.figures {
         assert_eq!(&read(&out.join(file)), svg);
     }
-    assert!(!out.join("confusion-2.svg").exists(), "a figure of an earlier report");
+    for old in ["confusion-2.svg", "confusion.png"] {
+        assert!(!out.join(old).exists(), "a figure of an earlier report");
+    }
     assert!(out.join("mine.svg").exists() && out.join("confusion.txt").exists(), "files of other people");
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 4 + report.figures.len());
 }
@@ -75,7 +78,7 @@ fn figures_have_the_names_that_a_later_report_removes() {
 
 #[test]
 fn results_that_are_not_there_are_an_error_with_their_folder() {
-    let error = build(Path::new("no/such/results"), Path::new("no/such/report")).unwrap_err();
+    let error = build(Path::new("no/such/results"), Path::new("no/such/report"), Pictures::None).unwrap_err();
     assert_eq!(error.to_string(), "the results in no/such/results cannot be read");
 }
 
@@ -297,6 +300,9 @@ fn look() {
         ("large", large()),
         ("hostile", hostile()),
         ("layers", layers()),
+        ("scores", many_pairs(Kind::Sts, false)),
+        ("classes", many_pairs(Kind::Pairs, false)),
+        ("mixed", many_pairs(Kind::Sts, true)),
     ]);
     for (name, record) in named {
         let place = folder.join(name.replace(' ', "-"));

@@ -31,7 +31,8 @@ pub(super) fn cosine_at(step: usize) -> f64 {
 
 /// Writes the baseline of a finished run into a folder: `baseline.json` with the outcomes, `summary.json` for people.
 ///
-/// Determinism: the same outcomes give the same bytes, on every machine.
+/// Determinism: the same outcomes give the same bytes, on every machine, but for the time at which the run finished; where the
+/// folder holds these outcomes already, that time stays what it was.
 ///
 /// # Errors
 /// Results that cannot be read, and a folder that cannot be written.
@@ -43,19 +44,27 @@ pub fn bless(run: &Path, out: &Path) -> Result<(), ResultsError> {
     };
     let (path, headline) = (out.join(FILE), out.join(summary::FILE));
     let summary = summary::json(&record).map_err(encode(&headline))?;
-    let stored = Stored::of(&Outcomes::of(record));
+    let mut stored = Stored::of(&Outcomes::of(record));
+    if let Ok(known) = stored_in(&path) {
+        let same = Stored { finished: stored.finished.clone(), ..known.clone() };
+        if serde_json::to_value(&same).ok() == serde_json::to_value(&stored).ok() {
+            stored.finished = known.finished;
+        }
+    }
     let json = serde_json::to_string_pretty(&stored).map_err(encode(&path))? + "\n";
     std::fs::create_dir_all(out).map_err(ResultsError::io("create", out))?;
     atomic::replace(&headline, summary.as_bytes())?;
     atomic::replace(&path, json.as_bytes())
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
     format: u32,
     name: String,
     engine: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    finished: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     devices: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
@@ -71,7 +80,7 @@ struct Stored {
 }
 
 /// What is right about pairs; each text is packed as `gold` is.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredPairs {
     /// Every gold score that occurs, ascending; of labelled pairs, 0 and 1.
@@ -116,7 +125,7 @@ impl StoredPairs {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredCell {
     id: String,
@@ -152,6 +161,7 @@ impl Stored {
             format: FORMAT,
             name: outcomes.name.clone(),
             engine: outcomes.engine.clone(),
+            finished: outcomes.finished.clone(),
             devices: outcomes.devices.clone(),
             meanings: outcomes.meanings.clone(),
             slices: outcomes.slices.clone(),
@@ -163,7 +173,7 @@ impl Stored {
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Outcomes, ResultsError> {
+fn stored_in(path: &Path) -> Result<Stored, ResultsError> {
     let text = std::fs::read_to_string(path).map_err(ResultsError::io("read", path))?;
     let invalid = |source| ResultsError::Json { path: path.to_owned(), source };
     let value: serde_json::Value = serde_json::from_str(&text).map_err(invalid)?;
@@ -171,7 +181,11 @@ pub(super) fn read(path: &Path) -> Result<Outcomes, ResultsError> {
         let found = value.get("format").map_or_else(|| "none".to_owned(), ToString::to_string);
         return Err(ResultsError::Version { path: path.to_owned(), found, wanted: FORMAT });
     }
-    let mut stored: Stored = serde_json::from_value(value).map_err(invalid)?;
+    serde_json::from_value(value).map_err(invalid)
+}
+
+pub(super) fn read(path: &Path) -> Result<Outcomes, ResultsError> {
+    let mut stored = stored_in(path)?;
     let packed_pairs = std::mem::take(&mut stored.pairs);
     let record = |slice: &str| stored.slices.iter().find(|record| record.id == slice);
     let wrong = |what: &str, slice: &str| ResultsError::Baseline {
@@ -213,9 +227,24 @@ pub(super) fn read(path: &Path) -> Result<Outcomes, ResultsError> {
         Ok((slice, gold))
     });
     let pairs = pairs.collect::<Result<_, ResultsError>>()?;
-    let Stored { name, engine, devices, meanings, slices, tasks, .. } = stored;
+    let Stored { name, engine, finished, devices, meanings, slices, tasks, .. } = stored;
     let (gate, correction, seconds, texts) = (None, Correction::default(), None, BTreeMap::new());
-    Ok(Outcomes { name, engine, gate, correction, seconds, devices, meanings, slices, gold, pairs, tasks, texts, cells })
+    Ok(Outcomes {
+        name,
+        engine,
+        finished,
+        gate,
+        correction,
+        seconds,
+        devices,
+        meanings,
+        slices,
+        gold,
+        pairs,
+        tasks,
+        texts,
+        cells,
+    })
 }
 
 /// Digits that one of so many labels needs.

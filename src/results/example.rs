@@ -147,7 +147,7 @@ pub(super) fn cells() -> Vec<CellRecord> {
 }
 
 pub(super) fn record() -> RunRecord {
-    RunRecord { provenance: provenance(), samples: samples(), cells: cells() }
+    RunRecord { provenance: provenance(), samples: samples(), cells: cells(), places: Vec::new() }
 }
 
 /// The last token's state after the final norm.

@@ -60,6 +60,20 @@ pub struct RunRecord {
     pub samples: BTreeMap<String, Vec<SampleText>>,
     /// In the order of the plan.
     pub cells: Vec<CellRecord>,
+    /// Where the texts of some cells lie in the plane in which their vectors vary most.
+    pub places: Vec<Places>,
+}
+
+/// The texts of a cell in a plane: their principal components.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Places {
+    pub cell: String,
+    /// Places in the slice, ascending; not all where there are many.
+    pub indices: Vec<usize>,
+    /// One place per index.
+    pub places: Vec<[f64; 2]>,
+    /// Shares of the variance along the two directions.
+    pub shares: [f64; 2],
 }
 
 /// Where a run's numbers come from: `run.json`.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::recorder::check_samples;
-use super::schema::{CELLS, CONFUSION, PREDICTIONS, SAMPLES};
+use super::schema::{CELLS, CONFUSION, PLACES, PREDICTIONS, SAMPLES};
 use super::table::Table;
 use super::{
-    CellRecord, Choices, Gold, MetricRow, Outcome, PairRow, Paired, Partner, Provenance, ResultsError, RunRecord, SampleRow,
-    SampleText, Scored, SliceRecord, check, run_file,
+    CellRecord, Choices, Gold, MetricRow, Outcome, PairRow, Paired, Partner, Places, Provenance, ResultsError, RunRecord,
+    SampleRow, SampleText, Scored, SliceRecord, check, run_file,
 };
 use crate::dataset::Kind;
 use crate::spec::TaskKind;
@@ -36,7 +36,12 @@ impl RunRecord {
                 source,
             })?;
         }
-        Ok(Self { provenance, samples, cells })
+        // Runs of older programs have no places.
+        let places = match digests.contains_key(PLACES.file) {
+            true => read_places(&Table::open(dir, &PLACES, &digests)?, &samples, &cells)?,
+            false => Vec::new(),
+        };
+        Ok(Self { provenance, samples, cells, places })
     }
 }
 
@@ -288,6 +293,33 @@ fn read_confusion(table: &Table, provenance: &Provenance, cells: &mut [CellRecor
         *count = counts[row] as u64;
     }
     Ok(())
+}
+
+fn read_places(
+    table: &Table,
+    samples: &BTreeMap<String, Vec<SampleText>>,
+    cells: &[CellRecord],
+) -> Result<Vec<Places>, ResultsError> {
+    let (ids, indices) = (table.names("cell")?, table.indices("index")?);
+    let numbers = |column| Ok::<_, ResultsError>(table.numbers(column)?.into_iter().flatten().collect::<Vec<f64>>());
+    let (xs, ys, x_shares, y_shares) = (numbers("x")?, numbers("y")?, numbers("x_share")?, numbers("y_share")?);
+    let mut planes: Vec<Places> = Vec::new();
+    for row in 0..table.height() {
+        let cell = cells.iter().find(|cell| cell.id == ids[row]);
+        let texts = cell.and_then(|cell| samples.get(&cell.choices.slice)).map_or(0, Vec::len);
+        if indices[row] >= texts {
+            return Err(table.value("index", row, indices[row].to_string(), "a sample of a cell of cells.parquet"));
+        }
+        if planes.last().is_none_or(|plane| plane.cell != ids[row]) {
+            let shares = [x_shares[row], y_shares[row]];
+            planes.push(Places { cell: ids[row].to_owned(), indices: Vec::new(), places: Vec::new(), shares });
+        }
+        if let Some(plane) = planes.last_mut() {
+            plane.indices.push(indices[row]);
+            plane.places.push([xs[row], ys[row]]);
+        }
+    }
+    Ok(planes)
 }
 
 /// Finds the cell that a row is about.

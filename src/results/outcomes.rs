@@ -17,6 +17,8 @@ pub struct Outcomes {
     pub name: String,
     /// Version of the program that made them.
     pub engine: String,
+    /// When the run finished, RFC 3339; None of baselines that do not keep it.
+    pub finished: Option<String>,
     pub gate: Option<Gate>,
     /// How p-values are corrected; of a baseline, by Holm.
     pub correction: Correction,
@@ -98,6 +100,7 @@ impl Outcomes {
             tasks: provenance.tasks,
             name: provenance.name,
             engine: provenance.engine,
+            finished: Some(provenance.times.finished).filter(|finished| !finished.is_empty()),
             gate: provenance.gate,
             slices: provenance.slices,
             texts,

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::atomic::{Staged, publish_durably};
-use super::schema::{CELLS, CONFUSION, Layout, PREDICTIONS, SAMPLES};
+use super::schema::{CELLS, CONFUSION, Layout, PLACES, PREDICTIONS, SAMPLES};
 use super::{
-    CellRecord, Gold, Outcome, Provenance, ResultsError, RunRecord, SampleText, SliceRecord, Times, check, partial, run_file,
-    summary, tables,
+    CellRecord, Gold, Outcome, Places, Provenance, ResultsError, RunRecord, SampleText, SliceRecord, Times, check, partial,
+    run_file, summary, tables,
 };
 use crate::dataset::Kind;
 use crate::digest::Digest;
@@ -24,6 +24,7 @@ pub struct Recorder {
     samples: BTreeMap<String, Vec<SampleText>>,
     /// Cells recorded here, by id: the record needs them all in the end, and reading them back takes time.
     cells: BTreeMap<String, CellRecord>,
+    places: Vec<Places>,
 }
 
 impl Recorder {
@@ -35,7 +36,7 @@ impl Recorder {
     pub fn start(dir: &Path, provenance: Provenance, samples: BTreeMap<String, Vec<SampleText>>) -> Result<Self, ResultsError> {
         check_samples(&provenance, &samples)?;
         fs::create_dir_all(dir).map_err(ResultsError::io("create", dir))?;
-        Ok(Self { dir: dir.to_owned(), provenance, samples, cells: BTreeMap::new() })
+        Ok(Self { dir: dir.to_owned(), provenance, samples, cells: BTreeMap::new(), places: Vec::new() })
     }
 
     /// A cell that an interrupted run already scored, under the same choices, seed and program. Failed cells are not
@@ -58,6 +59,21 @@ impl Recorder {
         Ok(())
     }
 
+    /// The cells of these ids that are recorded, those of an interrupted run among them.
+    pub fn recorded(&mut self, order: &[String]) -> Vec<&CellRecord> {
+        for id in order {
+            if let (false, Some(cell)) = (self.cells.contains_key(id), self.read(id)) {
+                self.cells.insert(id.clone(), cell);
+            }
+        }
+        order.iter().filter_map(|id| self.cells.get(id)).collect()
+    }
+
+    /// Keeps where the texts of a cell lie in a plane.
+    pub fn place(&mut self, places: Places) {
+        self.places.push(places);
+    }
+
     /// Writes the tables and records of the whole run, with the cells in the order given, and drops `partial/`.
     ///
     /// Every file appears whole. `run.json`, which names the digests of the tables, appears last, so that a mixture of two runs
@@ -78,7 +94,7 @@ impl Recorder {
             })
             .collect::<Result<Vec<_>, _>>()?;
         self.provenance.times = times;
-        let record = RunRecord { provenance: self.provenance, samples: self.samples, cells };
+        let record = RunRecord { provenance: self.provenance, samples: self.samples, cells, places: self.places };
         publish(&self.dir, &record)?;
         let leftovers = partial::folder(&self.dir);
         fs::remove_dir_all(&leftovers).map_err(ResultsError::io("remove", leftovers))?;
@@ -117,11 +133,12 @@ fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
     let staging = partial::folder(dir);
     let mut staged = Vec::new();
     let mut digests: BTreeMap<&'static str, Digest> = BTreeMap::new();
-    let frames: [(&Layout, tables::Frames<'_>); 4] = [
+    let frames: [(&Layout, tables::Frames<'_>); 5] = [
         (&SAMPLES, tables::samples(record)),
         (&CELLS, tables::cells(record)),
         (&CONFUSION, tables::confusion(record)),
         (&PREDICTIONS, tables::predictions(record)),
+        (&PLACES, tables::places(record)),
     ];
     for (layout, frames) in frames {
         let path = dir.join(layout.file);

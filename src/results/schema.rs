@@ -103,6 +103,18 @@ pub(super) const CONFUSION: Layout = Layout {
     ],
 };
 
+pub(super) const PLACES: Layout = Layout {
+    file: "places.parquet",
+    columns: &[
+        column("cell", Kind::Text),
+        column("index", Kind::Count),
+        column("x", Kind::Number),
+        column("y", Kind::Number),
+        column("x_share", Kind::Number),
+        column("y_share", Kind::Number),
+    ],
+};
+
 pub(super) const SAMPLES: Layout = Layout {
     file: "samples.parquet",
     columns: &[

@@ -6,7 +6,7 @@ use std::ops::Range;
 use polars::prelude::*;
 
 use super::schema::Layout;
-use super::{CellRecord, Gold, MetricRow, Outcome, Paired, Partner, RunRecord, SampleRow, SampleText, Scored};
+use super::{CellRecord, Gold, MetricRow, Outcome, Paired, Partner, Places, RunRecord, SampleRow, SampleText, Scored};
 
 /// Samples that one row group of the predictions holds at least, unless there are no more.
 const GROUP: usize = 50_000;
@@ -227,6 +227,22 @@ pub(super) fn confusion(record: &RunRecord) -> Frames<'_> {
         Column::new("gold".into(), gold),
         Column::new("predicted".into(), predicted),
         Column::new("count".into(), counts),
+    ])
+}
+
+/// One row per text that has a place in a plane.
+pub(super) fn places(record: &RunRecord) -> Frames<'_> {
+    let rows: Vec<(&Places, usize, [f64; 2])> = (record.places.iter())
+        .flat_map(|plane| plane.indices.iter().zip(&plane.places).map(move |(&index, &place)| (plane, index, place)))
+        .collect();
+    let number = |get: fn(&(&Places, usize, [f64; 2])) -> f64| -> Vec<f64> { rows.iter().map(get).collect() };
+    frame(vec![
+        Column::new("cell".into(), rows.iter().map(|(plane, ..)| plane.cell.as_str()).collect::<Vec<_>>()),
+        Column::new("index".into(), rows.iter().map(|&(_, index, _)| index as u64).collect::<Vec<_>>()),
+        Column::new("x".into(), number(|(.., place)| place[0])),
+        Column::new("y".into(), number(|(.., place)| place[1])),
+        Column::new("x_share".into(), number(|(plane, ..)| plane.shares[0])),
+        Column::new("y_share".into(), number(|(plane, ..)| plane.shares[1])),
     ])
 }
 

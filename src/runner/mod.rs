@@ -2,6 +2,7 @@
 
 mod embed;
 mod pairs;
+mod places;
 mod record;
 mod vectors;
 mod verify;
@@ -56,6 +57,7 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     times.texts_cached = (unique as u64).saturating_sub(times.texts_embedded);
     times.finished = record::now();
     let order: Vec<String> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
+    places::place(plan, store, observer, stop, &order, &mut recorder)?;
     Ok(Finish::Done(Box::new(recorder.finish(times, &order)?)))
 }
 

@@ -82,6 +82,14 @@ impl Stored<'_> {
         let views = views.map(|(keys, view)| self.shelf.read(self.found, &keys[texts.clone()], view.dim));
         Ok(self.reading.fuse(views.collect::<Result<_, _>>()?))
     }
+
+    /// Some of them, in the order of their places.
+    pub(super) fn picked(&self, places: &[usize]) -> Result<Embeddings, CacheError> {
+        let keys = |of_view: &Vec<Key>| places.iter().map(|&place| of_view[place]).collect::<Vec<Key>>();
+        let views = self.views.iter().zip(&self.reading.views);
+        let views = views.map(|(of_view, view)| self.shelf.read(self.found, &keys(of_view), view.dim));
+        Ok(self.reading.fuse(views.collect::<Result<_, _>>()?))
+    }
 }
 
 impl Texts for Stored<'_> {

@@ -4,6 +4,7 @@ mod calibrate;
 mod counts;
 mod metrics;
 mod pairs;
+mod plane;
 mod scores;
 
 use std::convert::Infallible;
@@ -18,6 +19,8 @@ pub use pairs::{
     CLASS_METRICS, MTEB_METRICS, Pairs, STS_METRICS, Similar, Similarities, Similarity, Thresholds, mteb, pair_classification,
     sts,
 };
+
+pub use plane::{Projection, plane};
 
 /// Two scores this close count as tied: the resolution of the f32 vectors behind them.
 pub const TIE: f64 = 1e-6;

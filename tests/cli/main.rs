@@ -14,4 +14,6 @@ mod mistakes;
 mod pairs;
 mod runs;
 mod server;
+mod summary;
+mod terminal;
 mod terms;

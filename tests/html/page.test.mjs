@@ -154,13 +154,13 @@ test('the leaderboard says what the table of report.md says', async () => {
 test('columns sort and axes filter, and say so', async () => {
   const { page } = await open(QUICKSTART);
   const values = async () => (await words(page, '.board tbody tr')).map((row) => Number(/([\d.]+) % \[/.exec(row)[1]));
-  await page.click('button[data-key="accuracy"]');
+  await page.click('button[data-key="value"]');
   const falling = await values();
   assert.deepEqual(
     falling,
     [...falling].sort((a, b) => b - a),
   );
-  await page.click('button[data-key="accuracy"]');
+  await page.click('button[data-key="value"]');
   assert.deepEqual(
     await values(),
     [...falling].reverse().sort((a, b) => a - b),
@@ -235,6 +235,86 @@ test('a text opens with its prompt, its cut and all its scores, and is found by 
   await page.close();
 });
 
+test('pairs are ranked, compared and browsed as texts are', async () => {
+  for (const name of ['scores', 'classes']) {
+    const { page, wrong } = await open(made(name));
+    const rows = (selector) =>
+      page.$$eval(selector, (found) => found.map((row) => [...row.cells].map((cell) => cell.textContent.trim())));
+    const own = await rows('details.own .scroll:first-of-type tbody tr');
+    const live = await rows('.board tbody tr');
+    assert.equal(own.length, 4);
+    const heads = await words(page, '.board thead th');
+    const column = (title) => heads.findIndex((head) => head.startsWith(title));
+    const value = { scores: 'Spearman', classes: 'average precision' }[name];
+    own.forEach((row, i) => {
+      assert.equal(live[i][column(value)], row[3]);
+      assert.equal(live[i][column('± reference')], row.at(-5));
+      assert.equal(live[i][column('p (Holm)')], row.at(-4));
+    });
+    // Any two cells: the reference's comparisons are those of report.md, from the same resamples.
+    const told = await page.evaluate(() => {
+      const reference = RUN.cells[RUN.slices[0].reference];
+      return ANSWERED.filter((cell) => cell !== reference).map((cell) => {
+        choose('A', cell);
+        choose('B', reference);
+        const { difference, interval } = compared(state.A, state.B);
+        return [`${points(difference)} [${points(interval[0])}, ${points(interval[1])}]`, document.querySelector('.told').textContent];
+      });
+    });
+    const wanted = own.map((row) => row.at(-5)).filter((cell) => cell !== 'reference');
+    assert.deepEqual(
+      told.map(([gap]) => gap),
+      wanted,
+    );
+    assert.match(told[0][1], /Bootstrap of the pairs on 200 pairs: p .* as one comparison, p .* corrected \(Bonferroni\) for all 6 pairs of cells/);
+    // A count leads to its pairs, which show both texts, gold and cosine.
+    const count = await page.$eval('button.heat', (button) => {
+      button.click();
+      return button.textContent;
+    });
+    assert.ok((await words(page, '[role=status]')).some((line) => line.startsWith(`${count} pair`)));
+    await page.evaluate(() => document.querySelector('.card summary').click());
+    await page.waitForSelector('.whole');
+    const [shown] = await words(page, '.whole');
+    assert.match(shown, /First text .*First text of pair \d+.*Second text .*Second text \| of pair \d+.*cell A cosine [\d.−]+, rank \d+ %/);
+    await page.evaluate(() => browse({ words: 'second text | of pair 17' }));
+    assert.deepEqual(await words(page, '.samples .id'), ['test:17', 'test:117', ...Array.from({ length: 10 }, (_, i) => `test:17${i}`)]);
+    await page.evaluate(() => browse({ order: 'above' }));
+    const apart = await page.evaluate(() => found().map((i) => rankedFor(state.A).above[i]));
+    assert.deepEqual(
+      apart,
+      [...apart].sort((a, b) => b - a),
+    );
+    assert.deepEqual(wrong, []);
+    await page.close();
+  }
+});
+
+test('a run of texts and of pairs has one leaderboard, and each part says what it is about', async () => {
+  const { page, wrong } = await open(made('mixed'));
+  assert.equal(await page.$$eval('section[aria-labelledby="leaderboard"] > .scroll', (tables) => tables.length), 0, 'no second table below');
+  const slice = await page.evaluateHandle(() =>
+    [...document.querySelectorAll('label')].find((one) => one.textContent.startsWith('slice')).querySelector('select'),
+  );
+  assert.ok((await words(page, '.board thead th')).some((head) => head.startsWith('accuracy')));
+  await slice.select('alike');
+  assert.ok((await words(page, '.board thead th')).some((head) => head.startsWith('Spearman')));
+  assert.match((await words(page, '.agreement, .confusion')).join(' '), /Cell A is about labels: pick a cell of pairs/);
+  await page.evaluate(() => choose('A', ANSWERED.find(ofPairs)));
+  assert.match((await words(page, '.confusion')).join(' '), /Cell A is about pairs: pick a cell of labels/);
+  assert.equal(await page.evaluate(() => state.B.slice === state.A.slice), true);
+  await slice.select('');
+  assert.ok((await words(page, '.board thead th')).some((head) => head.startsWith('score')));
+  assert.deepEqual(wrong, []);
+  await page.close();
+});
+
+test('equal values share their mean rank', async () => {
+  const { page } = await open(QUICKSTART);
+  assert.deepEqual(await page.evaluate(() => [...ranks([0.3, 0.1, 0.3, 0.2])]), [3.5, 1, 3.5, 2]);
+  await page.close();
+});
+
 test('the keyboard reaches and works everything', async () => {
   const { page } = await open(QUICKSTART);
   await page.keyboard.press('Tab');
@@ -266,7 +346,7 @@ test('the keyboard reaches and works everything', async () => {
 });
 
 test('light and dark, narrow and wide, without a serious fault of accessibility', async () => {
-  for (const name of ['quickstart', 'demo', 'hostile', '119-labels']) {
+  for (const name of ['quickstart', 'demo', 'hostile', '119-labels', 'scores', 'mixed']) {
     for (const scheme of ['light', 'dark']) {
       for (const width of [375, 1280]) {
         const { page } = await open(made(name), { scheme, width });

@@ -31,6 +31,11 @@ impl Arrays {
         self.keep("f32", scores.iter().flat_map(|score| (*score as f32).to_le_bytes()).collect())
     }
 
+    /// The place of an array of numbers as they are.
+    pub fn numbers(&mut self, numbers: &[f64]) -> usize {
+        self.keep("f64", numbers.iter().flat_map(|number| number.to_le_bytes()).collect())
+    }
+
     fn keep(&mut self, kind: &'static str, bytes: Vec<u8>) -> usize {
         let next = self.places.len();
         *self.places.entry((kind, bytes)).or_insert(next)

@@ -12,7 +12,7 @@ const VERDICTS = [
 function startCompare() {
   compare.body = el('div', { class: 'compare' });
   section('compare', 'Compare', nextOf('leaderboard')).append(
-    el('p', {}, 'Two cells on the same texts. Pick them here, or with A and B in the leaderboard.'),
+    el('p', {}, 'Two cells on the same samples. Pick them here, or with A and B in the leaderboard.'),
     compare.body,
   );
 }
@@ -28,8 +28,8 @@ function cellMenu(label, side) {
   const several = new Set(kept.map((cell) => cell.slice)).size > 1;
   const options = kept.map((cell) => ({
     value: cell.id,
-    name: `${cell.rank}. ${nameOf(cell)}, ${percent(accuracyOf(cell)[0])}`,
-    group: several ? sliceOf(cell).id : null,
+    name: `${cell.rank}. ${nameOf(cell)}, ${written(metricOf(cell), valueOf(cell)[0])}`,
+    group: several ? sliceOf(cell).title : null,
   }));
   return menu(label, options, state[side].id, (id) => {
     const own = document.activeElement?.closest('section');
@@ -57,8 +57,28 @@ function showCompare() {
     compare.body.replaceChildren(menus, el('p', {}, 'A and B are the same cell: pick another to compare.'));
     return;
   }
-  const pair = paired(goldOf(A), numbers(A.predicted), numbers(B.predicted));
-  compare.body.replaceChildren(menus, told(pair), contingency(pair), flips(A, B, pair));
+  const pair = compared(A, B);
+  const parts = ofPairs(A) ? [moves(A, B)] : [contingency(pair), flips(A, B, pair)];
+  compare.body.replaceChildren(menus, told(A, pair), ...parts);
+}
+
+/** The paired difference of two cells on one slice. */
+function compared(A, B) {
+  if (!ofPairs(A)) return { ...paired(goldOf(A), numbers(A.predicted), numbers(B.predicted)), test: 'Exact McNemar' };
+  return { ...gapOf(A, B), n: goldOf(A).length, test: 'Bootstrap of the pairs' };
+}
+
+/** A difference that the program has drawn; without interval and p where it has not, or where they say nothing. */
+function gapOf(A, B) {
+  const { compared, gaps } = sliceOf(A);
+  const [a, b] = [A, B].map((cell) => compared.indexOf(RUN.cells.indexOf(cell)));
+  if (a < 0 || b < 0 || a === b) return { difference: valueOf(A)[0] - valueOf(B)[0], interval: null, p: a === b ? 1 : null };
+  const [first, last] = [Math.min(a, b), Math.max(a, b)];
+  // Rows: the first cell minus all after it, the second minus all after that, and so on.
+  const row = first * compared.length - (first * (first + 1)) / 2 + last - first - 1;
+  const [value, low, high, p] = numbers(gaps).subarray(4 * row, 4 * row + 4);
+  const interval = Number.isNaN(low) ? null : a < b ? [low, high] : [-high, -low];
+  return { difference: a < b ? value : -value, interval, p: Number.isNaN(p) ? null : p };
 }
 
 function swap() {
@@ -67,11 +87,10 @@ function swap() {
   compare.body.querySelector('button').focus();
 }
 
-function told(pair) {
-  const [low, high] = pair.interval;
-  const clear = pair.p < 0.05;
-  const words = clear ? 'not noise, as one comparison' : 'may be noise';
-  const scale = { low: Math.min(-0.02, low * 1.1), high: Math.max(0.02, high * 1.1) };
+function told(A, pair) {
+  const [low, high] = pair.interval ?? [null, null];
+  const ends = [pair.difference, low, high].map((end) => 1.1 * (end ?? 0));
+  const scale = { low: Math.min(-0.02, ...ends), high: Math.max(0.02, ...ends) };
   const drawn = drawnInterval(scale, [pair.difference, low, high], 0, '0');
   return el(
     'div',
@@ -80,15 +99,26 @@ function told(pair) {
       'p',
       { class: 'big' },
       `${points(pair.difference)} points`,
-      el('small', {}, ` A minus B, 95 % interval ${points(low)} to ${points(high)}`),
+      el('small', {}, ` A minus B${low === null ? '' : `, 95 % interval ${points(low)} to ${points(high)}`}`),
     ),
     drawn,
-    el(
-      'p',
-      { class: 'p' },
-      `Exact McNemar ${pValue(pair.p)}: ${words}. ${counted(pair.n, 'text')}; the p-value is not corrected for how the two cells were picked.`,
-    ),
+    el('p', { class: 'p' }, chance(A, pair)),
   );
+}
+
+/** Whether a difference is noise: as one comparison, and as the one that was picked of all that could have been. */
+function chance(A, pair) {
+  if (pair.p === null) return `Only the ${sliceOf(A).compared.length} best cells are compared with intervals; \`bench compare\` compares any two.`;
+  const cells = RUN.cells.filter((cell) => cell.slice === A.slice && cell.rank !== null).length;
+  const family = (cells * (cells - 1)) / 2;
+  const picked = Math.min(1, family * pair.p);
+  const reading = [
+    [picked < 0.05, 'Not noise, however the two were picked.'],
+    [pair.p < 0.05 && family > 1, 'Not noise if these two were meant before anyone looked; as the pick of all pairs of cells it may be.'],
+    [true, 'It may be noise.'],
+  ].find(([holds]) => holds)[1];
+  const corrected = family > 1 ? `, ${pValue(picked)} corrected (Bonferroni) for all ${grouped(family)} pairs of cells` : '';
+  return `${reading} ${pair.test} on ${counted(pair.n, ofPairs(A) ? 'pair' : 'text')}: ${pValue(pair.p)} as one comparison${corrected}.`;
 }
 
 /** Texts by who gets them right; each count leads to its texts. */

@@ -6,11 +6,17 @@ const confusion = { body: null, all: false };
 const HARDEST = 20;
 
 function startConfusion() {
+  if (ANSWERED.every(ofPairs)) return;
   confusion.body = el('div', { class: 'confusion' });
   replaceBy(section('confusion', 'Confusion'), isFigure, confusion.body);
 }
 
 function showConfusion() {
+  if (!confusion.body) return;
+  if (ofPairs(state.A)) {
+    confusion.body.replaceChildren(el('div', { class: 'controls' }, cellMenu('cell', 'A')), el('p', {}, 'Cell A is about pairs: pick a cell of labels.'));
+    return;
+  }
   const { labels } = sliceOf(state.A);
   const [gold, predicted] = [goldOf(state.A), numbers(state.A.predicted)];
   const n = labels.length;

@@ -8,7 +8,7 @@ const numbers = remembered((place) => {
   const text = atob(element.textContent);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
-  const kinds = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f32: Float32Array };
+  const kinds = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f32: Float32Array, f64: Float64Array };
   return new kinds[element.dataset.kind](bytes.buffer);
 });
 
@@ -17,27 +17,44 @@ const textsOf = remembered((slice) => JSON.parse(document.getElementById(`texts-
 
 /** The same in small letters, for searching. */
 const searchable = remembered((slice) => {
-  const { ids, texts } = textsOf(slice);
-  return texts.map((text, i) => `${ids[i]}\n${text}`.toLowerCase());
+  const { ids, texts, partners } = textsOf(slice);
+  return texts.map((text, i) => `${ids[i]}\n${text}\n${partners?.[i] ?? ''}`.toLowerCase());
 });
+
+/** What a cell has on an axis that is not for its samples. */
+const NO_CHOICE = '-';
+
+/** The choices of some cells on an axis. */
+const choicesOf = (cells, place) => [...new Set(cells.map((cell) => cell.choices[place]))].filter((id) => id !== NO_CHOICE);
 
 /** Axes on which the run's cells differ. */
 const VARYING = RUN.axes
-  .map((name, place) => ({ name, place, choices: [...new Set(RUN.cells.map((cell) => cell.choices[place]))] }))
+  .map((name, place) => ({ name, place, choices: choicesOf(RUN.cells, place) }))
   .filter((axis) => axis.choices.length > 1);
 
 /** What tells a cell from the others of its task on its slice. */
 function nameOf(cell) {
-  const axes = VARYING.filter((axis) => axis.name !== 'slice' && axis.name !== 'task');
+  const own = (axis) => axis.name !== 'slice' && axis.name !== 'task' && cell.choices[axis.place] !== NO_CHOICE;
+  const axes = VARYING.filter(own);
   return axes.length > 0 ? axes.map((axis) => cell.choices[axis.place]).join(' · ') : cell.choices[1];
 }
 
 const sliceOf = (cell) => RUN.slices[cell.slice];
 const goldOf = (cell) => numbers(sliceOf(cell).gold);
-const accuracyOf = (cell) => cell.metrics.accuracy ?? [null, null, null];
+const ofPairs = (cell) => sliceOf(cell).kind !== 'labels';
+
+/** The metric that a cell is ranked by, and its value with the ends of its interval. */
+const metricOf = (cell) => sliceOf(cell).metrics[0];
+const valueOf = (cell) => cell.metrics[metricOf(cell).name] ?? [null, null, null];
+
+/** A value of a metric: a share as `72.5 %`, any other number times a hundred as `82.03`. */
+function written(metric, value) {
+  if (metric.share) return percent(value);
+  return value === null || value === undefined ? '–' : decimal(SHARE * value, 2);
+}
 
 /** Cells whose answers the page keeps, best first. */
-const ANSWERED = RUN.cells.filter((cell) => cell.predicted !== null).sort((a, b) => a.slice - b.slice || a.rank - b.rank);
+const ANSWERED = RUN.cells.filter((cell) => cell.tokens !== null).sort((a, b) => a.slice - b.slice || a.rank - b.rank);
 
 /** Per sample: best minus second-best score, gold minus best other score, and the gold label's rank; null without scores. */
 const marginsOf = remembered((place) => {

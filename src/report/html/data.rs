@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::arena::{self, Arena, Ranked, Shown};
 use super::arrays::Arrays;
 use crate::report::escape;
-use crate::report::view::{AXES, Contest, Entry, adjusted_p};
-use crate::results::{Axis, CellRecord, PromptRecord, RunRecord, SampleRow, SampleText};
+use crate::report::view::{AXES, Contests};
+use crate::results::{Axis, CellRecord, Gold, Outcome, PromptRecord, RunRecord, SampleRow, SampleText};
 use crate::stats::Estimate;
 
 /// Most bytes of answers, of scores and of texts, before base64.
@@ -30,8 +31,6 @@ struct Run<'a> {
     slices: Vec<Slice>,
     prompts: Vec<Prompt<'a>>,
     cells: Vec<Cell<'a>>,
-    /// Whether the run has cells of pairs too: the page shows those as `report.md` does.
-    pairs: bool,
     /// How p-values are corrected, as a column's head has it.
     correction: &'static str,
     /// Most characters of a text, when some are shortened.
@@ -44,13 +43,22 @@ struct Slice {
     task: &'static str,
     /// The slice's id, with the task where it has several.
     title: String,
+    /// `labels` of texts, `scores` of pairs or `classes` of pairs.
+    kind: &'static str,
     labels: Vec<String>,
     samples: usize,
+    /// What cells are ranked by, then what else is shown.
+    metrics: Vec<Shown>,
     /// Place of the slice that cells are ranked by.
     chosen_on: Option<usize>,
     /// Place of the reference among the cells.
     reference: Option<usize>,
+    /// The right label, or the score, of each sample.
     gold: usize,
+    /// Cells of pairs that are compared with each other, and the array of each minus each after it: value, ends of the interval
+    /// and p, NaN where there is none.
+    compared: Vec<usize>,
+    gaps: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -78,13 +86,12 @@ struct Cell<'a> {
     failed: Option<String>,
     rank: Option<usize>,
     floor: bool,
-    /// Accuracy where the ranking comes from, when that is another slice.
+    /// The metric where the ranking comes from, when that is another slice.
     on_dev: Option<f64>,
-    /// Accuracy minus the reference's, and its exact p, corrected.
-    difference: Option<f64>,
+    /// The metric minus the reference's with its interval, and its p corrected.
+    difference: Option<Ends>,
     p: Option<f64>,
-    /// Value and ends of the interval.
-    metrics: BTreeMap<&'a str, [Option<f64>; 3]>,
+    metrics: BTreeMap<&'a str, Ends>,
     /// Places of arrays; absent where they are not kept.
     predicted: Option<usize>,
     scores: Option<usize>,
@@ -92,39 +99,52 @@ struct Cell<'a> {
     cut: Option<usize>,
 }
 
+/// Value and ends of the interval.
+type Ends = [Option<f64>; 3];
+
+fn ends(estimate: Estimate) -> Ends {
+    let (low, high) = estimate.interval.map(|interval| (interval.low, interval.high)).unzip();
+    [Some(estimate.value), low, high]
+}
+
 #[derive(Serialize)]
 struct Texts {
     ids: Vec<String>,
     texts: Vec<String>,
+    /// The second texts of pairs.
+    partners: Option<Vec<String>>,
+    /// The parts of the split that pairs are from.
+    subsets: Option<Vec<String>>,
 }
 
 /// The elements that the page's script reads.
 ///
 /// # Errors
 /// When the JSON library fails.
-pub fn elements(run: &RunRecord) -> Result<String, serde_json::Error> {
-    within(run, &LIMITS)
+pub fn elements(run: &RunRecord, contests: &Contests) -> Result<String, serde_json::Error> {
+    within(run, contests, &LIMITS)
 }
 
-fn within(run: &RunRecord, limits: &Limits) -> Result<String, serde_json::Error> {
-    let contests = Contest::everywhere(run);
-    let on_labels = |cell: &&CellRecord| contests.iter().any(|contest| contest.has(cell));
-    let kept: Vec<&CellRecord> = run.cells.iter().filter(on_labels).collect();
+fn within(run: &RunRecord, contests: &Contests, limits: &Limits) -> Result<String, serde_json::Error> {
+    // Slices that the report is about come first, then those that choices come from.
+    let first = contests.labels.iter().map(Arena::from).chain(contests.pairs.iter().map(Arena::from));
+    let then = contests.labels_of_dev.iter().map(Arena::from).chain(contests.pairs_of_dev.iter().map(Arena::from));
+    let arenas: Vec<Arena> = first.chain(then).collect();
     let mut arrays = Arrays::default();
-    let slices: Vec<Slice> = contests.iter().map(|contest| slice(&kept, &contests, contest, &mut arrays)).collect();
-    let mut cells: Vec<Cell> = kept.iter().map(|cell| unranked(cell, &contests)).collect();
-    for contest in &contests {
-        place(contest, &mut cells);
+    let slices: Vec<Slice> = arenas.iter().map(|arena| slice(run, &arenas, arena, &mut arrays)).collect();
+    let mut cells: Vec<Cell> = run.cells.iter().map(|cell| unranked(cell, &arenas)).collect();
+    for arena in &arenas {
+        place(arena, &mut cells);
     }
-    keep_outcomes(&contests, limits, &mut cells, &mut arrays);
-    let length = length(&contests, limits.texts);
+    keep_outcomes(&arenas, limits, &mut cells, &mut arrays);
+    let length = length(&arenas, limits.texts);
     let axes = all_axes().map(Axis::name).collect();
     let prompts = run.provenance.prompts.iter().map(prompt).collect();
-    let (pairs, correction) = (kept.len() < run.cells.len(), run.provenance.correction.short());
-    let json = serde_json::to_string(&Run { axes, slices, prompts, pairs, correction, cells, shortened: length })?;
+    let correction = run.provenance.correction.short();
+    let json = serde_json::to_string(&Run { axes, slices, prompts, correction, cells, shortened: length })?;
     let mut text = element("run", &json);
-    for (place, contest) in contests.iter().enumerate() {
-        text.push_str(&element(&format!("texts-{place}"), &serde_json::to_string(&texts(contest.samples, length))?));
+    for (place, arena) in arenas.iter().enumerate() {
+        text.push_str(&element(&format!("texts-{place}"), &serde_json::to_string(&texts(arena.samples, length))?));
     }
     Ok(text + &arrays.elements())
 }
@@ -138,22 +158,46 @@ fn element(id: &str, json: &str) -> String {
     format!("<script type=\"application/json\" id=\"{id}\">{}</script>\n", escape::json(json))
 }
 
-fn slice(kept: &[&CellRecord], contests: &[Contest], contest: &Contest, arrays: &mut Arrays) -> Slice {
-    let dev = |id: &str| contests.iter().position(|other| other.slice.id == id && other.task == contest.task);
-    let several = contests.iter().filter(|other| other.slice.id == contest.slice.id).count() > 1;
-    let id = escape::one_line(&contest.slice.id);
-    let reference = contest.reference_entry().map(|entry| &entry.cell.id);
-    let gold: Vec<usize> = contest.samples.iter().filter_map(|sample| sample.gold.label()).collect();
+fn slice(run: &RunRecord, arenas: &[Arena], arena: &Arena, arrays: &mut Arrays) -> Slice {
+    let place = |id: &str| arenas.iter().position(|other| other.slice.id == id && other.task == arena.task);
+    let several = arenas.iter().filter(|other| other.slice.id == arena.slice.id).count() > 1;
+    let id = escape::one_line(&arena.slice.id);
+    let reference = arena.reference.and_then(|rank| arena.entries.get(rank)).map(|entry| &entry.cell.id);
+    let place_of = |entry: &Ranked| run.cells.iter().position(|cell| cell.id == entry.cell.id);
+    let compared = arena.entries.iter().take(arena::COMPARED).filter_map(place_of);
+    let labels: Vec<usize> = arena.samples.iter().filter_map(|sample| sample.gold.label()).collect();
+    let score = |sample: &SampleText| match sample.gold {
+        Gold::Score(score) => Some(score),
+        Gold::Label(_) => None,
+    };
+    let scores: Vec<f64> = arena.samples.iter().filter_map(score).collect();
     Slice {
-        title: if several { format!("{id}, {}", contest.task) } else { id.clone() },
+        title: if several { format!("{id}, {}", arena.task) } else { id.clone() },
         id,
-        task: contest.task.name(),
-        labels: contest.slice.labels.iter().map(|label| escape::one_line(label)).collect(),
-        samples: contest.samples.len(),
-        chosen_on: contest.chosen_on.and_then(|slice| dev(&slice.id)),
-        reference: reference.and_then(|id| kept.iter().position(|cell| cell.id == *id)),
-        gold: arrays.counts(&gold),
+        task: arena.task.name(),
+        kind: arena::kind(arena.slice),
+        labels: arena.slice.labels.iter().map(|label| escape::one_line(label)).collect(),
+        samples: arena.samples.len(),
+        metrics: arena.metrics.clone(),
+        chosen_on: arena.chosen_on.and_then(|slice| place(&slice.id)),
+        reference: reference.and_then(|id| run.cells.iter().position(|cell| cell.id == *id)),
+        gold: if scores.is_empty() { arrays.counts(&labels) } else { arrays.numbers(&scores) },
+        compared: if arena.gaps.is_empty() { Vec::new() } else { compared.collect() },
+        gaps: (!arena.gaps.is_empty()).then(|| arrays.numbers(&gaps(arena))),
     }
+}
+
+fn gaps(arena: &Arena) -> Vec<f64> {
+    let row = |gap: &Option<(Estimate, f64)>| {
+        let number = |of: fn(&(Estimate, f64)) -> Option<f64>| gap.as_ref().and_then(of).unwrap_or(f64::NAN);
+        [
+            number(|(gap, _)| Some(gap.value)),
+            number(|(gap, _)| Some(gap.interval?.low)),
+            number(|(gap, _)| Some(gap.interval?.high)),
+            number(|(_, p)| Some(*p)),
+        ]
+    };
+    arena.gaps.iter().flat_map(row).collect()
 }
 
 fn prompt(prompt: &PromptRecord) -> Prompt<'_> {
@@ -170,18 +214,14 @@ fn prompt(prompt: &PromptRecord) -> Prompt<'_> {
 }
 
 /// A cell with what its record alone says.
-fn unranked<'a>(cell: &'a CellRecord, contests: &[Contest]) -> Cell<'a> {
+fn unranked<'a>(cell: &'a CellRecord, arenas: &[Arena]) -> Cell<'a> {
     let choices = all_axes().map(|axis| escape::one_line(cell.choices.on(axis)));
     let whole = cell.metrics().iter().filter(|row| row.label.is_none());
-    let ends = |estimate: Estimate| {
-        let (low, high) = estimate.interval.map(|interval| (interval.low, interval.high)).unzip();
-        [Some(estimate.value), low, high]
-    };
     Cell {
         id: &cell.id,
         choices: choices.collect(),
-        slice: contests.iter().position(|contest| contest.has(cell)).unwrap_or(0),
-        failed: cell.failure().map(escape::one_line),
+        slice: arenas.iter().position(|arena| arena.has(cell)).unwrap_or(0),
+        failed: cell.failure().or(undefined(cell)).map(escape::one_line),
         rank: None,
         floor: false,
         on_dev: None,
@@ -195,44 +235,58 @@ fn unranked<'a>(cell: &'a CellRecord, contests: &[Contest]) -> Cell<'a> {
     }
 }
 
+/// Why the metric that a cell is ranked by is not defined.
+fn undefined(cell: &CellRecord) -> Option<&str> {
+    cell.headline()?.reason.as_deref()
+}
+
 /// The page's cell of an entry.
-fn of<'c, 'a>(cells: &'c mut [Cell<'a>], entry: &Entry) -> Option<&'c mut Cell<'a>> {
+fn of<'c, 'a>(cells: &'c mut [Cell<'a>], entry: &Ranked) -> Option<&'c mut Cell<'a>> {
     cells.iter_mut().find(|cell| cell.id == entry.cell.id)
 }
 
 /// Adds what the ranking of a slice says of its cells.
-fn place(contest: &Contest, cells: &mut [Cell]) {
-    let p = adjusted_p(contest);
-    let reference = contest.reference_entry();
-    for (i, entry) in contest.entries.iter().enumerate() {
+fn place(arena: &Arena, cells: &mut [Cell]) {
+    for (i, entry) in arena.entries.iter().enumerate() {
         let Some(cell) = of(cells, entry) else { continue };
         cell.rank = Some(i + 1);
         cell.floor = entry.floor;
-        cell.on_dev = entry.dev_accuracy().map(|accuracy| accuracy.value);
-        cell.p = p.get(i).copied().flatten();
-        let others = reference.filter(|reference| reference.cell.id != entry.cell.id);
-        cell.difference = others.map(|reference| entry.accuracy.value - reference.accuracy.value);
+        cell.on_dev = entry.on_dev;
+        cell.p = entry.p;
+        cell.difference = entry.difference.filter(|_| arena.reference != Some(i)).map(ends);
     }
 }
 
 /// Answers, tokens and scores, for as many cells as there is room for: of each slice the best cell, the floor and the
 /// reference, then the others as they are ranked.
-fn keep_outcomes(contests: &[Contest], limits: &Limits, cells: &mut [Cell], arrays: &mut Arrays) {
+fn keep_outcomes(arenas: &[Arena], limits: &Limits, cells: &mut [Cell], arrays: &mut Arrays) {
     let (mut answers, mut scores) = (limits.answers, limits.scores);
-    for entry in by_worth(contests) {
-        let (scored, Some(cell)) = (entry.scored, of(cells, entry)) else { continue };
-        if scored.samples.is_empty() {
+    for entry in by_worth(arenas) {
+        let (samples, Some(cell)) = (entry.samples(), of(cells, entry)) else { continue };
+        if samples == 0 {
             continue;
         }
-        let column = |get: fn(&SampleRow) -> usize| -> Vec<usize> { scored.samples.iter().map(get).collect() };
-        // Tokens are those of a model and a prompt, which many cells share.
-        if take(&mut answers, 2 * scored.samples.len()) {
-            cell.predicted = Some(arrays.counts(&column(|sample| sample.predicted)));
-            cell.tokens = Some(arrays.counts(&column(|sample| sample.tokens)));
-            cell.cut = Some(arrays.counts(&column(|sample| sample.cut)));
-            if !scored.scores.is_empty() && take(&mut scores, 4 * scored.scores.len()) {
-                cell.scores = Some(arrays.scores(&scored.scores));
+        match &entry.cell.outcome {
+            Outcome::Scored(scored) => {
+                let column = |get: fn(&SampleRow) -> usize| -> Vec<usize> { scored.samples.iter().map(get).collect() };
+                // Tokens are those of a model and a prompt, which many cells share.
+                if take(&mut answers, 2 * samples) {
+                    cell.predicted = Some(arrays.counts(&column(|sample| sample.predicted)));
+                    cell.tokens = Some(arrays.counts(&column(|sample| sample.tokens)));
+                    cell.cut = Some(arrays.counts(&column(|sample| sample.cut)));
+                    if !scored.scores.is_empty() && take(&mut scores, 4 * scored.scores.len()) {
+                        cell.scores = Some(arrays.scores(&scored.scores));
+                    }
+                }
             }
+            Outcome::Paired(paired) => {
+                if take(&mut scores, 8 * samples) {
+                    cell.tokens = Some(arrays.counts(&paired.samples.iter().map(|sample| sample.tokens).collect::<Vec<_>>()));
+                    cell.cut = Some(arrays.counts(&paired.samples.iter().map(|sample| sample.cut).collect::<Vec<_>>()));
+                    cell.scores = Some(arrays.numbers(&paired.cosines()));
+                }
+            }
+            Outcome::Failed { .. } => {}
         }
     }
 }
@@ -244,21 +298,28 @@ fn take(left: &mut usize, bytes: usize) -> bool {
     enough
 }
 
-fn by_worth<'e, 'a>(contests: &'e [Contest<'a>]) -> Vec<&'e Entry<'a>> {
-    let heads = contests.iter().flat_map(|contest| [contest.best(), contest.reference_entry(), contest.floor()]);
-    let deepest = contests.iter().map(|contest| contest.entries.len()).max().unwrap_or(0);
-    let ranks = (0..deepest).flat_map(|rank| contests.iter().filter_map(move |contest| contest.entries.get(rank)));
+fn by_worth<'e, 'a>(arenas: &'e [Arena<'a>]) -> Vec<&'e Ranked<'a>> {
+    let floor = |arena: &'e Arena<'a>| arena.entries.iter().find(|entry| entry.floor);
+    let reference = |arena: &'e Arena<'a>| arena.entries.get(arena.reference?);
+    let heads = arenas.iter().flat_map(|arena| [arena.entries.first(), reference(arena), floor(arena)]);
+    let deepest = arenas.iter().map(|arena| arena.entries.len()).max().unwrap_or(0);
+    let ranks = (0..deepest).flat_map(|rank| arenas.iter().filter_map(move |arena| arena.entries.get(rank)));
     let mut seen = BTreeSet::new();
-    heads.flatten().chain(ranks).filter(|entry| seen.insert(entry.order)).collect()
+    heads.flatten().chain(ranks).filter(|entry| seen.insert(&entry.cell.id)).collect()
+}
+
+/// Both texts of a pair, or the text.
+fn parts(sample: &SampleText) -> impl Iterator<Item = &str> {
+    std::iter::once(sample.text.as_str()).chain(sample.partner.as_ref().map(|partner| partner.text.as_str()))
 }
 
 /// The longest that texts may be; None when all fit as they are.
-fn length(contests: &[Contest], limit: usize) -> Option<usize> {
-    let samples = || contests.iter().flat_map(|contest| contest.samples);
-    if samples().map(|sample| sample.text.len()).sum::<usize>() <= limit {
+fn length(arenas: &[Arena], limit: usize) -> Option<usize> {
+    let texts = || arenas.iter().flat_map(|arena| arena.samples).flat_map(parts);
+    if texts().map(str::len).sum::<usize>() <= limit {
         return None;
     }
-    let fits = |length: &usize| samples().map(|sample| beginning(&sample.text, *length).len()).sum::<usize>() <= limit;
+    let fits = |length: &usize| texts().map(|text| beginning(text, *length).len()).sum::<usize>() <= limit;
     Some(LENGTHS.into_iter().find(fits).unwrap_or(0))
 }
 
@@ -272,9 +333,13 @@ fn texts(samples: &[SampleText], length: Option<usize>) -> Texts {
         Some(part) if part.len() < text.len() => escape::lines(part) + "…",
         _ => escape::lines(text),
     };
+    let partners = || samples.iter().filter_map(|sample| sample.partner.as_ref());
+    let subsets = || partners().map(|partner| escape::one_line(partner.subset.as_deref().unwrap_or_default()));
     Texts {
         ids: samples.iter().map(|sample| escape::one_line(&sample.id)).collect(),
         texts: samples.iter().map(|sample| shown(&sample.text)).collect(),
+        partners: partners().next().map(|_| partners().map(|partner| shown(&partner.text)).collect()),
+        subsets: partners().any(|partner| partner.subset.is_some()).then(|| subsets().collect()),
     }
 }
 
@@ -282,9 +347,10 @@ fn texts(samples: &[SampleText], length: Option<usize>) -> Texts {
 mod tests {
     use super::*;
     use crate::report::fixture::demo;
+    use crate::report::view::Contest;
 
     fn cells(run: &RunRecord, limits: &Limits) -> (Vec<serde_json::Value>, serde_json::Value) {
-        let text = within(run, limits).unwrap();
+        let text = within(run, &Contests::of(run), limits).unwrap();
         let json = text.lines().next().unwrap();
         let json =
             json.strip_prefix("<script type=\"application/json\" id=\"run\">").unwrap().strip_suffix("</script>").unwrap();

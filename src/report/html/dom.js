@@ -10,7 +10,7 @@ function el(tag, attributes = {}, ...children) {
     else if (name === 'style') Object.assign(element.style, value);
     else if (value !== null && value !== false) element.setAttribute(name, value === true ? '' : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(3).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
@@ -100,10 +100,9 @@ function replaceBy(part, replaced, ...shown) {
   const slices = own.some((child) => child.textContent.startsWith('Slice '));
   const end = own.findIndex((child) => child.textContent === 'Failed cells');
   const before = own.slice(0, end < 0 ? own.length : end);
-  // Of pairs there is nothing else to show, so their tables stay where they are.
-  const moved = RUN.pairs ? [] : before.filter((child) => slices || replaced(child));
+  const moved = before.filter((child) => slices || replaced(child));
   if (moved.length === 0) {
-    part.insertBefore(el('div', {}, shown), (RUN.pairs ? own[0] : own[end]) ?? null);
+    part.insertBefore(el('div', {}, shown), own[end] ?? null);
     return;
   }
   const details = el('details', { class: 'own' }, el('summary', {}, 'As in report.md'));

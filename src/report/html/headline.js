@@ -15,16 +15,17 @@ function headlineOf(place) {
   const floor = cells.find((cell) => cell.floor);
   const against = [['the reference', reference], ...(best.floor ? [] : [['the lexical floor', floor]])];
   const several = RUN.slices.length > 1 ? ` on ${sliceOf(best).title}` : '';
-  const [value, low, high] = accuracyOf(best);
+  const metric = metricOf(best);
+  const [value, low, high] = valueOf(best);
   const main = tile(
-    percent(value),
-    `best cell${several}: ${nameOf(best)}`,
-    { low: 0, high: 1 },
+    written(metric, value),
+    `${metric.share ? '' : `${metric.title}, times 100; `}best cell${several}: ${nameOf(best)}`,
+    { low: Math.min(0, low ?? value), high: 1 },
     [value, low, high],
-    1 / sliceOf(best).labels.length,
+    chanceOf(best),
     'chance',
   );
-  const others = against.filter(([, cell]) => cell && cell !== best && cell.predicted !== null && best.predicted !== null);
+  const others = against.filter(([, cell]) => cell && cell !== best && cell.tokens !== null && best.tokens !== null);
   return el(
     'div',
     { class: 'tiles' },
@@ -33,13 +34,20 @@ function headlineOf(place) {
   );
 }
 
+/** What guessing would score: one label of all, no correlation, or the share of pairs that are the same. */
+function chanceOf(cell) {
+  const { kind, labels } = sliceOf(cell);
+  if (kind === 'labels') return 1 / labels.length;
+  return kind === 'scores' ? 0 : goldOf(cell).reduce((sum, gold) => sum + gold, 0) / Math.max(1, goldOf(cell).length);
+}
+
 function differenceTile(name, best, cell) {
-  const pair = paired(goldOf(best), numbers(best.predicted), numbers(cell.predicted));
-  const [low, high] = pair.interval;
-  const reach = 1.15 * Math.max(0.02, Math.abs(low), Math.abs(high));
+  const pair = compared(best, cell);
+  const [low, high] = pair.interval ?? [null, null];
+  const reach = 1.15 * Math.max(0.02, Math.abs(pair.difference), Math.abs(low), Math.abs(high));
   return tile(
     points(pair.difference),
-    `points over ${name}, 95 % ${points(low)} to ${points(high)}`,
+    `points over ${name}${low === null ? '' : `, 95 % ${points(low)} to ${points(high)}`}`,
     { low: -reach, high: reach },
     [pair.difference, low, high],
     0,

@@ -36,19 +36,23 @@ function startLeaderboard() {
   );
 }
 
-/** The columns, each with the value it sorts by; null sorts last. */
-function columns() {
-  const of = (axis) => leaderboard.filters.get(axis.place);
-  const axes = VARYING.filter((axis) => !of(axis)).map((axis) => ({
+/** The columns for some cells, each with the value it sorts by; null sorts last. */
+function columns(cells) {
+  const axes = VARYING.filter((axis) => choicesOf(cells, axis.place).length > 1).map((axis) => ({
     key: axis.name,
     title: axis.name,
     wide: true,
     value: (cell) => cell.choices[axis.place],
     show: (cell) => cell.choices[axis.place],
   }));
-  const dev = RUN.slices.some((slice) => slice.chosen_on !== null);
-  const cuts = RUN.cells.some((cell) => cell.metrics.cut_share?.[0] > 0);
+  const slices = [...new Set(cells.map(sliceOf))];
+  const dev = slices.some((slice) => slice.chosen_on !== null);
+  const cuts = cells.some((cell) => cell.metrics.cut_share?.[0] > 0);
   const metric = (name) => (cell) => cell.metrics[name]?.[0] ?? null;
+  const titles = new Set(slices.map((slice) => slice.metrics[0].title));
+  const title = titles.size === 1 ? [...titles][0] : 'score';
+  const further = new Map(slices.flatMap((slice) => slice.metrics.slice(1)).map((one) => [one.name, one]));
+  const own = (cell, { name }) => sliceOf(cell).metrics.some((one) => one.name === name);
   return [
     { key: 'rank', title: '#', number: true, value: (cell) => cell.rank, show: (cell) => cell.rank ?? '–' },
     { key: 'sides', title: 'compare', show: null },
@@ -63,26 +67,26 @@ function columns() {
             number: true,
             high: true,
             value: (cell) => cell.on_dev,
-            show: (cell) => percent(cell.on_dev),
+            show: (cell) => written(metricOf(cell), cell.on_dev),
           },
         ]
       : []),
-    { key: 'accuracy', title: 'accuracy [95 %]', number: true, high: true, value: metric('accuracy'), show: estimate },
+    { key: 'value', title: `${title} [95 %]`, number: true, high: true, value: (cell) => valueOf(cell)[0], show: estimate },
     { key: 'bar', title: '', show: null },
-    {
-      key: 'macro_f1',
-      title: 'macro F1',
+    ...[...further.values()].map((one) => ({
+      key: one.name,
+      title: one.title,
       number: true,
       high: true,
-      value: metric('macro_f1'),
-      show: (cell) => percent(metric('macro_f1')(cell)),
-    },
-    ...(RUN.slices.some((slice) => slice.reference !== null) ? againstReference() : []),
+      value: (cell) => (own(cell, one) ? metric(one.name)(cell) : null),
+      show: (cell) => (own(cell, one) ? written(one, metric(one.name)(cell)) : ''),
+    })),
+    ...(slices.some((slice) => slice.reference !== null) ? againstReference() : []),
     ...(cuts
       ? [
           {
             key: 'cut_share',
-            title: 'texts cut',
+            title: slices.some((slice) => slice.kind === 'labels') ? 'texts cut' : 'pairs cut',
             number: true,
             high: true,
             value: metric('cut_share'),
@@ -95,7 +99,14 @@ function columns() {
 
 function againstReference() {
   return [
-    { key: 'difference', title: '± reference', number: true, high: true, value: (cell) => cell.difference, show: difference },
+    {
+      key: 'difference',
+      title: '± reference',
+      number: true,
+      high: true,
+      value: (cell) => cell.difference?.[0] ?? null,
+      show: difference,
+    },
     {
       key: 'p',
       title: `p (${RUN.correction})`,
@@ -107,20 +118,29 @@ function againstReference() {
 }
 
 function estimate(cell) {
-  const [value, low, high] = accuracyOf(cell);
-  const ends = low === null ? '' : ` [${decimal(SHARE * low, 1)}, ${decimal(SHARE * high, 1)}]`;
-  return percent(value) + ends;
+  const [value, low, high] = valueOf(cell);
+  const metric = metricOf(cell);
+  const places = metric.share ? 1 : 2;
+  const ends = low === null ? '' : ` [${decimal(SHARE * low, places)}, ${decimal(SHARE * high, places)}]`;
+  return written(metric, value) + ends;
 }
 
 function difference(cell) {
   if (RUN.cells[sliceOf(cell).reference] === cell) return 'reference';
-  return cell.difference === null ? '–' : points(cell.difference);
+  if (cell.difference === null) return '–';
+  const [value, low, high] = cell.difference;
+  return points(value) + (low === null ? '' : ` [${points(low)}, ${points(high)}]`);
 }
 
-function fits(cell) {
-  const chosen = ([place, choice]) => choice === '' || cell.choices[place] === choice;
+/** Whether a cell has the choices asked for. */
+function chosen(cell) {
+  return [...leaderboard.filters].every(([place, choice]) => choice === '' || cell.choices[place] === choice);
+}
+
+/** Whether its name or id has the words asked for. */
+function named(cell) {
   const text = `${cell.id} ${cell.choices.join(' ')}`.toLowerCase();
-  return [...leaderboard.filters].every(chosen) && leaderboard.words.split(/\s+/).every((word) => text.includes(word));
+  return leaderboard.words.split(/\s+/).every((word) => text.includes(word));
 }
 
 /** Failed cells last, whichever way the others stand. */
@@ -135,9 +155,10 @@ function inOrder(cells, column) {
 }
 
 function showLeaderboard() {
-  const all = columns();
+  const kept = RUN.cells.filter(chosen);
+  const all = columns(kept);
   const column = all.find((one) => one.key === leaderboard.sort) ?? all[0];
-  const cells = inOrder(RUN.cells.filter(fits), column);
+  const cells = inOrder(kept.filter(named), column);
   const scale = scaleOf(cells);
   const failed = cells.filter((cell) => cell.failed !== null).length;
   leaderboard.status.textContent = `${counted(cells.length, 'cell')} of ${grouped(RUN.cells.length)}${failed > 0 ? `, ${failed} without a score` : ''}`;
@@ -176,7 +197,7 @@ function rowOf(cell, all, scale) {
         class: 'side',
         'data-cell': cell.id,
         'aria-pressed': String(state[side] === cell),
-        disabled: cell.predicted === null,
+        disabled: cell.tokens === null,
         'aria-label': `Make ${nameOf(cell)} cell ${side}`,
         click: () => choose(side, cell),
       },
@@ -185,7 +206,7 @@ function rowOf(cell, all, scale) {
   if (cell.failed !== null) {
     const named = all.filter((one) => one.show && !one.number);
     const width = all.filter((one) => !one.narrow).length - named.filter((one) => one.wide).length - 2;
-    const reason = el('td', { colspan: String(width), class: 'failed' }, `failed: ${cell.failed}`);
+    const reason = el('td', { colspan: String(width), class: 'failed' }, `no score: ${cell.failed}`);
     return el(
       'tr',
       {},
@@ -212,10 +233,12 @@ function markSides() {
 
 /** The range that holds all intervals, with some air. */
 function scaleOf(cells) {
-  const known = cells.flatMap((cell) => accuracyOf(cell)).filter((value) => value !== null);
-  const low = Math.max(0, Math.min(1, ...known) - 0.02);
-  const high = Math.min(1, Math.max(0, ...known) + 0.02);
-  return high > low ? { low, high } : { low: 0, high: 1 };
+  const shares = cells.every((cell) => metricOf(cell).share);
+  const known = cells.flatMap(valueOf).filter((value) => value !== null);
+  const least = shares ? 0 : -1;
+  const low = Math.max(least, Math.min(1, ...known) - 0.02);
+  const high = Math.min(1, Math.max(least, ...known) + 0.02);
+  return high > low ? { low, high, unit: shares ? ' %' : '' } : { low: 0, high: 1, unit: '' };
 }
 
 const at = (scale, value) => `${(SHARE * (value - scale.low)) / (scale.high - scale.low)}%`;
@@ -225,15 +248,15 @@ function ends(scale) {
     'span',
     { class: 'ends' },
     el('span', {}, decimal(SHARE * scale.low, 0)),
-    el('span', {}, `${decimal(SHARE * scale.high, 0)} %`),
+    el('span', {}, decimal(SHARE * scale.high, 0) + scale.unit),
   );
 }
 
 /** The interval as a line with a dot, and the reference as a mark across. */
 function bar(cell, scale) {
-  const [value, low, high] = accuracyOf(cell);
+  const [value, low, high] = valueOf(cell);
   const reference = RUN.cells[sliceOf(cell).reference];
-  const marked = reference ? accuracyOf(reference)[0] : null;
+  const marked = reference ? valueOf(reference)[0] : null;
   const inside = marked !== null && marked >= scale.low && marked <= scale.high;
   const parts = [
     inside ? el('i', { class: 'mark', style: { left: at(scale, marked) } }) : null,

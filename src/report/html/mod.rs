@@ -3,6 +3,7 @@
 //! The page says all that `report.md` says without its script; the script adds what needs the data: sorting, comparing,
 //! browsing.
 
+mod arena;
 mod arrays;
 mod data;
 
@@ -27,10 +28,15 @@ const SCRIPT: &str = concat!(
     include_str!("leaderboard.js"),
     include_str!("headline.js"),
     include_str!("compare.js"),
+    include_str!("pairs.js"),
     include_str!("confusion.js"),
     include_str!("samples.js"),
+    include_str!("prompted.js"),
     include_str!("page.js"),
 );
+
+const NEEDS: &str =
+    "<noscript><p>Sorting, comparing cells and browsing samples need JavaScript. All else is on this page.</p></noscript>\n";
 
 const NAME_SPACE: &str = " xmlns=\"http://www.w3.org/2000/svg\"";
 
@@ -42,8 +48,8 @@ fn policy() -> String {
 }
 
 /// A page of a report's Markdown; images whose target is in `figures` are replaced by these SVG documents. `data` are the
-/// elements that the script reads.
-pub fn page(title: &str, markdown: &str, figures: &BTreeMap<String, String>, data: &str) -> String {
+/// elements that the script reads; without them the page has no script.
+pub fn page(title: &str, markdown: &str, figures: &BTreeMap<String, String>, data: Option<&str>) -> String {
     let (body, sections) = body(markdown, figures);
     let links: Vec<String> = sections.iter().map(|(id, name)| format!("<a href=\"#{id}\">{}</a>", escape::xml(name))).collect();
     let policy = policy();
@@ -62,12 +68,8 @@ pub fn page(title: &str, markdown: &str, figures: &BTreeMap<String, String>, dat
         &links.join(" "),
         "</nav>\n<main id=\"content\" tabindex=\"-1\">\n",
         &body,
-        "<noscript><p>Sorting, comparing cells and browsing samples need JavaScript. All else is on this page.</p></noscript>\n\
-         </main>\n",
-        data,
-        "<script>",
-        SCRIPT,
-        "</script>\n</body>\n</html>\n",
+        &data.map_or("</main>\n".to_owned(), |data| [NEEDS, "</main>\n", data, "<script>", SCRIPT, "</script>\n"].concat()),
+        "</body>\n</html>\n",
     ]
     .concat()
 }
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     fn page_of(markdown: &str) -> String {
-        page("t", markdown, &BTreeMap::from([("a.svg".to_owned(), "<svg></svg>\n".to_owned())]), "")
+        page("t", markdown, &BTreeMap::from([("a.svg".to_owned(), "<svg></svg>\n".to_owned())]), Some(""))
     }
 
     #[test]

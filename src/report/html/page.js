@@ -7,7 +7,11 @@ function choose(side, cell) {
   state[side] = cell;
   const other = side === 'A' ? 'B' : 'A';
   if (state[other].slice !== cell.slice) state[other] = rivalOf(cell);
-  if (side === 'A') samples.filter = { ...EVERYTHING, words: samples.filter.words, order: samples.filter.order };
+  if (side === 'A') {
+    const { words, order } = samples.filter;
+    const known = browser().orders.some(([key]) => key === order);
+    samples.filter = { ...EVERYTHING, words, order: known ? order : EVERYTHING.order };
+  }
   refresh();
 }
 
@@ -22,6 +26,7 @@ function refresh() {
   markSides();
   showCompare();
   showConfusion();
+  showAgreement();
   showSamples();
 }
 
@@ -35,6 +40,7 @@ function start() {
   state.B = rivalOf(state.A);
   startCompare();
   startConfusion();
+  startAgreement();
   startSamples();
   refresh();
 }

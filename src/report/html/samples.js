@@ -2,15 +2,27 @@
 
 const samples = { list: null, filter: null, status: null, controls: null, timer: 0 };
 
-const EVERYTHING = { words: '', gold: null, predicted: null, verdict: '', order: 'place', open: null };
+const EVERYTHING = { words: '', gold: null, predicted: null, subset: '', verdict: '', order: 'place', open: null };
 
-const ORDERS = [
-  ['place', 'as in the slice'],
-  ['confident', 'most confident mistakes'],
-  ['narrow', 'narrowest misses'],
-  ['unsure', 'smallest margin'],
-  ['long', 'most tokens'],
-];
+/** What the list of samples asks of each kind of them; that of pairs is in `pairs.js`. */
+const OF_LABELS = {
+  noun: 'text',
+  orders: [
+    ['place', 'as in the slice'],
+    ['confident', 'most confident mistakes'],
+    ['narrow', 'narrowest misses'],
+    ['unsure', 'smallest margin'],
+    ['long', 'most tokens'],
+  ],
+  menus: labelMenus,
+  fitting: fittingLabels,
+  ordered,
+  told: toldOfLabels,
+  line: labelLine,
+  facts: labelFacts,
+};
+
+const browser = () => (ofPairs(state.A) ? OF_PAIRS : OF_LABELS);
 
 const SHOWN_VIEWS = 3;
 const SHOWN_SCORES = 12;
@@ -31,7 +43,7 @@ function startSamples() {
     limits.push(
       `Label scores are kept for ${counted(scored, 'cell')} of ${grouped(cells)} and answers for ${grouped(ANSWERED.length)}, the best ones; predictions.parquet has all.`,
     );
-  section('samples', 'Samples', nextOf('confusion')).append(
+  section('samples', 'Samples', 'diagnosis').append(
     ...limits.map((limit) => el('p', { class: 'limit' }, limit)),
     samples.controls,
     samples.status,
@@ -50,7 +62,6 @@ function browse(filter) {
 }
 
 function showSamples() {
-  const { labels } = sliceOf(state.A);
   const { filter } = samples;
   const set =
     (key, read = (value) => value) =>
@@ -59,9 +70,6 @@ function showSamples() {
       filter.open = null;
       listSamples();
     };
-  const label = (value) => (value === '' ? null : Number(value));
-  const named = [{ value: '', name: 'any' }, ...labels.map((name, i) => ({ value: String(i), name }))];
-  const verdicts = [['', 'any'], ['right', 'A right'], ['wrong', 'A wrong'], ...(state.A === state.B ? [] : VERDICTS)];
   const option = ([value, name]) => ({ value, name });
   const search = el('input', {
     type: 'search',
@@ -75,10 +83,8 @@ function showSamples() {
   samples.controls.replaceChildren(
     cellMenu('cell', 'A'),
     el('label', { class: 'control' }, el('span', {}, 'search'), search),
-    menu('right label', named, String(filter.gold ?? ''), set('gold', label)),
-    menu('answered', named, String(filter.predicted ?? ''), set('predicted', label)),
-    menu('verdict', verdicts.map(option), filter.verdict, set('verdict')),
-    menu('order', ORDERS.map(option), filter.order, set('order')),
+    ...browser().menus(filter, set, option),
+    menu('order', browser().orders.map(option), filter.order, set('order')),
     el(
       'button',
       {
@@ -95,34 +101,57 @@ function showSamples() {
   listSamples();
 }
 
+/** Reads a menu's value as a place in a list; nothing for the empty one. */
+const placeOf = (value) => (value === '' ? null : Number(value));
+
+/** A menu's options for the places of a list. */
+const places = (names) => [{ value: '', name: 'any' }, ...names.map((name, i) => ({ value: String(i), name }))];
+
+function labelMenus(filter, set, option) {
+  const { labels } = sliceOf(state.A);
+  const verdicts = [['', 'any'], ['right', 'A right'], ['wrong', 'A wrong'], ...(state.A === state.B ? [] : VERDICTS)];
+  return [
+    menu('right label', places(labels), String(filter.gold ?? ''), set('gold', placeOf)),
+    menu('answered', places(labels), String(filter.predicted ?? ''), set('predicted', placeOf)),
+    menu('verdict', verdicts.map(option), filter.verdict, set('verdict')),
+  ];
+}
+
 /** Places of the samples that fit, in the order asked for. */
 function found() {
   const { filter } = samples;
-  const { A, B } = state;
-  const [gold, a, b] = [goldOf(A), numbers(A.predicted), numbers(B.predicted)];
   const words = filter.words
     .toLowerCase()
     .split(/\s+/)
     .filter((word) => word !== '');
-  const texts = words.length > 0 ? searchable(A.slice) : null;
-  const right = { right: true, wrong: false }[filter.verdict];
+  const texts = words.length > 0 ? searchable(state.A.slice) : null;
+  const fits = browser().fitting(filter);
   const fit = [];
-  for (let i = 0; i < gold.length; i += 1) {
-    if (filter.gold !== null && gold[i] !== filter.gold) continue;
-    if (filter.predicted !== null && a[i] !== filter.predicted) continue;
-    if (right !== undefined && (a[i] === gold[i]) !== right) continue;
-    if (right === undefined && filter.verdict !== '' && verdict(gold[i], a[i], b[i]) !== filter.verdict) continue;
-    if (texts && !words.every((word) => texts[i].includes(word))) continue;
-    fit.push(i);
+  for (let i = 0; i < goldOf(state.A).length; i += 1) {
+    if (fits(i) && (!texts || words.every((word) => texts[i].includes(word)))) fit.push(i);
   }
-  return ordered(fit, filter.order);
+  return browser().ordered(fit, filter.order);
 }
+
+function fittingLabels(filter) {
+  const { A, B } = state;
+  const [gold, a, b] = [goldOf(A), numbers(A.predicted), numbers(B.predicted)];
+  const right = { right: true, wrong: false }[filter.verdict];
+  return (i) => {
+    if (filter.gold !== null && gold[i] !== filter.gold) return false;
+    if (filter.predicted !== null && a[i] !== filter.predicted) return false;
+    if (right !== undefined) return (a[i] === gold[i]) === right;
+    return filter.verdict === '' || verdict(gold[i], a[i], b[i]) === filter.verdict;
+  };
+}
+
+/** A list sorted by a value, the largest first. */
+const by = (list, value) => list.sort((x, y) => value(y) - value(x) || x - y);
 
 function ordered(fit, order) {
   const margins = marginsFor(state.A);
   const [gold, a] = [goldOf(state.A), numbers(state.A.predicted)];
   const mistakes = () => fit.filter((i) => gold[i] !== a[i]);
-  const by = (list, value) => list.sort((x, y) => value(y) - value(x) || x - y);
   if (order === 'long') return by(fit, (i) => numbers(state.A.tokens)[i]);
   if (order === 'place' || !margins) return fit;
   if (order === 'confident') return by(mistakes(), (i) => margins.margin[i]);
@@ -133,35 +162,33 @@ function ordered(fit, order) {
 function listSamples() {
   const list = found();
   const { open } = samples.filter;
+  const { noun, told } = browser();
   if (open !== null) list.sort((x, y) => (y === open) - (x === open) || 0);
-  const right = list.filter((i) => goldOf(state.A)[i] === numbers(state.A.predicted)[i]).length;
   samples.status.textContent =
-    list.length === 0
-      ? 'No text fits.'
-      : `${counted(list.length, 'text')} of ${grouped(goldOf(state.A).length)}; cell A has ${grouped(right)} of them right.`;
+    list.length === 0 ? `No ${noun} fits.` : `${counted(list.length, noun)} of ${grouped(goldOf(state.A).length)}${told(list)}.`;
   const frame = (rows) => el('ul', { class: 'cards' }, rows);
   samples.list.replaceChildren(
-    ...(list.length > 0 ? [pages(list, 20, frame, (i) => el('li', {}, card(i, i === open)), 'text')] : []),
+    ...(list.length > 0 ? [pages(list, 20, frame, (i) => el('li', {}, card(i, i === open)), noun)] : []),
   );
+}
+
+function toldOfLabels(list) {
+  const right = list.filter((i) => goldOf(state.A)[i] === numbers(state.A.predicted)[i]).length;
+  return `; cell A has ${grouped(right)} of them right`;
 }
 
 /** One sample: a line, and all that is known of it when opened. */
 function card(i, open) {
   const { A } = state;
-  const { labels } = sliceOf(A);
-  const { ids, texts } = textsOf(A.slice);
-  const [gold, predicted] = [goldOf(A)[i], numbers(A.predicted)[i]];
-  const margins = marginsFor(A);
+  const { ids, texts, partners } = textsOf(A.slice);
   const cut = numbers(A.cut)[i];
   const line = el(
     'summary',
     {},
-    answer(labels, predicted, gold),
-    predicted === gold ? null : el('span', { class: 'wanted' }, ` for ${labels[gold]}`),
-    margins ? el('span', { class: 'margin' }, `margin ${decimal(margins.margin[i], placesFor(A))}`) : null,
+    browser().line(i),
     cut > 0 ? el('span', { class: 'margin' }, `✂ ${counted(cut, 'token')}`) : null,
     el('span', { class: 'id' }, ids[i]),
-    el('span', { class: 'snippet' }, shortened(texts[i], 90)),
+    [texts[i], ...(partners ? [partners[i]] : [])].map((text) => el('span', { class: 'snippet' }, shortened(text, 90))),
   );
   const details = el(
     'details',
@@ -180,12 +207,45 @@ function card(i, open) {
   return details;
 }
 
+function labelLine(i) {
+  const { A } = state;
+  const { labels } = sliceOf(A);
+  const [gold, predicted] = [goldOf(A)[i], numbers(A.predicted)[i]];
+  const margins = marginsFor(A);
+  return [
+    answer(labels, predicted, gold),
+    predicted === gold ? null : el('span', { class: 'wanted' }, ` for ${labels[gold]}`),
+    margins ? el('span', { class: 'margin' }, `margin ${decimal(margins.margin[i], placesFor(A))}`) : null,
+  ];
+}
+
+/** A sample opened: its texts as they are and as prompted, and what the cells say of it. */
 function whole(i) {
+  const { A } = state;
+  const { texts, partners } = textsOf(A.slice);
+  const both = partners ? [texts[i], partners[i]] : [texts[i]];
+  const title = (at) => (both.length === 1 ? 'Text' : ['First text', 'Second text'][at]);
+  const shown = both.map((text, at) => [el('h4', {}, title(at)), el('p', { class: 'text', tabindex: '0' }, text), prompted(i, text)]);
+  const facts = [...browser().facts(i), ['tokens', `${grouped(numbers(A.tokens)[i])} embedded, ${grouped(numbers(A.cut)[i])} cut`]];
+  return el(
+    'div',
+    { class: 'whole' },
+    el('div', {}, shown.flat()),
+    el(
+      'div',
+      {},
+      ofPairs(A) ? null : [el('h4', {}, 'Scores'), bars(i)],
+      el('dl', {}, facts.map(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]).flat()),
+    ),
+  );
+}
+
+function labelFacts(i) {
   const { A, B } = state;
   const { labels } = sliceOf(A);
   const margins = marginsFor(A);
   const places = placesFor(A);
-  const facts = [
+  return [
     ['right label', labels[goldOf(A)[i]]],
     ['cell A', `${labels[numbers(A.predicted)[i]]} (${nameOf(A)})`],
     ...(A === B ? [] : [['cell B', `${labels[numbers(B.predicted)[i]]} (${nameOf(B)})`]]),
@@ -198,20 +258,7 @@ function whole(i) {
           ["right label's rank", `${margins.rank[i]} of ${labels.length}`],
         ]
       : []),
-    ['tokens', `${grouped(numbers(A.tokens)[i])} embedded, ${grouped(numbers(A.cut)[i])} cut`],
   ];
-  return el(
-    'div',
-    { class: 'whole' },
-    el('div', {}, el('h4', {}, 'Text'), el('p', { class: 'text', tabindex: '0' }, textsOf(A.slice).texts[i]), prompted(i)),
-    el(
-      'div',
-      {},
-      el('h4', {}, 'Scores'),
-      bars(i),
-      el('dl', {}, facts.map(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]).flat()),
-    ),
-  );
 }
 
 /** All label scores, best first, as bars from the sample's lowest score to its highest. */
@@ -259,86 +306,4 @@ function bars(i, all = false) {
     el('button', { type: 'button', click: () => holder.replaceWith(bars(i, true)) }, `${rest} more labels`),
   );
   return holder;
-}
-
-/** The text in its prompt, with the place where it was cut. */
-function prompted(i) {
-  const { A } = state;
-  const prompt = RUN.prompts.find((known) => known.id === A.choices[1]);
-  if (!prompt) return null;
-  const [tokens, cut] = [numbers(A.tokens)[i], numbers(A.cut)[i]];
-  const text = textsOf(A.slice).texts[i];
-  if (cut === 0 && prompt.clean === 'none' && prompt.chat === null && prompt.views.every((view) => view === '{text}')) {
-    return el('p', { class: 'limit' }, `Prompt ${prompt.id} is the text alone.`);
-  }
-  // Of a text that this page shortens nobody knows here where it was cut.
-  const whole = RUN.shortened === null || !text.endsWith('…');
-  const shown = whole ? cut : 0;
-  const views = prompt.views
-    .slice(0, SHOWN_VIEWS)
-    .map((view) =>
-      el('p', { class: 'text prompt', tabindex: '0' }, marked(rendered(prompt, view, text), prompt.truncate, tokens, shown)),
-    );
-  const more = prompt.views.length - views.length;
-  const notes = prompt.chat === null ? [] : [`As a message in the model's own chat format${chatOf(prompt.chat)}.`];
-  if (more > 0) notes.push(`and ${counted(more, 'more view')}.`);
-  if (cut > 0)
-    notes.push(
-      `${counted(cut, 'token')} of ${grouped(tokens + cut)} were cut${prompt.views.length > 1 ? ' over all views' : ''}${whole ? '; the mark is where their share of the characters ends, the tokens themselves are not in the results' : ''}.`,
-    );
-  return el(
-    'div',
-    {},
-    el('h4', {}, `As prompted: ${prompt.id}`),
-    views,
-    notes.length > 0 ? el('p', { class: 'limit' }, notes.join(' ')) : null,
-  );
-}
-
-/** What a chat adds to the message. */
-function chatOf({ system, answer }) {
-  return (
-    (system === null ? '' : `, after the system's “${system}”`) +
-    (answer === null ? '' : `, with an answer that begins “${answer}”`)
-  );
-}
-
-/** Pieces as elements, what was cut struck out. Characters stand for tokens: results count tokens alone. */
-function marked(pieces, truncate, tokens, cut) {
-  const whole = pieces.reduce((sum, piece) => sum + piece.words.length, 0);
-  const lost = cut === 0 ? 0 : Math.round((whole * cut) / (tokens + cut));
-  const shown = (piece, words) => (words === '' ? null : el(piece.slot ? 'span' : 'b', {}, words));
-  const scissors = () => el('span', { class: 'cut-mark', title: 'cut about here' }, '✂');
-  const gone = (words) => el('del', {}, words);
-  if (lost === 0) return pieces.map((piece) => shown(piece, piece.words));
-  if (truncate === 'whole-prompt') {
-    let left = whole - lost;
-    return pieces
-      .map((piece) => {
-        const kept = Math.max(0, Math.min(piece.words.length, left));
-        const ends = left >= 0 && left < piece.words.length;
-        left -= piece.words.length;
-        return [
-          shown(piece, piece.words.slice(0, kept)),
-          ends ? scissors() : null,
-          kept < piece.words.length ? gone(piece.words.slice(kept)) : null,
-        ];
-      })
-      .flat();
-  }
-  const slots = pieces.filter((piece) => piece.slot).length;
-  return pieces
-    .map((piece) => {
-      if (!piece.slot) return shown(piece, piece.words);
-      const { length } = piece.words;
-      const out = Math.min(length, Math.round(lost / slots));
-      const from = { tail: 0, middle: Math.round((length - out) / 2) }[truncate] ?? length - out;
-      return [
-        shown(piece, piece.words.slice(0, from)),
-        scissors(),
-        gone(piece.words.slice(from, from + out)),
-        shown(piece, piece.words.slice(from + out)),
-      ];
-    })
-    .flat();
 }

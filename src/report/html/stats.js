@@ -82,6 +82,19 @@ function paired(gold, candidate, baseline) {
   };
 }
 
+/** Ranks from 1, equal values sharing their mean rank. */
+function ranks(values) {
+  const order = Uint32Array.from(values, (_, i) => i).sort((a, b) => values[a] - values[b] || a - b);
+  const found = new Float64Array(values.length);
+  for (let from = 0; from < order.length; ) {
+    let to = from + 1;
+    while (to < order.length && values[order[to]] === values[order[from]]) to += 1;
+    for (let at = from; at < to; at += 1) found[order[at]] = (from + 1 + to) / 2;
+    from = to;
+  }
+  return found;
+}
+
 /** Which of two answers is right. */
 function verdict(gold, candidate, baseline) {
   if (candidate === gold) return baseline === gold ? 'both' : 'wins';

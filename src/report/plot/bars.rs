@@ -3,7 +3,7 @@
 use plotters::prelude::RGBColor;
 
 use super::WIDTH;
-use super::canvas::{self, Anchor, BLUE, Canvas, Face, INK, MUTED, ORANGE, PlotError, RULE, SIZE, pixel, text_width, whole};
+use super::canvas::{self, Anchor, BLUE, Canvas, Face, INK, MUTED, ORANGE, Picture, RULE, SIZE, pixel, text_width, whole};
 use crate::report::number;
 use crate::stats::Estimate;
 
@@ -25,10 +25,10 @@ pub struct Bar {
 const ROW: i32 = 34;
 const BAR: i32 = 12;
 const TOP: i32 = 34;
-const RIGHT: i32 = 28;
+const RIGHT: i32 = 70;
 
 impl Bars {
-    pub(super) fn draw(&self, title: &str) -> Result<String, PlotError> {
+    pub(super) fn draw(&self, title: &str) -> Picture {
         let widest = self.rows.iter().map(|row| text_width(&row.name, SIZE)).max().unwrap_or(0);
         let left = widest.clamp(48, WIDTH / 3) + 16;
         let bottom = TOP + ROW * whole(self.rows.len());
@@ -50,6 +50,11 @@ impl Bars {
                 let y = TOP + ROW * whole(i);
                 let name = canvas::fit(&row.name, SIZE, left - 12);
                 canvas.text((left - 8, y + BAR), &name, Anchor::End, Face::plain(INK));
+                // The numbers stand at the end of the row, so that no table need repeat them.
+                for (share, (top, color)) in row.shares.iter().zip([(y, BLUE), (y + BAR + 1, ORANGE)]) {
+                    let value = share.map_or("–".to_owned(), |share| number::percent(share.value));
+                    canvas.text((WIDTH - RIGHT + 14, top + BAR / 2), &value, Anchor::Start, Face::small(color));
+                }
                 for (share, (top, color)) in row.shares.iter().zip([(y, BLUE), (y + BAR + 1, ORANGE)]) {
                     match share {
                         Some(share) => draw_bar(canvas, share, top, color, &x),

@@ -33,11 +33,12 @@ pub const INK_ON_CELL: RGBColor = RGBColor(31, 35, 41);
 pub const PAPER_ON_CELL: RGBColor = RGBColor(255, 255, 254);
 pub const EMPTY_CELL: RGBColor = RGBColor(246, 248, 250);
 
-// Four colours of Okabe and Ito (2008), told apart with any colour vision; blue and vermilion where two are enough.
+// Five colours of Okabe and Ito (2008), told apart with any colour vision; blue and vermilion where two are enough.
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub const ORANGE: RGBColor = RGBColor(213, 94, 0);
 pub const GREEN: RGBColor = RGBColor(0, 158, 115);
 pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
+pub const SKY: RGBColor = RGBColor(86, 180, 233);
 
 /// Where a text stands relative to its point, horizontally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub enum Anchor {
 }
 
 /// How a text is written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Face {
     pub size: i32,
     pub color: RGBColor,
@@ -73,45 +74,72 @@ impl Face {
     }
 }
 
-/// Collects shapes; the first refusal is kept and returned by [`draw`].
-pub struct Canvas<'a> {
-    backend: SVGBackend<'a>,
-    refused: Option<PlotError>,
+/// What a figure consists of, in the order it is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// From corner to corner, both included.
+    Fill {
+        from: (i32, i32),
+        to: (i32, i32),
+        color: RGBColor,
+    },
+    Line {
+        from: (i32, i32),
+        to: (i32, i32),
+        color: RGBColor,
+        width: u32,
+    },
+    Dot {
+        center: (i32, i32),
+        radius: u32,
+        color: RGBColor,
+        filled: bool,
+    },
+    Text(Written),
 }
 
-/// A document of this size on paper, filled by `paint`. `title` becomes its accessible name.
-pub fn draw(title: &str, (width, height): (i32, i32), paint: impl FnOnce(&mut Canvas)) -> Result<String, PlotError> {
-    let mut svg = String::new();
-    {
-        let backend = SVGBackend::with_string(&mut svg, (width.unsigned_abs(), height.unsigned_abs()));
-        let mut canvas = Canvas { backend, refused: None };
-        canvas.fill((0, 0), (width, height), PAPER);
-        paint(&mut canvas);
-        let presented = canvas.backend.present();
-        canvas.note(presented);
-        canvas.refused.map_or(Ok(()), Err)?;
-    }
-    // The backend repeats the font on every text; once for all of them is enough.
-    let family = format!(" font-family=\"{FONTS}\"");
-    let root = format!("<svg role=\"img\" aria-label=\"{}\"{family} ", escape::xml(title));
-    Ok(svg.replace(&family, "").replace(" opacity=\"1\"", "").replacen("<svg ", &root, 1))
+/// A line of text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    pub at: (i32, i32),
+    pub text: String,
+    pub anchor: Anchor,
+    pub face: Face,
 }
 
-impl Canvas<'_> {
+/// A figure of this size on paper, ready to be written as SVG or PNG.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    pub size: (i32, i32),
+    /// Its accessible name.
+    pub title: String,
+    pub shapes: Vec<Shape>,
+}
+
+/// Collects shapes.
+#[derive(Default)]
+pub struct Canvas(Vec<Shape>);
+
+/// A picture of this size, filled by `paint`. `title` becomes its accessible name.
+pub fn draw(title: &str, size: (i32, i32), paint: impl FnOnce(&mut Canvas)) -> Picture {
+    let mut canvas = Canvas::default();
+    canvas.fill((0, 0), size, PAPER);
+    paint(&mut canvas);
+    Picture { size, title: title.to_owned(), shapes: canvas.0 }
+}
+
+impl Canvas {
     pub fn fill(&mut self, from: (i32, i32), to: (i32, i32), color: RGBColor) {
-        let drawn = self.backend.draw_rect(from, to, &color.filled(), true);
-        self.note(drawn);
+        self.0.push(Shape::Fill { from, to, color });
     }
 
     pub fn outline(&mut self, (left, top): (i32, i32), (right, bottom): (i32, i32), color: RGBColor) {
         let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
-        let drawn = self.backend.draw_path(corners, &stroke(color, 2));
-        self.note(drawn);
+        corners.windows(2).for_each(|side| self.line(side[0], side[1], color, 2));
     }
 
     pub fn line(&mut self, from: (i32, i32), to: (i32, i32), color: RGBColor, width: u32) {
-        let drawn = self.backend.draw_line(from, to, &stroke(color, width));
-        self.note(drawn);
+        self.0.push(Shape::Line { from, to, color, width });
     }
 
     /// A dashed vertical line.
@@ -122,40 +150,67 @@ impl Canvas<'_> {
     }
 
     pub fn dot(&mut self, center: (i32, i32), radius: u32, color: RGBColor, filled: bool) {
-        if filled {
-            let drawn = self.backend.draw_circle(center, radius, &color.filled(), true);
-            self.note(drawn);
-        } else {
-            let paper = self.backend.draw_circle(center, radius, &PAPER.filled(), true);
-            self.note(paper);
-            let drawn = self.backend.draw_circle(center, radius, &stroke(color, 2), false);
-            self.note(drawn);
-        }
+        self.0.push(Shape::Dot { center, radius, color, filled });
     }
 
     /// Text centred on `y`, or on `x` when it is read upwards.
     pub fn text(&mut self, at: (i32, i32), text: &str, anchor: Anchor, face: Face) {
-        let (horizontal, transform) = match anchor {
-            Anchor::Start => (HPos::Left, FontTransform::None),
-            Anchor::Middle => (HPos::Center, FontTransform::None),
-            Anchor::End => (HPos::Right, FontTransform::None),
-            Anchor::Upwards => (HPos::Left, FontTransform::Rotate270),
-            Anchor::UpwardsMiddle => (HPos::Center, FontTransform::Rotate270),
-        };
-        let style = if face.bold { FontStyle::Bold } else { FontStyle::Normal };
-        // The backend writes a font's size divided by 1.24.
-        let size = f64::from(face.size) * 1.24;
-        let font = FontDesc::new(FontFamily::Name(FONTS), size, style).transform(transform);
-        let written = font.color(&face.color).pos(Pos::new(horizontal, VPos::Center));
-        let drawn = self.backend.draw_text(&escape::one_line(text), &written, at);
-        self.note(drawn);
+        self.0.push(Shape::Text(Written { at, text: escape::one_line(text), anchor, face }));
     }
+}
 
-    fn note<E: Error + Send + Sync + 'static>(&mut self, drawn: Result<(), E>) {
-        if let Err(error) = drawn {
-            self.refused.get_or_insert(PlotError(Box::new(error)));
+impl Picture {
+    /// The picture as a standalone SVG document.
+    ///
+    /// # Errors
+    /// Whatever the drawing backend refuses.
+    pub fn svg(&self) -> Result<String, PlotError> {
+        let mut svg = String::new();
+        {
+            let size = (self.size.0.unsigned_abs(), self.size.1.unsigned_abs());
+            let mut backend = SVGBackend::with_string(&mut svg, size);
+            for shape in &self.shapes {
+                draw_shape(&mut backend, shape)?;
+            }
+            backend.present().map_err(refused)?;
         }
+        // The backend repeats the font on every text; once for all of them is enough.
+        let family = format!(" font-family=\"{FONTS}\"");
+        let root = format!("<svg role=\"img\" aria-label=\"{}\"{family} ", escape::xml(&self.title));
+        Ok(svg.replace(&family, "").replace(" opacity=\"1\"", "").replacen("<svg ", &root, 1))
     }
+}
+
+fn refused<E: Error + Send + Sync + 'static>(error: E) -> PlotError {
+    PlotError(Box::new(error))
+}
+
+fn draw_shape(backend: &mut SVGBackend<'_>, shape: &Shape) -> Result<(), PlotError> {
+    let drawn = match *shape {
+        Shape::Fill { from, to, color } => backend.draw_rect(from, to, &color.filled(), true),
+        Shape::Line { from, to, color, width } => backend.draw_line(from, to, &stroke(color, width)),
+        Shape::Dot { center, radius, color, filled: true } => backend.draw_circle(center, radius, &color.filled(), true),
+        Shape::Dot { center, radius, color, filled: false } => {
+            backend.draw_circle(center, radius, &PAPER.filled(), true).map_err(refused)?;
+            backend.draw_circle(center, radius, &stroke(color, 2), false)
+        }
+        Shape::Text(Written { at, ref text, anchor, face }) => {
+            let (horizontal, transform) = match anchor {
+                Anchor::Start => (HPos::Left, FontTransform::None),
+                Anchor::Middle => (HPos::Center, FontTransform::None),
+                Anchor::End => (HPos::Right, FontTransform::None),
+                Anchor::Upwards => (HPos::Left, FontTransform::Rotate270),
+                Anchor::UpwardsMiddle => (HPos::Center, FontTransform::Rotate270),
+            };
+            let style = if face.bold { FontStyle::Bold } else { FontStyle::Normal };
+            // The backend writes a font's size divided by 1.24.
+            let size = f64::from(face.size) * 1.24;
+            let font = FontDesc::new(FontFamily::Name(FONTS), size, style).transform(transform);
+            let written = font.color(&face.color).pos(Pos::new(horizontal, VPos::Center));
+            backend.draw_text(text, &written, at)
+        }
+    };
+    drawn.map_err(refused)
 }
 
 fn stroke(color: RGBColor, width: u32) -> ShapeStyle {

@@ -2,7 +2,7 @@
 
 use super::WIDTH;
 use super::canvas::{
-    self, Anchor, BLUE, Canvas, EMPTY_CELL, Face, INK, MUTED, ORANGE, PlotError, SIZE, SMALL, shade, text_width, whole,
+    self, Anchor, BLUE, Canvas, EMPTY_CELL, Face, INK, MUTED, ORANGE, Picture, SIZE, SMALL, shade, text_width, whole,
 };
 use crate::report::number;
 
@@ -30,7 +30,7 @@ struct Layout {
 const ROOMY: i32 = 52;
 
 impl Confusion {
-    pub(super) fn draw(&self, title: &str) -> Result<String, PlotError> {
+    pub(super) fn draw(&self, title: &str) -> Picture {
         let layout = self.layout();
         let n = whole(self.labels.len());
         let height = layout.top + layout.row * n + 12;

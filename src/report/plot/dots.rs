@@ -3,7 +3,7 @@
 use plotters::prelude::RGBColor;
 
 use super::WIDTH;
-use super::canvas::{self, Anchor, BLUE, Canvas, Face, INK, MUTED, ORANGE, PlotError, RULE, SMALL, pixel, text_width, whole};
+use super::canvas::{self, Anchor, BLUE, Canvas, Face, INK, MUTED, ORANGE, Picture, RULE, SMALL, pixel, text_width, whole};
 use crate::report::number;
 use crate::stats::Estimate;
 
@@ -86,7 +86,7 @@ impl Scale {
 }
 
 impl Dots {
-    pub(super) fn draw(&self, title: &str) -> Result<String, PlotError> {
+    pub(super) fn draw(&self, title: &str) -> Picture {
         let widest = self.rows.iter().map(|row| text_width(&row.name, SMALL)).max().unwrap_or(0);
         let left = widest.clamp(60, WIDTH / 2) + 16;
         let (low, high) = self.range();

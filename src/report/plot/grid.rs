@@ -2,7 +2,7 @@
 
 use super::WIDTH;
 use super::canvas::{
-    self, Anchor, BLUE, Canvas, EMPTY_CELL, Face, INK, MUTED, ORANGE, PlotError, SIZE, SMALL, text_width, whole,
+    self, Anchor, BLUE, Canvas, EMPTY_CELL, Face, INK, MUTED, ORANGE, Picture, SIZE, SMALL, text_width, whole,
 };
 use crate::report::number;
 
@@ -36,7 +36,7 @@ struct Layout {
 }
 
 impl Grid {
-    pub(super) fn draw(&self, title: &str) -> Result<String, PlotError> {
+    pub(super) fn draw(&self, title: &str) -> Picture {
         let layout = self.layout();
         let lines = self.panels.len().div_ceil(layout.per_line);
         let panel_height = HEAD + ROW * whole(self.rows.len());

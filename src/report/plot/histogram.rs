@@ -3,7 +3,7 @@
 use plotters::prelude::RGBColor;
 
 use super::WIDTH;
-use super::canvas::{self, Anchor, BLUE, Canvas, Face, INK, MUTED, ORANGE, PlotError, RULE, pixel, whole};
+use super::canvas::{self, Anchor, BLUE, Canvas, Face, INK, MUTED, ORANGE, Picture, RULE, pixel, whole};
 use crate::report::number;
 
 /// Values of two kinds: margins of right and wrong predictions, cosines of pairs that are the same and not.
@@ -38,7 +38,7 @@ struct Binned {
 }
 
 impl Histogram {
-    pub(super) fn draw(&self, title: &str) -> Result<String, PlotError> {
+    pub(super) fn draw(&self, title: &str) -> Picture {
         let binned = self.binned();
         let (above, below) = binned.tallest;
         let unit = f64::from(HEIGHT) / f64::from(whole((above + below).max(1)));

@@ -3,7 +3,7 @@
 use plotters::prelude::RGBColor;
 
 use super::WIDTH;
-use super::canvas::{self, Anchor, BLUE, Canvas, Face, GREEN, INK, MUTED, ORANGE, PURPLE, PlotError, RULE, SMALL, pixel};
+use super::canvas::{self, Anchor, BLUE, Canvas, Face, GREEN, INK, MUTED, ORANGE, PURPLE, Picture, RULE, SMALL, pixel};
 use crate::report::number;
 use crate::stats::Estimate;
 
@@ -91,7 +91,7 @@ fn share(value: f64, (low, high): (f64, f64)) -> f64 {
 }
 
 impl Plane {
-    pub(super) fn draw(&self, title: &str) -> Result<String, PlotError> {
+    pub(super) fn draw(&self, title: &str) -> Picture {
         let widest = self.lines.iter().map(|line| canvas::text_width(&line.name, SMALL)).max().unwrap_or(0);
         let room = if widest == 0 { 24 } else { (widest + 20).min(WIDTH / 3) };
         let frame = Frame { across: self.across(), up: self.up(), right: WIDTH - room };
@@ -225,6 +225,6 @@ mod tests {
         let plane =
             Plane { across: "x".into(), ticks: Vec::new(), up: "y".into(), lines: vec![line], level: Some((1.0, "c".into())) };
         assert_eq!((plane.across(), plane.up()), ((2.0, 4.0), (0.97, 1.02_f64.max(1.0))));
-        assert!(plane.draw("t").unwrap().contains("<circle"));
+        assert!(plane.draw("t").svg().unwrap().contains("<circle"));
     }
 }

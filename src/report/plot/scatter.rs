@@ -1,7 +1,7 @@
 //! Gold scores across, cosines up: one small circle for each pair.
 
 use super::WIDTH;
-use super::canvas::{self, Anchor, BLUE, Canvas, Face, MUTED, PlotError, RULE, pixel, shade};
+use super::canvas::{self, Anchor, BLUE, Canvas, Face, MUTED, Picture, RULE, pixel, shade};
 use crate::report::number;
 
 /// Points on two axes.
@@ -22,7 +22,7 @@ const HEIGHT: i32 = 320;
 const STEP: i32 = 3;
 
 impl Scatter {
-    pub(super) fn draw(&self, title: &str) -> Result<String, PlotError> {
+    pub(super) fn draw(&self, title: &str) -> Picture {
         let (across, up) =
             (Axis::of(self.points.iter().map(|point| point.0)), Axis::of(self.points.iter().map(|point| point.1)));
         let x = |value: f64| LEFT + pixel(f64::from(WIDTH - LEFT - RIGHT) * across.share(value));
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn every_point_is_drawn_and_those_on_one_place_once() {
         let scatter = Scatter { across: "gold".into(), up: "cosine".into(), points: vec![(0.0, 0.1), (5.0, 0.9), (5.0, 0.9)] };
-        let svg = scatter.draw("t").unwrap();
+        let svg = scatter.draw("t").svg().unwrap();
         assert_eq!(svg.matches("<circle").count(), 2);
     }
 }

@@ -28,7 +28,7 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
     if best.scored.confusion.len() != contest.slice.labels.len().pow(2) {
         return vec![Block::Paragraph("The results hold no confusion counts for the best cell.".to_owned())];
     }
-    let shown = hardest(contest, best);
+    let shown = hardest(contest, best, LABELS);
     let mut blocks = vec![
         Block::Paragraph(worst_sentence(contest, best)),
         Block::Figure(figure(contest, best, &shown)),
@@ -98,8 +98,8 @@ fn worst_sentence(contest: &Contest, best: &Entry) -> String {
     )
 }
 
-/// The labels to show, in the slice's order: all, or those with most errors in their row and column.
-fn hardest(contest: &Contest, entry: &Entry) -> Vec<usize> {
+/// At most so many labels, in the slice's order: all, or those with most errors in their row and column.
+pub fn hardest(contest: &Contest, entry: &Entry, most: usize) -> Vec<usize> {
     let n = contest.slice.labels.len();
     let confusion = &entry.scored.confusion;
     let involved = |label: usize| -> u64 {
@@ -107,7 +107,7 @@ fn hardest(contest: &Contest, entry: &Entry) -> Vec<usize> {
     };
     let mut labels: Vec<usize> = (0..n).collect();
     labels.sort_by_key(|label| std::cmp::Reverse(involved(*label)));
-    labels.truncate(LABELS);
+    labels.truncate(most);
     labels.sort_unstable();
     labels
 }
@@ -125,15 +125,46 @@ fn figure(contest: &Contest, best: &Entry, shown: &[usize]) -> Figure {
         file: contest.file("confusion"),
         alt: format!("Confusion matrix of the best cell over {}", counted(shown.len(), "label")),
         caption: format!(
-            "Best cell: texts by right label (rows) and answered label (columns), shaded by their share of the row. Blue is right, orange is wrong.{part}"
+            "Best cell: texts by right label (rows) and answered label (columns), shaded by their share of the row. Blue is right, orange is wrong.{}{part}",
+            darkest(contest, best, shown),
         ),
         drawing: Drawing::Confusion(drawing),
     }
 }
 
+/// The mistake that takes the largest share of its row.
+fn darkest(contest: &Contest, best: &Entry, shown: &[usize]) -> String {
+    let n = contest.slice.labels.len();
+    let row = |gold: usize| &best.scored.confusion[gold * n..(gold + 1) * n];
+    let mut worst: Option<(f64, usize, usize)> = None;
+    for &gold in shown {
+        let total: u64 = row(gold).iter().sum();
+        for &predicted in shown.iter().filter(|predicted| **predicted != gold) {
+            let share = ratio(row(gold)[predicted], total);
+            if share > worst.map_or(0.0, |(share, ..)| share) {
+                worst = Some((share, gold, predicted));
+            }
+        }
+    }
+    worst.map_or(String::new(), |(share, gold, predicted)| {
+        format!(
+            " Darkest orange: {} of the texts of {} are answered {}.",
+            percent(share),
+            text(contest.label(gold)),
+            text(contest.label(predicted))
+        )
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of samples are far below 2^53")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// What the figure of recall and precision does not say.
 fn table(contest: &Contest, best: &Entry, shown: &[usize]) -> Block {
     let mut columns = vec![Column::words("label")];
-    columns.extend(["texts", "precision", "recall", "F1", "share of answers"].map(Column::numbers));
+    columns.extend(["texts", "share of answers", "F1"].map(Column::numbers));
     let rows = shown.iter().map(|&label| {
         let name = contest.label(label);
         let share = |metric| {
@@ -143,7 +174,7 @@ fn table(contest: &Contest, best: &Entry, shown: &[usize]) -> Block {
                 .map_or("–".to_owned(), |found| percent(found.value))
         };
         let texts: u64 = best.scored.confusion[label * contest.slice.labels.len()..][..contest.slice.labels.len()].iter().sum();
-        vec![text(name), texts.to_string(), share("precision"), share("recall"), share("f1"), share("attracted")]
+        vec![text(name), texts.to_string(), share("attracted"), share("f1")]
     });
     Block::table(columns, rows.collect())
 }
@@ -158,12 +189,33 @@ fn bars(contest: &Contest, best: &Entry, shown: &[usize]) -> Figure {
     Figure {
         file: contest.file("labels"),
         alt: format!("Recall and precision of the best cell by label, {}", counted(shown.len(), "label")),
-        caption: "Best cell: recall (share of a label's texts that get it) and precision (share of a label's answers that are right), with 95 % intervals.".to_owned(),
+        caption: format!(
+            "Best cell: recall (share of a label's texts that get it) and precision (share of a label's answers that are right), with 95 % intervals.{}",
+            weakest(contest, best, shown)
+        ),
         drawing: Drawing::Bars(plot::Bars {
             measures: ["recall".to_owned(), "precision".to_owned()],
             rows: shown.iter().map(row).collect(),
         }),
     }
+}
+
+/// The labels that are lost most often, and answered wrongly most often.
+fn weakest(contest: &Contest, best: &Entry, shown: &[usize]) -> String {
+    let least = |metric: &str| {
+        let known = shown
+            .iter()
+            .filter_map(|&label| Some((best.scored.label_metric(metric, contest.label(label))?.estimate?.value, label)));
+        known.reduce(|a, b| if b.0 < a.0 { b } else { a })
+    };
+    let (Some((recall, lost)), Some((precision, wrong))) = (least("recall"), least("precision")) else { return String::new() };
+    format!(
+        " Most often missed: {} ({} found). Least to be trusted as an answer: {} ({} right).",
+        text(contest.label(lost)),
+        percent(recall),
+        text(contest.label(wrong)),
+        percent(precision)
+    )
 }
 
 fn undefined(contest: &Contest, best: &Entry, shown: &[usize]) -> bool {

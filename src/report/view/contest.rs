@@ -8,7 +8,20 @@ use crate::spec::TaskKind;
 use crate::stats::{self, Estimate, PairedDifference};
 
 /// All axes but slice and task, in the order they are written.
-pub const AXES: [Axis; 5] = [Axis::Model, Axis::Prompt, Axis::Readout, Axis::Labels, Axis::Calibration];
+pub const AXES: [Axis; Axis::ALL.len() - 2] = all_but_slice_and_task();
+
+const fn all_but_slice_and_task() -> [Axis; Axis::ALL.len() - 2] {
+    let mut axes = [Axis::Model; Axis::ALL.len() - 2];
+    let (mut from, mut to) = (0, 0);
+    while from < Axis::ALL.len() {
+        if !matches!(Axis::ALL[from], Axis::Slice | Axis::Task) {
+            axes[to] = Axis::ALL[from];
+            to += 1;
+        }
+        from += 1;
+    }
+    axes
+}
 
 /// The cells of one task on one slice.
 pub struct Contest<'a> {
@@ -70,18 +83,25 @@ impl<'a> Contest<'a> {
         contests
     }
 
-    /// One contest for each task and slice of labelled texts that have cells: those of [`Self::all`], then the dev slices, which
-    /// rank by themselves.
+    /// All contests: those of [`Self::all`], then those of dev slices.
     pub fn everywhere(run: &'a RunRecord) -> Vec<Self> {
         let mut contests = Self::all(run);
+        let left_out = Self::of_dev(run, &contests);
+        contests.extend(left_out);
+        contests
+    }
+
+    /// One contest for each task and dev slice that these contests leave out; they rank by themselves.
+    pub fn of_dev(run: &'a RunRecord, contests: &[Self]) -> Vec<Self> {
+        let mut left_out: Vec<Self> = Vec::new();
         for task in tasks(run) {
             for slice in run.provenance.slices.iter().filter(|slice| has_cells(run, task, slice)) {
                 if !contests.iter().any(|contest| contest.task == task && contest.slice.id == slice.id) {
-                    contests.push(Self::on(run, task, slice, None, contests.len() + 1));
+                    left_out.push(Self::on(run, task, slice, None, contests.len() + left_out.len() + 1));
                 }
             }
         }
-        contests
+        left_out
     }
 
     /// What is done with the texts.
@@ -90,11 +110,6 @@ impl<'a> Contest<'a> {
             TaskKind::LabelSimilarity => "Label similarity: each text gets the label whose wording is closest by cosine.",
             TaskKind::Sts | TaskKind::PairClassification => "",
         }
-    }
-
-    /// Whether a cell takes part, or would have if it had a score.
-    pub fn has(&self, cell: &CellRecord) -> bool {
-        cell.choices.slice == self.slice.id && cell.choices.task == self.task
     }
 
     fn on(

@@ -4,7 +4,7 @@ use super::Axis;
 use super::contest::{self, Contest, Entry};
 use crate::report::document::Figure;
 use crate::report::escape::shorten;
-use crate::report::number::{counted, decimal, percent};
+use crate::report::number::{counted, decimal, percent, points};
 use crate::report::plot::{Drawing, Ink, Line, Plane, Point, ticks};
 use crate::stats::{Estimate, number};
 
@@ -41,9 +41,10 @@ pub fn figure(contest: &Contest) -> Option<Figure> {
         file: contest.file("cost"),
         alt: format!("Accuracy of {} against cost", counted(cells.len(), "cell")),
         caption: format!(
-            "Accuracy against cost, counted in {}. Blue: the {} that no cheaper cell beats on these texts, picked on them too; differences between neighbours may be noise.",
+            "Accuracy against cost, counted in {}. Blue: the {} that no cheaper cell beats on these texts, picked on them too; differences between neighbours may be noise.{}",
             if sized { "parameters times tokens of a rendered text" } else { "tokens of a rendered text" },
-            counted(front.len(), "cell")
+            counted(front.len(), "cell"),
+            rise(&front),
         ),
         drawing: Drawing::Plane(Plane {
             across: across.to_owned(),
@@ -55,6 +56,16 @@ pub fn figure(contest: &Contest) -> Option<Figure> {
                 .map(|floor| (floor.accuracy.value, format!("lexical floor {}", percent(floor.accuracy.value)))),
         }),
     })
+}
+
+/// What the dearest cell of the front gains over the cheapest.
+fn rise(front: &[(f64, &Entry)]) -> String {
+    let [(low, cheap), .., (high, dear)] = front else { return String::new() };
+    let gain = points(dear.accuracy.value - cheap.accuracy.value);
+    format!(
+        " From its cheapest to its dearest cell accuracy rises by {gain} points for {} times the cost.",
+        decimal(high / low.max(1e-12), 1)
+    )
 }
 
 /// Whether language models of different sizes compete, so that tokens alone are no measure.

@@ -1,7 +1,7 @@
 //! Why answers go wrong: cuts, shared direction, ties, hubs, zero vectors. A verdict only where it matters.
 
 use super::Axis;
-use super::contest::{AXES, Contest, Entry};
+use super::contest::{Contest, Entry};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{counted, decimal, percent};
@@ -216,7 +216,7 @@ fn cuts<'a>(contest: &Contest<'a>) -> Vec<Cuts<'a>> {
     let mut in_plan: Vec<&Entry> = contest.entries.iter().filter(|entry| !entry.scored.samples.is_empty()).collect();
     in_plan.sort_by_key(|entry| entry.order);
     for entry in in_plan {
-        let (model, prompt) = (entry.on(AXES[0]), entry.on(AXES[1]));
+        let (model, prompt) = (entry.on(Axis::Model), entry.on(Axis::Prompt));
         if found.iter().any(|cuts| cuts.model == model && cuts.prompt == prompt) {
             continue;
         }

@@ -4,7 +4,7 @@ use super::Axis;
 use super::contest::{Contest, Entry};
 use crate::report::document::Figure;
 use crate::report::escape::{code, shorten};
-use crate::report::number::counted;
+use crate::report::number::{counted, percent, points as points_of};
 use crate::report::plot::{Drawing, Ink, Line, Plane, Point};
 use crate::results::ReadoutRecord;
 use crate::stats::number;
@@ -53,11 +53,12 @@ pub fn figure(contest: &Contest) -> Option<Figure> {
         file: contest.file("layers"),
         alt: format!("Accuracy by layer, {}", counted(layers.len(), "layer")),
         caption: format!(
-            "Accuracy by the layer that is read, for model {}, labels {}, calibration {} and pooling {}, with 95 % intervals. Layers are hidden states counted from 0, the embeddings.",
+            "Accuracy by the layer that is read, for model {}, labels {}, calibration {} and pooling {}, with 95 % intervals. Layers are hidden states counted from 0, the embeddings.{}",
             code(anchor.on(Axis::Model)),
             code(anchor.on(Axis::Labels)),
             code(anchor.on(Axis::Calibration)),
             code(&read.pool),
+            prompts.first().map_or(String::new(), |prompt| highest(prompt, &points)),
         ),
         drawing: Drawing::Plane(Plane {
             across: "layer".to_owned(),
@@ -69,6 +70,18 @@ pub fn figure(contest: &Contest) -> Option<Figure> {
             level: None,
         }),
     })
+}
+
+/// The best layer of a prompt, held against the last one that is read.
+fn highest(prompt: &str, points: &[(&str, usize, &Entry)]) -> String {
+    let own = points.iter().filter(|(known, ..)| *known == prompt).map(|(_, layer, entry)| (*layer, entry.accuracy.value));
+    let top = own.clone().reduce(|a, b| if b.1 > a.1 { b } else { a });
+    let (Some((best, value)), Some((last, of_last))) = (top, own.last()) else { return String::new() };
+    let told = format!(" For {} it is highest at layer {best} ({})", code(prompt), percent(value));
+    if best == last {
+        return format!("{told}, the last one read.");
+    }
+    format!("{told}, {} points over layer {last}; picked on these texts.", points_of(value - of_last))
 }
 
 fn readout<'a>(contest: &Contest<'a>, entry: &Entry) -> Option<&'a ReadoutRecord> {

@@ -67,7 +67,8 @@ fn preface(contest: &Contest) -> String {
 
 /// Axes that are not worth a column because all scored cells agree.
 fn hidden_axes(contest: &Contest) -> Vec<Axis> {
-    [Axis::Readout, Axis::Labels, Axis::Calibration].into_iter().filter(|axis| contest.choices(*axis).len() == 1).collect()
+    let always = |axis: &Axis| matches!(axis, Axis::Model | Axis::Prompt);
+    AXES.into_iter().filter(|axis| !always(axis) && contest.choices(*axis).len() == 1).collect()
 }
 
 /// Axes that are worth a column.
@@ -154,13 +155,30 @@ fn figure(contest: &Contest) -> Figure {
     Figure {
         file: contest.file("leaderboard"),
         alt: format!("Accuracy of {} with 95 % intervals", counted(count, "cell")),
-        caption: format!("{of_all}: accuracy with 95 % intervals{order}.{floor}"),
+        caption: format!("{of_all}: accuracy with 95 % intervals{order}. {}{floor}", clear_of_the_rest(contest, &shown)),
         drawing: Drawing::Dots(Dots {
             axis: "accuracy, % of texts".to_owned(),
             unit: Unit::Share,
             rows,
             marks: marks(contest),
         }),
+    }
+}
+
+/// How many of the cells shown lie above the floor, or above chance, with their whole interval.
+fn clear_of_the_rest(contest: &Contest, shown: &[&Entry]) -> String {
+    let (level, name) = contest
+        .floor()
+        .filter(|_| contest.best_model().is_some())
+        .map_or((1.0 / number(contest.slice.labels.len().max(1)), "chance"), |floor| {
+            (floor.accuracy.value, "the lexical floor")
+        });
+    let held: Vec<&&Entry> = shown.iter().filter(|entry| !entry.floor || name == "chance").collect();
+    let clear = held.iter().filter(|entry| entry.accuracy.interval.is_some_and(|interval| interval.low > level)).count();
+    match (clear, held.len()) {
+        (0, _) => format!("None of them is above {name} with its whole interval."),
+        (clear, all) if clear == all => format!("All of them are above {name} with their whole interval."),
+        (clear, all) => format!("{clear} of {all} are above {name} with their whole interval."),
     }
 }
 

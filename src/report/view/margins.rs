@@ -31,8 +31,10 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
     let figure = Figure {
         file: contest.file("margins"),
         alt: "Histogram of margins of right and wrong answers of the best cell".to_owned(),
-        caption: "Best cell: margins (best minus second-best score) of right answers, above, and of wrong ones, below."
-            .to_owned(),
+        caption: format!(
+            "Best cell: margins (best minus second-best score) of right answers, above, and of wrong ones, below.{}",
+            overlap(&right, &wrong)
+        ),
         drawing: Drawing::Histogram(Histogram {
             axis: "margin: best minus second-best score".to_owned(),
             threshold: threshold.as_ref().map(|found| (found.margin, format!("margin {}", decimal(found.margin, places)))),
@@ -44,6 +46,17 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
         }),
     };
     vec![Block::Paragraph(sentence(&right, &wrong, threshold.as_ref(), places)), Block::Figure(figure)]
+}
+
+/// How many wrong answers look as sure as a right one usually does.
+fn overlap(right: &[f64], wrong: &[f64]) -> String {
+    let sorted = sorted(right);
+    let Some(median) = sorted.get(sorted.len() / 2).filter(|_| !wrong.is_empty()) else { return String::new() };
+    let sure = wrong.iter().filter(|margin| **margin >= *median).count();
+    format!(
+        " {} of the wrong answers have a margin that half of the right ones do not reach.",
+        percent(number(sure) / number(wrong.len()))
+    )
 }
 
 fn split(entry: &Entry) -> (Vec<f64>, Vec<f64>) {

@@ -12,6 +12,7 @@ mod effects;
 mod examples;
 mod layers;
 mod leaderboard;
+mod map;
 mod margins;
 mod pairs;
 mod reliability;
@@ -21,7 +22,7 @@ mod standing;
 mod variance;
 mod worth;
 
-use super::document::{Block, Figure};
+use super::document::Block;
 use super::escape::{code, text};
 use super::number::counted;
 use crate::results::{Axis, ResultsError, RunRecord};
@@ -29,12 +30,14 @@ use crate::spec::TaskKind;
 pub use leaderboard::adjusted_p;
 pub use standing::{Ranking, Standing};
 
-pub use contest::{AXES, Contest, Entry};
+pub use contest::{AXES, Contest};
 use effects::Effect;
-use pairs::PairContest;
+pub use pairs::PairContest;
+#[cfg(test)]
+pub use pairs::tests::many as many_pairs;
 
 /// What a figure's file is called, before its number.
-pub const FIGURES: [&str; 10] = [
+pub const FIGURES: [&str; 12] = [
     "leaderboard",
     "prompts-labels",
     "calibrations",
@@ -42,10 +45,29 @@ pub const FIGURES: [&str; 10] = [
     "cost",
     "confusion",
     "labels",
+    "map",
     "margins",
     "reliability",
     "similarity",
+    "trends",
 ];
+
+/// What a run's cells compete on.
+pub struct Contests<'a> {
+    pub labels: Vec<Contest<'a>>,
+    pub pairs: Vec<PairContest<'a>>,
+    /// On the slices that choices for the others come from.
+    pub labels_of_dev: Vec<Contest<'a>>,
+    pub pairs_of_dev: Vec<PairContest<'a>>,
+}
+
+impl<'a> Contests<'a> {
+    pub fn of(run: &'a RunRecord) -> Self {
+        let labels = Contest::all(run);
+        let pairs = PairContest::all(run, labels.len());
+        Self { labels_of_dev: Contest::of_dev(run, &labels), pairs_of_dev: PairContest::of_dev(run, &pairs), labels, pairs }
+    }
+}
 
 /// A report before it has a format.
 #[derive(Clone, Debug)]
@@ -60,10 +82,9 @@ impl View {
     ///
     /// # Errors
     /// When the table library fails to summarise the cells.
-    pub fn of(run: &RunRecord) -> Result<Self, ResultsError> {
-        let contests = Contest::all(run);
+    pub fn of(run: &RunRecord, contests: &Contests) -> Result<Self, ResultsError> {
+        let Contests { labels: contests, pairs: paired, .. } = contests;
         let effects: Vec<Vec<Effect>> = contests.iter().map(Effect::all).collect::<Result<_, _>>()?;
-        let paired = PairContest::all(run, contests.len());
         let worths = paired.iter().map(pairs::worth).collect::<Result<Vec<_>, _>>()?;
         let of_labels =
             contests.iter().zip(effects.iter().map(Vec::as_slice)).map(|(contest, effects)| Part::Labels(contest, effects));
@@ -71,7 +92,7 @@ impl View {
         let mut parts: Vec<Part> = of_labels.chain(of_pairs).collect();
         // What the spec asks first is answered first.
         parts.sort_by_key(|part| run.provenance.place(part.task()));
-        let mut blocks = head(run, &contests, &paired);
+        let mut blocks = head(run, contests, paired);
         let labels = |title: &str, build: fn(&Contest) -> Vec<Block>| {
             section(title, &parts, |part| match part {
                 Part::Labels(contest, _) => build(contest),
@@ -100,8 +121,10 @@ impl View {
             }
             Part::Pairs(_, worth) => worth.to_vec(),
         }));
-        blocks.extend(variance::blocks(run, &paired));
-        blocks.extend(labels("Confusion", confusion::blocks));
+        blocks.extend(variance::blocks(run, paired));
+        blocks.extend(labels("Confusion", |contest| {
+            [confusion::blocks(contest), map::figure(contest).map(Block::Figure).into_iter().collect()].concat()
+        }));
         blocks.extend(labels("Margins", |contest| {
             let reliability = reliability::figure(contest).map(Block::Figure);
             [margins::blocks(contest), reliability.into_iter().collect()].concat()
@@ -116,14 +139,6 @@ impl View {
         blocks.push(Block::Heading(2, "How to reproduce".to_owned()));
         blocks.extend(reproduce::blocks(&run.provenance));
         Ok(Self { title: run.provenance.name.clone(), blocks })
-    }
-
-    /// The figures, in order.
-    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
-        self.blocks.iter().filter_map(|block| match block {
-            Block::Figure(figure) => Some(figure),
-            _ => None,
-        })
     }
 }
 

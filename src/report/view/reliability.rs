@@ -25,14 +25,17 @@ pub fn figure(contest: &Contest) -> Option<Figure> {
     let points: Vec<Point> = (0..groups).map(|group| point(&answers[bounds(group)])).collect();
     let right = answers.iter().filter(|(_, right)| *right).count();
     let accuracy = number(right) / number(answers.len());
-    let (low, high) = (points.first()?.across, points.last()?.across);
+    let (first, last) = (points.first()?, points.last()?);
+    let (low, high) = (first.across, last.across);
     let places = score_places(high / 2.0);
     Some(Figure {
         file: contest.file("reliability"),
         alt: format!("Accuracy of the best cell by margin, in {}", counted(groups, "group")),
         caption: format!(
-            "Best cell: accuracy against margin, in {groups} groups of about {} by margin, with 95 % intervals. A line that rises says that the margin is a measure of confidence.",
-            counted(answers.len() / groups, "answer")
+            "Best cell: accuracy against margin, in {groups} groups of about {} by margin, with 95 % intervals. Of the smallest margins {} are right, of the largest {}: a line that rises says that the margin is a measure of confidence.",
+            counted(answers.len() / groups, "answer"),
+            percent(first.estimate.value),
+            percent(last.estimate.value),
         ),
         drawing: Drawing::Plane(Plane {
             across: "mean margin of the group".to_owned(),

@@ -5,9 +5,9 @@ use super::contest::{Contest, Entry};
 use super::effects::Effect;
 use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, text};
-use crate::report::number::{counted, percent, points};
+use crate::report::number::{counted, decimal, percent, points};
 use crate::report::plot::{Drawing, Grid, Panel};
-use crate::stats::Estimate;
+use crate::stats::{Estimate, number};
 
 /// Most rows, columns and panels of the heat map.
 const ROWS: usize = 16;
@@ -83,14 +83,16 @@ fn figure(contest: &Contest) -> Option<Figure> {
     if prompts.len() * labels.len() < 2 {
         return None;
     }
-    let panels = calibrations.iter().map(|calibration| panel(&shown, anchor, &prompts, &labels, calibration)).collect();
+    let panels: Vec<Panel> =
+        calibrations.iter().map(|calibration| panel(&shown, anchor, &prompts, &labels, calibration)).collect();
     let all = super::contest::distinct(shown.iter().copied(), Axis::Prompt).len();
     let part = if all > prompts.len() { format!(" The {} best of {all} prompts.", prompts.len()) } else { String::new() };
     let chosen = contest.chosen_on.map_or(String::new(), |dev| format!(", chosen on {},", code(&dev.id)));
     let caption = format!(
-        "Accuracy in percent by prompt and labels, for model {} and readout {}. Darker is better; the best of these cells{chosen} is outlined.{part}",
+        "Accuracy in percent by prompt and labels, for model {} and readout {}. Darker is better; the best of these cells{chosen} is outlined.{}{part}",
         code(anchor.on(Axis::Model)),
-        code(anchor.on(Axis::Readout))
+        code(anchor.on(Axis::Readout)),
+        spread(&panels, prompts.len(), labels.len()),
     );
     let own = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
     Some(Figure {
@@ -99,6 +101,26 @@ fn figure(contest: &Contest) -> Option<Figure> {
         caption,
         drawing: Drawing::Grid(Grid { rows: own(&prompts), columns: own(&labels), panels }),
     })
+}
+
+/// How far the means of rows and of columns lie apart, where no cell is missing.
+fn spread(panels: &[Panel], rows: usize, columns: usize) -> String {
+    let values: Option<Vec<f64>> = panels.iter().flat_map(|panel| panel.values.iter().copied()).collect();
+    let Some(values) = values.filter(|_| rows > 1 && columns > 1) else { return String::new() };
+    let range = |groups: usize, group: &dyn Fn(usize) -> usize| {
+        let mean = |own: usize| {
+            let of: Vec<f64> = values.iter().enumerate().filter(|(i, _)| group(*i) == own).map(|(_, value)| *value).collect();
+            of.iter().sum::<f64>() / number(of.len().max(1))
+        };
+        let means: Vec<f64> = (0..groups).map(mean).collect();
+        means.iter().copied().fold(0.0, f64::max) - means.iter().copied().fold(1.0, f64::min)
+    };
+    let (by_row, by_column) = (range(rows, &|i| i / columns % rows), range(columns, &|i| i % columns));
+    format!(
+        " Between prompts the means differ by up to {} points, between labels by up to {}.",
+        decimal(100.0 * by_row, 1),
+        decimal(100.0 * by_column, 1)
+    )
 }
 
 /// The `most` choices on an axis that have the best cells, in plan order.

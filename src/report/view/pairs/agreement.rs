@@ -23,9 +23,29 @@ fn scatter(contest: &PairContest, cosines: &[f64]) -> Figure {
     Figure {
         file: contest.file("similarity"),
         alt: format!("Cosine against gold score of {}", counted(cosines.len(), "pair")),
-        caption: "Best cell: the cosine of each pair against its gold score; darker where pairs fall together.".to_owned(),
+        caption: format!(
+            "Best cell: the cosine of each pair against its gold score; darker where pairs fall together.{}",
+            ends(&contest.gold.gold, cosines)
+        ),
         drawing: Drawing::Scatter(Scatter { across: "gold score".to_owned(), up: "cosine".to_owned(), points }),
     }
+}
+
+/// Mean cosines of the fifths of the pairs that people call least and most alike.
+fn ends(gold: &[f64], cosines: &[f64]) -> String {
+    let mut order: Vec<usize> = (0..gold.len().min(cosines.len())).collect();
+    order.sort_by(|&a, &b| gold[a].total_cmp(&gold[b]).then(a.cmp(&b)));
+    let fifth = order.len() / 5;
+    if fifth == 0 {
+        return String::new();
+    }
+    let mean = |part: &[usize]| part.iter().map(|&pair| cosines[pair]).sum::<f64>() / number(part.len());
+    let (least, most) = (mean(&order[..fifth]), mean(&order[order.len() - fifth..]));
+    format!(
+        " The fifth of the pairs that people call least alike has a mean cosine of {}, the fifth called most alike one of {}.",
+        decimal(least, 2),
+        decimal(most, 2)
+    )
 }
 
 fn histogram(contest: &PairContest, best: &PairEntry, cosines: &[f64]) -> Figure {
@@ -45,9 +65,10 @@ fn histogram(contest: &PairContest, best: &PairEntry, cosines: &[f64]) -> Figure
         file: contest.file("similarity"),
         alt: "Histogram of the best cell's cosines by class".to_owned(),
         caption: format!(
-            "Best cell: cosines of pairs that are the same (label {}), above, and of others (label {}), below.",
+            "Best cell: cosines of pairs that are the same (label {}), above, and of others (label {}), below.{}",
             code(label(1)),
-            code(label(0))
+            code(label(0)),
+            overlap(&above, &below)
         ),
         drawing: Drawing::Histogram(Histogram {
             axis: "cosine".to_owned(),
@@ -59,6 +80,18 @@ fn histogram(contest: &PairContest, best: &PairEntry, cosines: &[f64]) -> Figure
             below,
         }),
     }
+}
+
+/// How many of the others look as alike as the same usually do.
+fn overlap(same: &[f64], others: &[f64]) -> String {
+    let mut sorted = same.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let Some(median) = sorted.get(sorted.len() / 2).filter(|_| !others.is_empty()) else { return String::new() };
+    let close = others.iter().filter(|cosine| **cosine >= *median).count();
+    format!(
+        " {} of the others have a cosine that half of the same do not reach.",
+        percent(number(close) / number(others.len()))
+    )
 }
 
 /// The best cell's correlation in each subset.

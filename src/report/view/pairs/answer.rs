@@ -1,11 +1,11 @@
 //! The head of a report on pairs: the best cell, what it is held against, and what its figure is worth.
 
-use super::contest::{AXES, PairContest, PairEntry, hundredths, with_interval};
+use super::contest::{PairContest, PairEntry, hundredths, with_interval};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{bare_p, counted, percent_estimate, points};
 use crate::report::view::selection;
-use crate::results::Kind;
+use crate::results::{Axis, Kind};
 use crate::stats::Estimate;
 
 /// Differences less likely than this under chance alone are not called noise.
@@ -43,7 +43,8 @@ fn headline(contest: &PairContest, best: &PairEntry) -> String {
     let chosen = contest
         .chosen_on
         .map_or(String::new(), |dev| format!(" Chosen on {}, reported on {}.", code(&dev.id), code(&contest.slice.id)));
-    let choices = AXES.map(|axis| format!("{} {}", axis.name(), code(best.on(axis))));
+    let named = |axis: Axis| format!("{} {}", axis.name(), code(best.on(axis)));
+    let choices: Vec<String> = contest.axes().into_iter().map(named).collect();
     let floor = match (best.floor, contest.entries.iter().any(|entry| !entry.floor)) {
         (false, _) => "",
         (true, true) => ", the lexical floor: no language model did better",

@@ -2,14 +2,11 @@
 
 use crate::report::escape::code;
 use crate::report::number::{counted, decimal};
-use crate::report::view::contest::{counterpart, dev_slice, twin};
+use crate::report::view::contest::{AXES, counterpart, dev_slice, twin};
 use crate::report::view::selection::Choice;
-use crate::results::{Axis, CellRecord, Kind, PairGold, Paired, RunRecord, SampleText, SliceRecord};
+use crate::results::{Axis, CellRecord, Kind, NO_CHOICE, PairGold, Paired, RunRecord, SampleText, SliceRecord};
 use crate::spec::{Aggregate, Protocol, Task};
 use crate::stats::{Agreement, Estimate, Resampled};
-
-/// The axes that cells of pairs have.
-pub const AXES: [Axis; 3] = [Axis::Model, Axis::Prompt, Axis::Readout];
 
 /// The cells of one slice of pairs.
 pub struct PairContest<'a> {
@@ -40,7 +37,7 @@ pub struct PairEntry<'a> {
     pub floor: bool,
     pub order: usize,
     /// The metric on resamples, the same for all cells of the slice.
-    resampled: Resampled,
+    pub resampled: Resampled,
 }
 
 impl<'a> PairContest<'a> {
@@ -55,6 +52,14 @@ impl<'a> PairContest<'a> {
         let serves = |slice: &SliceRecord| dev.iter().flatten().any(|dev| dev.id == slice.id);
         let contested = slices.iter().zip(&dev).filter(|(slice, _)| !serves(slice));
         contested.enumerate().map(|(i, (slice, dev))| Self::on(run, slice, *dev, before + i + 1)).collect()
+    }
+
+    /// One contest for each slice that others' choices come from, which these contests leave out; they rank by themselves.
+    pub fn of_dev(run: &'a RunRecord, contests: &[Self]) -> Vec<Self> {
+        let mut slices: Vec<&SliceRecord> = contests.iter().filter_map(|contest| contest.chosen_on).collect();
+        slices.sort_by_key(|slice| &slice.id);
+        slices.dedup_by_key(|slice| &slice.id);
+        slices.into_iter().map(|slice| Self::on(run, slice, None, 0)).collect()
     }
 
     fn on(run: &'a RunRecord, slice: &'a SliceRecord, chosen_on: Option<&'a SliceRecord>, number: usize) -> Self {
@@ -133,10 +138,25 @@ impl<'a> PairContest<'a> {
         self.entries.get(self.reference?)
     }
 
+    /// The axes on which cells of pairs have choices.
+    pub fn axes(&self) -> Vec<Axis> {
+        let chosen = |axis: &Axis| self.entries.iter().any(|entry| entry.on(*axis) != NO_CHOICE);
+        AXES.into_iter().filter(chosen).collect()
+    }
+
     /// The axes that all scored cells agree on but model and prompt are not worth a column.
     pub fn shown_axes(&self) -> Vec<Axis> {
         let differ = |axis: Axis| self.entries.iter().any(|entry| entry.on(axis) != self.entries[0].on(axis));
-        AXES.into_iter().filter(|&axis| axis != Axis::Readout || differ(axis)).collect()
+        self.axes().into_iter().filter(|&axis| matches!(axis, Axis::Model | Axis::Prompt) || differ(axis)).collect()
+    }
+
+    /// The columns between the ranking's metric and the comparison: each metric's name and head.
+    pub fn further(&self) -> &'static [(&'static str, &'static str)] {
+        match self.metric() {
+            "spearman" => &[("pearson", "Pearson")],
+            "ap" => &[("auc", "AUC"), ("accuracy", "accuracy"), ("f1", "F1")],
+            _ => &[("cosine_ap", "AP, cosine"), ("max_accuracy", "oracle's accuracy"), ("max_f1", "oracle's F1")],
+        }
     }
 
     /// The cells, where the best of them is picked.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::answer::gap;
-use super::contest::{AXES, PairContest, PairEntry, hundredths, with_interval};
+use super::contest::{PairContest, PairEntry, hundredths, with_interval};
 use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
 use crate::report::number::{bare_p, counted, percent, points};
@@ -51,22 +51,13 @@ fn preface(contest: &PairContest) -> String {
     sentences.join(" ")
 }
 
-/// The columns between the ranking's metric and the comparison: each metric's name and head.
-fn further(contest: &PairContest) -> &'static [(&'static str, &'static str)] {
-    match contest.metric() {
-        "spearman" => &[("pearson", "Pearson")],
-        "ap" => &[("auc", "AUC"), ("accuracy", "accuracy"), ("f1", "F1")],
-        _ => &[("cosine_ap", "AP, cosine"), ("max_accuracy", "oracle's accuracy"), ("max_f1", "oracle's F1")],
-    }
-}
-
 fn table(contest: &PairContest) -> Block {
     let axes = contest.shown_axes();
     let mut columns = vec![Column::numbers("#")];
     columns.extend(axes.iter().map(|axis| Column::words(axis.name())));
     columns.extend(contest.chosen_on.map(|dev| Column::numbers(format!("on {}", text(&dev.id)))));
     columns.push(Column::numbers(contest.metric_title()));
-    columns.extend(further(contest).iter().map(|(_, title)| Column::numbers(*title)));
+    columns.extend(contest.further().iter().map(|(_, title)| Column::numbers(*title)));
     let p = format!("p ({})", contest.run.provenance.correction.short());
     columns.extend(["vs reference, points [95 %]", &p, &format!("best against it, {p}"), "pairs cut"].map(Column::numbers));
     columns.push(Column::words("cell"));
@@ -79,7 +70,7 @@ fn table(contest: &PairContest) -> Block {
         row.extend(contest.chosen_on.map(|_| entry.dev_value().map_or("–".to_owned(), |dev| hundredths(dev.value))));
         let ranked = with_interval(&entry.value);
         row.push(if place == 0 { format!("**{ranked}**") } else { ranked });
-        row.extend(further(contest).iter().map(|(metric, _)| value(metric)));
+        row.extend(contest.further().iter().map(|(metric, _)| value(metric)));
         let reference = contest.reference == Some(place);
         row.extend(match against {
             _ if reference => ["reference".to_owned(), String::new()],
@@ -119,7 +110,9 @@ fn figure(contest: &PairContest) -> Figure {
     Figure {
         file: contest.file("leaderboard"),
         alt: format!("{metric} of {} with 95 % intervals", counted(count, "cell")),
-        caption: format!("{which}: {metric}, times 100, with 95 % intervals."),
+        caption: format!(
+            "{which}: {metric}, times 100, with 95 % intervals. Intervals of cells that overlap may hide a clear difference: cells are scored on the same pairs, and the table has the differences."
+        ),
         drawing: Drawing::Dots(Dots { axis: format!("{metric}, × 100"), unit: Unit::Hundredths, rows, marks: Vec::new() }),
     }
 }
@@ -156,7 +149,7 @@ pub fn worth(contest: &PairContest) -> Result<Vec<Block>, ResultsError> {
     let twins: Vec<&CellRecord> = compared.iter().filter_map(|entry| entry.on_dev).collect();
     let top = if contest.chosen_on.is_some() { "chosen" } else { "best" };
     let mut rows = Vec::new();
-    for axis in AXES {
+    for axis in contest.axes() {
         let mut means = axis_means(&cells, axis)?;
         if means.len() < 2 {
             continue;

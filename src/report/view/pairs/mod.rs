@@ -7,7 +7,7 @@ mod leaderboard;
 mod worst;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use agreement::{diagnosis, similarity};
 pub use answer::answer;

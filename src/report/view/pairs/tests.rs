@@ -9,13 +9,18 @@ use crate::task::{Metric, Pairs, Similar, Similarities, Similarity, Thresholds, 
 
 const GOLD: [f64; 8] = [5.0, 4.0, 1.0, 0.0, 4.5, 2.0, 0.5, 3.0];
 
-/// A run of two prompts on eight pairs.
+/// A run without cells on eight pairs.
 fn run(kind: Kind) -> RunRecord {
+    run_on(kind, &GOLD)
+}
+
+/// The same on pairs with these gold scores.
+fn run_on(kind: Kind, golds: &[f64]) -> RunRecord {
     let mut run = fixture::run("pairs");
     fixture::model(&mut run, "tiny", "path:models/tiny");
     fixture::prompt(&mut run, "eol", "\"{text}\" means:");
     fixture::prompt(&mut run, "raw", "{text}");
-    fixture::slice(&mut run, "alike", "test", &["different", "same"], GOLD.len());
+    fixture::slice(&mut run, "alike", "test", &["different", "same"], golds.len());
     let slice = &mut run.provenance.slices[0];
     slice.kind = kind;
     run.provenance.tasks = vec![match kind {
@@ -35,7 +40,7 @@ fn run(kind: Kind) -> RunRecord {
             subset: (kind == Kind::Sts).then(|| if i < 5 { "news" } else { "forum" }.to_owned()),
         }),
     };
-    run.samples.insert("alike".to_owned(), GOLD.iter().enumerate().map(sample).collect());
+    run.samples.insert("alike".to_owned(), golds.iter().enumerate().map(sample).collect());
     run
 }
 
@@ -83,6 +88,27 @@ fn scored(kind: Kind) -> RunRecord {
     score(&mut run, "eol", &[5.0, 30.0, 70.0, 80.0, 10.0, 20.0, 85.0, 40.0]);
     score(&mut run, "raw", &[40.0, 70.0, 20.0, 60.0, 50.0, 10.0, 30.0, 80.0]);
     run.provenance.reference = Some(run.cells[1].id.clone());
+    run
+}
+
+/// Cells of four prompts on 200 pairs, the better the less their cosines stray from the gold side; and, if asked for, cells of
+/// labels beside them.
+pub fn many(kind: Kind, labels_too: bool) -> RunRecord {
+    let golds: Vec<f64> = (0..200_u32).map(|i| f64::from((i * 7) % 11) / 2.0).collect();
+    let mut run = run_on(kind, &golds);
+    fixture::model(&mut run, "char-ngram", "builtin:char-ngram");
+    for (place, (prompt, stray)) in (0..).zip([("eol", 30.0), ("raw", 60.0), ("cot-zh", 20.0), ("问题", 45.0)]) {
+        let noise = |i: usize| f64::from(u32::try_from((i * 37 + place * 11) % 101).unwrap()) / 100.0 - 0.5;
+        let degrees: Vec<f64> = golds.iter().enumerate().map(|(i, gold)| 80.0 - 12.0 * gold + stray * noise(i)).collect();
+        score(&mut run, prompt, &degrees);
+    }
+    run.provenance.reference = Some(run.cells[1].id.clone());
+    if labels_too {
+        fixture::slice(&mut run, "topics", "validation", &fixture::TOPICS, 60);
+        for (calibration, skill) in [("none", 0.04), ("center", 0.08)] {
+            fixture::score(&mut run, ["tiny", "raw", "last", "topics", "names", calibration], skill, false);
+        }
+    }
     run
 }
 

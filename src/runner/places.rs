@@ -1,0 +1,88 @@
+//! Places the texts of the best cells in a plane, for reports: they see results alone, and vectors are in the cache.
+
+use std::collections::BTreeSet;
+
+use super::{Desk, Failures};
+use crate::cache::Store;
+use crate::dataset::Kind;
+use crate::error::Error;
+use crate::observe::{Observer, Stop};
+use crate::plan::{Cell, Plan};
+use crate::results::{CellRecord, Places, Recorder};
+use crate::task::{self, Projection, Texts as _};
+
+/// Most texts of a picture.
+const MOST: usize = 1000;
+
+/// Places the texts of each slice of labelled texts under the cell that is best on it, and under those that are best on slices
+/// with the same labels: a report is about one of them.
+///
+/// # Errors
+/// A cache that cannot be read.
+pub(super) fn place(
+    plan: &Plan,
+    store: &Store,
+    observer: &dyn Observer,
+    stop: &Stop,
+    order: &[String],
+    recorder: &mut Recorder,
+) -> Result<(), Error> {
+    let best = best(plan, &recorder.recorded(order));
+    for (index, work) in plan.models.iter().enumerate() {
+        let own: Vec<&Cell> = best.iter().map(|&cell| &plan.cells[cell]).filter(|cell| cell.model == index).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer, stop };
+        let found = work.stored(&desk.shelf)?;
+        for cell in own {
+            let Ok(texts) = desk.stored(cell.samples(), cell.readout, &found, &Failures::new()) else { continue };
+            let indices = spread(texts.count());
+            if let Some(Projection { places, shares }) = task::plane(&texts.picked(&indices)?) {
+                recorder.place(Places { cell: cell.id.clone(), indices, places, shares });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All of so many places, or as many as a picture bears at equal steps.
+fn spread(count: usize) -> Vec<usize> {
+    let kept = count.min(MOST);
+    (0..kept).map(|i| i * count / kept).collect()
+}
+
+/// The cells to place, in the order of the plan: one for each set of vectors.
+fn best(plan: &Plan, records: &[&CellRecord]) -> Vec<usize> {
+    let record = |cell: &Cell| records.iter().copied().find(|record| record.id == cell.id);
+    let value = |cell: &Cell, metric: &str| Some(record(cell)?.estimate(metric)?.value);
+    let mut chosen = BTreeSet::new();
+    let labelled = |slice: &usize| plan.slices[*slice].kind == Kind::Classification;
+    let tasks: BTreeSet<usize> = plan.cells.iter().map(|cell| cell.task).collect();
+    let asked = (0..plan.slices.len()).filter(labelled).flat_map(|slice| tasks.iter().map(move |task| (slice, *task)));
+    for (slice, task) in asked {
+        let mut vectors = BTreeSet::new();
+        for judge in (0..plan.slices.len()).filter(labelled) {
+            if plan.slices[judge].labels != plan.slices[slice].labels {
+                continue;
+            }
+            let there = plan.cells.iter().filter(|cell| cell.slice == judge && cell.task == task);
+            let ranked =
+                there.filter_map(|cell| Some((value(cell, "accuracy")?, value(cell, "macro_f1").unwrap_or(0.0), cell)));
+            // The first of equals, as rankings have it.
+            let top = ranked.reduce(|a, b| if (b.0, b.1) > (a.0, a.1) { b } else { a });
+            let Some((.., top)) = top else { continue };
+            let twin =
+                plan.cells.iter().position(|cell| Cell { slice, ..top.clone() } == Cell { id: top.id.clone(), ..cell.clone() });
+            let Some(twin) = twin.filter(|&twin| record(&plan.cells[twin]).is_some_and(|record| record.failure().is_none()))
+            else {
+                continue;
+            };
+            let cell = &plan.cells[twin];
+            if vectors.insert((cell.model, cell.prompt, cell.readout)) {
+                chosen.insert(twin);
+            }
+        }
+    }
+    chosen.into_iter().collect()
+}

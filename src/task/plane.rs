@@ -1,0 +1,227 @@
+//! The plane in which vectors vary most: principal components, for a picture.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::embeddings::Embeddings;
+use crate::products::{self, Left, Out, Panels};
+use crate::stats::number;
+
+/// Where each vector lies in the plane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Projection {
+    /// One place per vector, along the first and the second direction.
+    pub places: Vec<[f64; 2]>,
+    /// Shares of the variance that lie along the two directions.
+    pub shares: [f64; 2],
+}
+
+/// Directions that are followed: more than two, for the first two are found the sooner.
+const FOLLOWED: usize = 6;
+/// Most rounds, and the change of the two variances in a round, as a share, at which it ends.
+const ROUNDS: usize = 300;
+const SETTLED: f64 = 1e-13;
+
+/// The plane of vectors of unit length about their mean; None for fewer than three, or when all are the same.
+///
+/// Each direction points to where the place that is furthest from 0 is positive: the sign of a principal component is free.
+/// The eigenvectors of the matrix of inner products are followed by orthogonal iteration: a library of linear algebra would
+/// find all of them, for the sake of two.
+///
+/// Determinism: the same vectors give the same bits on one kind of processor.
+pub fn plane(vectors: &Embeddings) -> Option<Projection> {
+    let n = vectors.len();
+    let products = inner_products(vectors);
+    let trace: f64 = (0..n).map(|i| products[i * n + i]).sum();
+    if n < 3 || trace <= 1e-12 * number(n) {
+        return None;
+    }
+    let mut followed = start(n);
+    let mut known = [0.0; 2];
+    for _ in 0..ROUNDS {
+        let mut moved: Vec<Vec<f64>> = followed.iter().map(|direction| applied(&products, direction)).collect();
+        orthonormal(&mut moved);
+        followed = turned(&products, moved);
+        let found = [0, 1].map(|place| variance(&products, &followed[place]));
+        let change = (found[0] - known[0]).abs() + (found[1] - known[1]).abs();
+        known = found;
+        if change <= SETTLED * trace {
+            break;
+        }
+    }
+    let along = [0, 1].map(|place| {
+        let scale = known[place].max(0.0).sqrt() * sign(&followed[place]);
+        followed[place].iter().map(|value| value * scale).collect::<Vec<f64>>()
+    });
+    let places = (0..n).map(|i| [along[0][i], along[1][i]]).collect();
+    Some(Projection { places, shares: known.map(|found| (found / trace).clamp(0.0, 1.0)) })
+}
+
+/// Inner products of the vectors, scaled to unit length, about their mean. Shape: `[n, n]`.
+fn inner_products(vectors: &Embeddings) -> Vec<f64> {
+    let (n, dim) = (vectors.len(), vectors.dim());
+    let mut values: Vec<f64> = Vec::with_capacity(n * dim);
+    for row in vectors.rows() {
+        let length = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+        values.extend(row.iter().map(|&value| f64::from(value) * scale));
+    }
+    let mut products = vec![0.0; n * n];
+    let right = Panels::new(dim, n, |i, row| values[row * dim + i]);
+    let left = Left { values: &values, rows: n, stride: dim, inputs: dim };
+    products::multiply(left, &right, &mut Out { values: &mut products, stride: n, outputs: n, continued: false });
+    let means: Vec<f64> = products.chunks_exact(n.max(1)).map(|row| row.iter().sum::<f64>() / number(n)).collect();
+    let mean = means.iter().sum::<f64>() / number(n.max(1));
+    for (i, row) in products.chunks_exact_mut(n.max(1)).enumerate() {
+        row.iter_mut().zip(&means).for_each(|(value, other)| *value += mean - means[i] - other);
+    }
+    products
+}
+
+/// Directions that no data is likely to be at right angles to.
+fn start(n: usize) -> Vec<Vec<f64>> {
+    let mut generator = ChaCha8Rng::seed_from_u64(0);
+    let mut unit = || f64::from(generator.next_u32()) / f64::from(u32::MAX) - 0.5;
+    let mut directions: Vec<Vec<f64>> = (0..FOLLOWED.min(n)).map(|_| (0..n).map(|_| unit()).collect()).collect();
+    orthonormal(&mut directions);
+    directions
+}
+
+fn applied(products: &[f64], direction: &[f64]) -> Vec<f64> {
+    products.chunks_exact(direction.len()).map(|row| dot(row, direction)).collect()
+}
+
+fn variance(products: &[f64], direction: &[f64]) -> f64 {
+    dot(&applied(products, direction), direction)
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Gram and Schmidt, twice for the sake of rounding; a direction that the others span becomes zeros.
+fn orthonormal(directions: &mut [Vec<f64>]) {
+    for place in 0..directions.len() {
+        let (before, rest) = directions.split_at_mut(place);
+        let Some(own) = rest.first_mut() else { return };
+        let whole = dot(own, own).sqrt();
+        for _ in 0..2 {
+            for other in before.iter() {
+                let shared = dot(own, other);
+                own.iter_mut().zip(other).for_each(|(value, other)| *value -= shared * other);
+            }
+        }
+        let length = dot(own, own).sqrt();
+        let scale = if length > 1e-12 * whole { 1.0 / length } else { 0.0 };
+        own.iter_mut().for_each(|value| *value *= scale);
+    }
+}
+
+/// Orthonormal directions turned among themselves, so that each has the largest variance that those before it leave.
+fn turned(products: &[f64], directions: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    let k = directions.len();
+    let moved: Vec<Vec<f64>> = directions.iter().map(|direction| applied(products, direction)).collect();
+    let mut small: Vec<Vec<f64>> =
+        moved.iter().map(|moved| directions.iter().map(|other| dot(moved, other)).collect()).collect();
+    let mut turns: Vec<Vec<f64>> = (0..k).map(|i| (0..k).map(|j| f64::from(u8::from(i == j))).collect()).collect();
+    jacobi(&mut small, &mut turns);
+    let mut order: Vec<usize> = (0..k).collect();
+    order.sort_by(|&a, &b| small[b][b].total_cmp(&small[a][a]));
+    let mix = |column: usize| {
+        let mut mixed = vec![0.0; directions[0].len()];
+        for (direction, turn) in directions.iter().zip(&turns) {
+            mixed.iter_mut().zip(direction).for_each(|(sum, value)| *sum += turn[column] * value);
+        }
+        mixed
+    };
+    order.into_iter().map(mix).collect()
+}
+
+/// Makes a small symmetric matrix diagonal by rotations of Jacobi; the columns of `turns` become its eigenvectors.
+fn jacobi(matrix: &mut [Vec<f64>], turns: &mut [Vec<f64>]) {
+    let k = matrix.len();
+    for _ in 0..30 {
+        for p in 0..k {
+            for q in p + 1..k {
+                if matrix[p][q] == 0.0 {
+                    continue;
+                }
+                let theta = (matrix[q][q] - matrix[p][p]) / (2.0 * matrix[p][q]);
+                let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
+                let c = 1.0 / t.hypot(1.0);
+                let s = t * c;
+                for row in matrix.iter_mut().chain(turns.iter_mut()) {
+                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
+                }
+                for i in 0..k {
+                    (matrix[p][i], matrix[q][i]) = (c * matrix[p][i] - s * matrix[q][i], s * matrix[p][i] + c * matrix[q][i]);
+                }
+            }
+        }
+    }
+}
+
+/// 1, or -1 where the value furthest from 0 is negative.
+fn sign(direction: &[f64]) -> f64 {
+    let furthest =
+        direction.iter().copied().fold(0.0, |furthest: f64, value| if value.abs() > furthest.abs() { value } else { furthest });
+    if furthest < 0.0 { -1.0 } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_axes_of_unit_vectors() {
+        // (1,0,0) and (-1,0,0) about the mean 0: all variance along x; and a pair along y.
+        let vectors = Embeddings::from_values(
+            3,
+            vec![2.0, 0.0, 0.0, -3.0, 0.0, 0.0, 1.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 5.0, 0.0, 0.0, -5.0, 0.0],
+        );
+        let found = plane(&vectors).unwrap();
+        let wanted = [[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]];
+        for (place, wanted) in found.places.iter().zip(wanted) {
+            assert!((place[0] - wanted[0]).abs() < 1e-9 && (place[1] - wanted[1]).abs() < 1e-9, "{:?}", found.places);
+        }
+        assert!(
+            (found.shares[0] - 4.0 / 6.0).abs() < 1e-12 && (found.shares[1] - 2.0 / 6.0).abs() < 1e-12,
+            "{:?}",
+            found.shares
+        );
+    }
+
+    #[test]
+    fn what_does_not_vary_has_no_plane() {
+        assert_eq!(plane(&Embeddings::from_values(2, vec![1.0; 8])), None);
+        assert_eq!(plane(&Embeddings::from_values(2, vec![1.0, 0.0, 0.0, 1.0])), None);
+        assert_eq!(plane(&Embeddings::new(2)), None);
+        let line = plane(&Embeddings::from_values(2, vec![1.0, 0.0, -1.0, 0.0, 1.0, 0.0])).unwrap();
+        assert!(line.shares[1] < 1e-12 && line.places.iter().all(|place| place[1].abs() < 1e-6), "{line:?}");
+    }
+
+    const PLACES: [[f64; 2]; 8] = [
+        [-0.7061245925182219, -0.14050177959569693],
+        [-0.49983323142879055, 0.7125754752783633],
+        [0.5742059543171528, -0.39404150988131476],
+        [1.0619928639615703, -0.1679874995032381],
+        [-0.33435035776412986, -0.25113342003094136],
+        [0.6778123102640234, 0.8016306552964023],
+        [-0.022305342026979674, -0.5306487323715889],
+        [-0.7513976048046244, -0.029893189191985026],
+    ];
+    const SHARES: [f64; 2] = [0.5105885749494442, 0.2595722422429292];
+
+    /// scikit-learn 1.9.1, on the 8 vectors below, each direction turned so that its largest place is positive:
+    /// `PCA(2).fit_transform(v / np.linalg.norm(v, axis=1, keepdims=True))` and `explained_variance_ratio_`.
+    #[test]
+    fn places_are_those_of_scikit_learn() {
+        let value = |i: usize, j: usize| f32::from(u8::try_from((7 * i * i + 3 * i * j + 5 * j * j + i) % 23).unwrap()) - 11.0;
+        let values = (0..8).flat_map(|i| (0..5).map(move |j| value(i, j))).collect();
+        let found = plane(&Embeddings::from_values(5, values)).unwrap();
+        for (place, wanted) in found.places.iter().zip(PLACES) {
+            assert!((place[0] - wanted[0]).abs() < 1e-7 && (place[1] - wanted[1]).abs() < 1e-7, "{place:?} {wanted:?}");
+        }
+        assert!(found.shares.iter().zip(SHARES).all(|(share, wanted)| (share - wanted).abs() < 1e-9), "{:?}", found.shares);
+    }
+}
