@@ -81,7 +81,7 @@ fn write(dir: &Path, accuracy: f64, seed: u64) -> Result<()> {
             partner: None,
         })
         .collect();
-    let mut recorder = Recorder::start(dir, provenance(), BTreeMap::from([("s".to_owned(), texts)]))?;
+    let mut recorder = Recorder::start(dir, provenance(), BTreeMap::from([("s".to_owned(), texts.into())]))?;
     let ids: Vec<String> = (0..CELLS).map(|cell| format!("{cell:012x}")).collect();
     for (cell, id) in ids.iter().enumerate() {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);

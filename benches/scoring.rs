@@ -194,7 +194,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         partner: None,
     };
     let origin = Origin { dataset: "d".into(), split: "t".into(), files: Vec::new(), skipped: 0 };
-    let samples = (0..size.texts).map(sample).collect();
+    let samples = (0..size.texts).map(sample).collect::<Vec<_>>().into();
     let slice = Slice {
         id: "s".into(),
         digest: Digest::of_bytes(b"s"),
@@ -235,8 +235,8 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
     }));
     let mut work = ModelWork::new(encoder);
     work.readouts.insert(0, resolved);
-    work.add(Texts::Samples { prompt: 0, slice: 0 }, vec![texts], BTreeMap::from([(0, reading.clone())]));
-    work.add(Texts::Phrasings { prompt: Some(0), labels: 0, slice: 0 }, vec![labels], BTreeMap::from([(0, reading)]));
+    work.add(Texts::Samples { prompt: 0, slice: 0 }, &[texts], BTreeMap::from([(0, reading.clone())]));
+    work.add(Texts::Phrasings { prompt: Some(0), labels: 0, slice: 0 }, &[labels], BTreeMap::from([(0, reading)]));
     Ok(Plan {
         spec,
         slices: vec![slice],

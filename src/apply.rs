@@ -150,7 +150,7 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[Input], output: &Path) 
         let first = chunk * CHUNK;
         let views = prepare(&work, recipe, &reading, texts, first)?;
         work = ModelWork::new(work.encoder);
-        work.add(TEXTS, views.clone(), BTreeMap::from([(0, reading.clone())]));
+        work.add(TEXTS, &views, BTreeMap::from([(0, reading.clone())]));
         let shelf = work.shelf(bench.store)?;
         let desk = Desk { model: &recipe.model.id, work: &work, shelf, observer: bench.observer, stop: bench.stop };
         let embedded = repairing(bench.observer, || {

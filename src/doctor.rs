@@ -63,6 +63,7 @@ pub fn examine(encoder: &dyn Encoder, exact: Option<&dyn Encoder>, dtype: DType)
     let allowed = ROUNDINGS * roundoff(dtype);
     let ways = [
         ("the same again", patient.encode(encoder, &patient.rows)?),
+        // In full: no other row, no padding, no beginning that is shared.
         ("alone", patient.alone(encoder)?),
         ("other order", patient.reversed(encoder)?),
     ];
@@ -79,6 +80,7 @@ pub fn examine(encoder: &dyn Encoder, exact: Option<&dyn Encoder>, dtype: DType)
         };
         diagnosis.findings.push(Finding { what, told, well: difference <= allowed });
     }
+    diagnosis.findings.extend(patient.special(encoder));
     diagnosis.findings.extend(patient.last_token(encoder, allowed)?);
     if let Some(exact) = exact {
         diagnosis.findings.push(patient.precision(exact, &together, dtype)?);
@@ -138,6 +140,22 @@ impl Patient {
         let (count, shortest, longest) = (self.rows.len(), lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
         let told = format!("{count} texts of {shortest} to {longest} tokens, which begin with {} in common", shared.count());
         Finding { what: "looked at", told, well: true }
+    }
+
+    /// Which special tokens stand around every text, and whether the first of them stands there once.
+    fn special(&self, encoder: &dyn Encoder) -> Option<Finding> {
+        let special = encoder.special()?;
+        let side = |tokens: &[String], which: &str| (!tokens.is_empty()).then(|| format!("{} {which}", tokens.join(" ")));
+        let sides: Vec<String> =
+            [side(&special.before, "before"), side(&special.after, "behind")].into_iter().flatten().collect();
+        let starts = self.bare.iter().map(|id| encoder.piece(*id)).take_while(|piece| Some(piece) == special.before.first());
+        let well = starts.count() < 2;
+        let told = match (well, sides.is_empty()) {
+            (true, true) => "none around a text".to_owned(),
+            (true, false) => format!("{} every text", sides.join(", ")),
+            (false, _) => format!("{} stands twice before every text: its files add it twice", special.before[0]),
+        };
+        Some(Finding { what: "special tokens", told, well })
     }
 
     /// Whether the vector of the last token is that of the last token: in a model that reads left to right the mean over a text

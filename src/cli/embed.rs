@@ -8,7 +8,7 @@ use embed_bench::embed;
 use embed_bench::prompt::{Chat, Clean, Fuse, Prompt, Template, Truncation};
 use embed_bench::report::Ranking;
 use embed_bench::results::RunRecord;
-use embed_bench::spec::{DType, Device, Endpoint, Layer, Model, Pooling, Readout, Source, SourceError};
+use embed_bench::spec::{Adapter, DType, Device, Endpoint, Layer, Model, Pooling, Readout, Source, SourceError};
 
 use super::progress::Progress;
 use super::run::stop_on_signal;
@@ -95,7 +95,7 @@ struct Flags {
     /// f32, f16 or bf16
     #[arg(long, default_value = "f32", value_parser = str::parse::<DType>, conflicts_with = "results")]
     dtype: DType,
-    /// auto, cpu, cuda:N or metal
+    /// auto, cpu, cuda:N, cuda:N,M or metal
     #[arg(long, default_value = "auto", value_parser = str::parse::<Device>, conflicts_with = "results")]
     device: Device,
 }
@@ -115,7 +115,7 @@ impl Flags {
             };
             Failure::Usage(format!("--model: {}: {help}", error.what()))
         })?;
-        let adapter = self.adapter.as_ref().map(|address| address.parse::<Source>()).transpose();
+        let adapter = self.adapter.as_ref().map(|address| address.parse::<Adapter>()).transpose();
         let adapter = adapter.map_err(|error| Failure::Usage(format!("--adapter: {error}")))?;
         let model = Model {
             id: source.to_string(),

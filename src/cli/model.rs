@@ -5,15 +5,15 @@ use std::path::Path;
 use embed_bench::doctor::{self, Finding};
 use embed_bench::embed;
 use embed_bench::http::Network;
-use embed_bench::model::{Hub, Outline, Snapshot};
-use embed_bench::spec::{DType, Device, Model, Source, Spec};
+use embed_bench::model::{AdapterOutline, Hub, HubError, ModelError, Outline, Snapshot};
+use embed_bench::spec::{Adapter, DType, Device, Model, Source, Spec};
 
 use super::progress::Progress;
 use super::{Answer, Failure, Places, out};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Download a model of the hub, or bring it up to date, without the other files of its repository
+    /// Download a model or an adapter of the hub, or bring it up to date, without the other files of its repository
     Get {
         /// `hf:REPO` or `hf:REPO@REVISION`
         source: String,
@@ -26,13 +26,13 @@ pub enum Command {
         /// f32, f16 or bf16
         #[arg(long, default_value = "f32", value_parser = str::parse::<DType>)]
         dtype: DType,
-        /// auto, cpu, cuda:N or metal
+        /// auto, cpu, cuda:N, cuda:N,M or metal
         #[arg(long, default_value = "auto", value_parser = str::parse::<Device>)]
         device: Device,
     },
-    /// Show a model: architecture, tokenizer, weights, memory; loads no weights
+    /// Show a model (architecture, tokenizer, weights, memory) or an adapter (what it changes); loads no weights
     Show {
-        /// `path:DIR`, `hf:REPO@REVISION`, or a spec, for all of its models
+        /// `path:DIR`, `gguf:FILE`, `hf:REPO@REVISION`, or a spec, for all of its models and their adapters
         #[arg(value_name = "SOURCE|SPEC")]
         source: String,
     },
@@ -57,12 +57,17 @@ pub fn run(command: &Command, places: &Places) -> Result<Answer, Failure> {
             for model in Spec::load(Path::new(source))?.models {
                 out::line(format!("{}: {}", model.id, model.source));
                 show(&model, places)?;
+                if let Some(adapter) = &model.adapter {
+                    out::line(format!("{}: adapter {adapter}", model.id));
+                    show_adapter(adapter)?;
+                }
             }
         }
         Command::Show { source } => {
-            let source = parse(source)?;
-            let (id, dtype, device) = (source.to_string(), DType::default(), Device::default());
-            show(&Model { id, source, dtype, device, max_tokens: None, adapter: None }, places)?;
+            let address = parse(source)?;
+            let (id, dtype, device) = (address.to_string(), DType::default(), Device::default());
+            let model = Model { id, source: address, dtype, device, max_tokens: None, adapter: None };
+            show(&model, places)?;
         }
     }
     Ok(Answer::Good)
@@ -73,7 +78,23 @@ fn is_spec(source: &str) -> bool {
 }
 
 fn parse(source: &str) -> Result<Source, Failure> {
-    source.parse().map_err(|error| Failure::Usage(format!("{error}")))
+    source.parse().map_err(usage)
+}
+
+fn usage(error: impl std::fmt::Display) -> Failure {
+    Failure::Usage(format!("{error}"))
+}
+
+/// A repository as a model; as an adapter, where it has the files of one alone.
+fn snapshot(hub: Hub, fetch: impl Fn(&Hub) -> Result<Snapshot, ModelError>) -> Result<Snapshot, ModelError> {
+    use ModelError::{Hub as OfHub, NoAdapter, NoConfig};
+    match fetch(&hub) {
+        Err(error @ (NoConfig { .. } | OfHub(HubError::Offline { .. }))) => match fetch(&hub.adapters()) {
+            Err(NoAdapter { .. } | OfHub(HubError::Offline { .. })) => Err(error),
+            other => other,
+        },
+        other => other,
+    }
 }
 
 fn get(source: &str, places: &Places) -> Result<(), Failure> {
@@ -81,7 +102,8 @@ fn get(source: &str, places: &Places) -> Result<(), Failure> {
     let Source::Hub { repo, revision } = &source else {
         return Err(Failure::Usage(format!("{source} is not on the hub: there is nothing to download")));
     };
-    let snapshot = Hub::from_env(places.network())?.update(repo, revision.as_deref(), &Progress::new())?;
+    let update = |hub: &Hub| hub.update(repo, revision.as_deref(), &Progress::new());
+    let snapshot = snapshot(Hub::from_env(places.network())?, update)?;
     out::line(format!("{source} at commit {}", snapshot.commit));
     out::line(format!("folder {}", snapshot.folder.display()));
     let mut total = 0;
@@ -90,20 +112,15 @@ fn get(source: &str, places: &Places) -> Result<(), Failure> {
         out::line(format!("  {:>10}  {name}", out::bytes(bytes)));
     }
     out::line(format!("  {:>10}  together", out::bytes(total)));
-    out::line(format!("to pin it: source = \"hf:{repo}@{}\"", snapshot.commit));
+    let key = if snapshot.is_adapter() { "adapter" } else { "source" };
+    out::line(format!("to pin it: {key} = \"hf:{repo}@{}\"", snapshot.commit));
     Ok(())
 }
 
 fn show(model: &Model, places: &Places) -> Result<(), Failure> {
     match &model.source {
-        Source::Path(path) | Source::Gguf(path) => outline(path),
-        Source::Hub { repo, revision } => {
-            // Showing downloads nothing: what is not here is told with the way to get it.
-            let Snapshot { folder, commit, .. } =
-                Hub::from_env(Network::Offline)?.fetch(repo, revision.as_deref(), &Progress::new())?;
-            out::line(format!("commit          {commit}"));
-            outline(&folder)
-        }
+        Source::Path(path) | Source::Gguf(path) => folder(path),
+        Source::Hub { repo, revision } => hub(repo, revision.as_deref()),
         Source::Server { .. } | Source::CharNgram { .. } => {
             let encoder = embed::open(model, &places.sources(&places.catalog()?, &Progress::new()))?;
             let card = encoder.card();
@@ -113,6 +130,50 @@ fn show(model: &Model, places: &Places) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+fn show_adapter(adapter: &Adapter) -> Result<(), Failure> {
+    match adapter {
+        Adapter::Path(path) => changes(path, &AdapterOutline::read(path)?),
+        Adapter::Hub { repo, revision } => hub(repo, revision.as_deref())?,
+    }
+    Ok(())
+}
+
+/// Shows a repository. That downloads nothing: what is not here is told with the way to get it.
+fn hub(repo: &str, revision: Option<&str>) -> Result<(), Failure> {
+    let fetch = |hub: &Hub| hub.fetch(repo, revision, &Progress::new());
+    let found = snapshot(Hub::from_env(Network::Offline)?, fetch)?;
+    out::line(format!("commit          {}", found.commit));
+    folder(&found.folder)
+}
+
+/// Shows a model, or an adapter where it is none.
+fn folder(path: &Path) -> Result<(), Failure> {
+    match Outline::read(path) {
+        Err(error @ ModelError::NoConfig { .. }) => match AdapterOutline::read(path) {
+            Ok(adapter) => changes(path, &adapter),
+            Err(ModelError::NoAdapter { .. }) => return Err(error.into()),
+            Err(other) => return Err(other.into()),
+        },
+        other => outline(path, &other?),
+    }
+    Ok(())
+}
+
+/// Prints what an adapter changes.
+fn changes(folder: &Path, adapter: &AdapterOutline) {
+    let AdapterOutline { base, rank, alpha, rank_stabilised, modules, tokenizer, bytes } = adapter;
+    let number = |number: Option<String>| number.unwrap_or_else(|| "not said".to_owned());
+    let stabilised = if *rank_stabilised { ", rank-stabilised" } else { "" };
+    let modules: Vec<String> = modules.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let (rank, alpha) = (number(rank.map(|rank| rank.to_string())), number(alpha.map(|alpha| alpha.to_string())));
+    out::line(format!("folder          {}", folder.display()));
+    out::line(format!("adapter         LoRA of rank {rank}, alpha {alpha}{stabilised}"));
+    out::line(format!("trained on      {}", base.as_deref().unwrap_or("not said")));
+    out::line(format!("changes         {}", modules.join(", ")));
+    out::line(format!("tokenizer       {}", if *tokenizer { "its own" } else { "the model's" }));
+    out::line(format!("weights         {}", out::bytes(*bytes)));
 }
 
 /// Prints what a doctor finds; whether all is well.
@@ -142,20 +203,21 @@ fn examine(model: &Model, places: &Places) -> Result<bool, Failure> {
     Ok(found.findings.iter().all(|finding| finding.well))
 }
 
-fn outline(folder: &Path) -> Result<(), Failure> {
-    let Outline { description, max_tokens, pooling, special, chat_template, files, values, memory } = Outline::read(folder)?;
+/// Prints what a model is.
+fn outline(folder: &Path, outline: &Outline) {
+    let Outline { description, max_tokens, pooling, special, chat_template, files, values, memory } = outline;
     out::line(format!("folder          {}", folder.display()));
     out::line(format!("architecture    {}", description.architecture));
     let states = format!("hidden states 0 to {}", description.layers);
     out::line(format!("layers          {} ({states}), {} wide", description.layers, description.hidden));
     out::line(format!("vocabulary      {} tokens", out::count(description.vocabulary as u64)));
-    out::line(format!("max tokens      {}", out::count(max_tokens as u64)));
+    out::line(format!("max tokens      {}", out::count(*max_tokens as u64)));
     let reads = if description.attention.causal { "left to right" } else { "both ways" };
     out::line(format!("attention       {reads}, {} heads", description.attention.heads));
     let scaled = if pooling.normalize { ", scaled to unit length" } else { "" };
     out::line(format!("pool = \"own\"    {}{scaled}", embed_bench::spec::Pooling::from(pooling.pool)));
     out::line(format!("special tokens  {}", around(&special.before, &special.after)));
-    out::line(format!("chat template   {}", if chat_template { "yes" } else { "no" }));
+    out::line(format!("chat template   {}", if *chat_template { "yes" } else { "no" }));
     let bytes = files.iter().map(|(_, bytes)| bytes).sum();
     let types: Vec<String> = values.iter().map(|(name, count)| format!("{} {name}", out::count(*count))).collect();
     let count = if let [_] = files[..] { "1 file".to_owned() } else { format!("{} files", files.len()) };
@@ -163,7 +225,6 @@ fn outline(folder: &Path) -> Result<(), Failure> {
     out::line(format!("parameters      {} used", out::count(description.parameters())));
     let memory: Vec<String> = memory.iter().map(|(dtype, bytes)| format!("{dtype} {}", out::bytes(*bytes))).collect();
     out::line(format!("memory          {} (weights and batches, on the CPU)", memory.join(", ")));
-    Ok(())
 }
 
 fn around(before: &[String], after: &[String]) -> String {

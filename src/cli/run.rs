@@ -44,10 +44,13 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
             Ok(Answer::Interrupted)
         }
         Finish::Done(record) => {
+            let (rankings, verdict) = (rankings(&record), Verdict::of(&record));
+            // The report is made from the files alone: it needs none of this, and there may be millions of samples.
+            drop((plan, record));
             let written = report::build(&results, &reports, pictures(arguments.png));
-            print_rankings(&record);
+            rankings.into_iter().for_each(out::line);
             out::line(format!("report: {}", written?.markdown.display()));
-            Ok(verdict(&record))
+            Ok(verdict.answer())
         }
     }
 }
@@ -67,26 +70,39 @@ pub fn stop_on_signal() -> Result<Stop, Failure> {
     Ok(stop)
 }
 
-fn verdict(record: &RunRecord) -> Answer {
-    let failed = record.cells.iter().filter(|cell| matches!(cell.outcome, Outcome::Failed { .. })).count();
-    if failed == 0 {
-        return Answer::Good;
+/// How many cells there are, and how many of them failed.
+struct Verdict {
+    cells: usize,
+    failed: usize,
+}
+
+impl Verdict {
+    fn of(record: &RunRecord) -> Self {
+        let failed = record.cells.iter().filter(|cell| matches!(cell.outcome, Outcome::Failed { .. })).count();
+        Self { cells: record.cells.len(), failed }
     }
-    out::note(format!("{failed} of {} cells failed; the report lists the reasons", record.cells.len()));
-    Answer::No
+
+    fn answer(&self) -> Answer {
+        if self.failed == 0 {
+            return Answer::Good;
+        }
+        out::note(format!("{} of {} cells failed; the report lists the reasons", self.failed, self.cells));
+        Answer::No
+    }
 }
 
 /// Rows of the ranked table; the report has them all.
 const ROWS: usize = 12;
 
-/// Prints the ranked table of each task and slice: best cell first, interval, difference to the reference.
-fn print_rankings(record: &RunRecord) {
+/// The ranked table of each task and slice: best cell first, interval, difference to the reference.
+fn rankings(record: &RunRecord) -> Vec<String> {
+    let mut lines = Vec::new();
     let rankings = Ranking::all(record);
     for ranking in &rankings {
         let order = ranking.chosen_on.as_ref().map(|dev| format!(", ranked on {dev}")).unwrap_or_default();
         let several = rankings.iter().filter(|other| other.slice == ranking.slice).count() > 1;
         let task = if several { format!(", {}", ranking.task) } else { String::new() };
-        out::line(format!("slice {}{task}{order}", ranking.slice));
+        lines.push(format!("slice {}{task}{order}", ranking.slice));
         let axes = ranking.axes.iter().map(ToString::to_string).collect();
         let dev = ranking.chosen_on.as_ref().map(|_| ("on dev".to_owned(), Keep::Long));
         let value = (format!("{} [95 %]", ranking.metric), Keep::Always);
@@ -102,9 +118,10 @@ fn print_rankings(record: &RunRecord) {
             let figures = standing.on_dev.iter().cloned().chain(figures).collect();
             table.add(vec![(place + 1).to_string()], standing.choices.clone(), figures);
         }
-        out::line(table.within(out::width()));
+        lines.push(table.within(out::width()).to_string());
         if more > 0 {
-            out::line(format!("and {more} more"));
+            lines.push(format!("and {more} more"));
         }
     }
+    lines
 }

@@ -244,7 +244,7 @@ impl<'a> Sides<'a, '_> {
         let kept = |outcomes: &'_ Outcomes, slice: &str| outcomes.texts.get(slice).is_some_and(|texts| !texts.is_empty());
         let (before, after) = (&self.partners.baseline.choices.slice, &self.partners.candidate.choices.slice);
         let from = if kept(self.candidate, after) { self.candidate.texts.get(after) } else { self.baseline.texts.get(before) };
-        from.map_or(&[], Vec::as_slice)
+        from.map_or(&[], |texts| texts.as_slice())
     }
 
     /// What is not the same on the two sides; nothing where the cells' content is.

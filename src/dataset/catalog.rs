@@ -176,16 +176,21 @@ impl Catalog {
                 std::fs::read(&path).map_err(|source| DatasetError::Io { doing: "read", path: path.clone(), source })?;
             origin.files.push((file.clone(), Digest::of_bytes(&bytes)));
             let subset = split.subsets.get(i).map(String::as_str);
-            let FileRows { rows: read, skipped } = read::rows(&bytes, &path, manifest, split, subset, further)?;
+            let FileRows { rows: mut read, places, skipped } = read::rows(&bytes, &path, manifest, split, subset, further)?;
             origin.skipped += skipped;
-            for (place, mut row) in read {
+            for (row, place) in read.iter_mut().zip(places) {
                 if split.columns.id.is_none() {
                     row.id = line_id(split, subset.unwrap_or(file), place);
                 } else if let Some(first) = seen.insert(row.id.clone(), place) {
-                    let unit = read::unit(split.format);
-                    return Err(DatasetError::RepeatedId { path, id: row.id, unit, first, second: place });
+                    let (id, unit) = (row.id.clone(), read::unit(split.format));
+                    return Err(DatasetError::RepeatedId { path, id, unit, first, second: place });
                 }
-                rows.push(row);
+            }
+            // A file's rows are not copied to stand alone.
+            if rows.is_empty() {
+                rows = read;
+            } else {
+                rows.append(&mut read);
             }
         }
         Ok((rows, origin))

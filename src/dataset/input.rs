@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::error::{DatasetError, RowProblem};
 use super::manifest::Column;
-use super::read::{Cell, Role};
+use super::read::{Cell, Record, Role};
 use super::{jsonl, parquet};
 
 /// A text of a file, and the values of further columns that were asked for.
@@ -28,13 +28,13 @@ pub fn read_texts(path: &Path, columns: &[&str]) -> Result<Vec<Input>, DatasetEr
     let roles = std::iter::once(Role::Text).chain(std::iter::repeat(Role::Further));
     let wanted: Vec<(Role, &Column)> = roles.zip(&names).collect();
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let (unit, records) = match extension.as_str() {
+    let (unit, records): (_, Box<dyn Iterator<Item = Record> + '_>) = match extension.as_str() {
         "txt" => match columns.first() {
             Some(name) => return Err(DatasetError::PlainLines { path: path.to_owned(), name: (*name).to_owned() }),
             None => return lines(&bytes, path),
         },
-        "jsonl" | "json" => ("line", jsonl::records(&bytes, &wanted)),
-        "parquet" => ("row", parquet::records(&bytes, path, &wanted)?),
+        "jsonl" | "json" => ("line", Box::new(jsonl::records(&bytes, &wanted))),
+        "parquet" => ("row", Box::new(parquet::records(&bytes, path, &wanted)?.into_iter())),
         _ => return Err(DatasetError::UnknownInput { path: path.to_owned() }),
     };
     let word = |(cell, (role, column)): (Cell, &(Role, &Column))| match (cell, role) {
@@ -49,7 +49,7 @@ pub fn read_texts(path: &Path, columns: &[&str]) -> Result<Vec<Input>, DatasetEr
         Ok(Input { text, fields: words.collect::<Result<_, _>>()? })
     };
     let bad = |place, problem| DatasetError::BadText { path: path.to_owned(), unit, place, problem: Box::new(problem) };
-    records.into_iter().map(|record| record.cells.and_then(input).map_err(|problem| bad(record.place, problem))).collect()
+    records.map(|record| record.cells.and_then(input).map_err(|problem| bad(record.place, problem))).collect()
 }
 
 fn lines(bytes: &[u8], path: &Path) -> Result<Vec<Input>, DatasetError> {

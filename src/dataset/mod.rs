@@ -25,6 +25,7 @@ pub use manifest::{Column, Columns, Contents, Download, Format, Kind, Manifest, 
 pub use pairs::PairGold;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::digest::Digest;
 
@@ -39,7 +40,8 @@ pub struct Slice {
     /// Label names in reporting order, which gold labels point into; none where samples have scores. Of the two labels of
     /// pairs, the second says that they are the same.
     pub labels: Vec<String>,
-    pub samples: Vec<Sample>,
+    /// Shared with the record of a run: there may be millions.
+    pub samples: Arc<Vec<Sample>>,
     /// Further columns that were asked for by name: a value for each sample, never blank.
     pub columns: BTreeMap<String, Vec<String>>,
     /// Where the samples came from.

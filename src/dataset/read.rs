@@ -26,9 +26,12 @@ pub(super) struct Record {
 }
 
 /// What a file gives.
+#[derive(Default)]
 pub(super) struct FileRows {
-    /// Each row with its place; ids are the row's own, or empty where the manifest names no `id` column.
-    pub(super) rows: Vec<(u64, Row)>,
+    /// Ids are the rows' own, or empty where the manifest names no `id` column.
+    pub(super) rows: Vec<Row>,
+    /// Where each row stands in the file.
+    pub(super) places: Vec<u64>,
     pub(super) skipped: usize,
 }
 
@@ -81,17 +84,20 @@ pub(super) fn rows(
 ) -> Result<FileRows, DatasetError> {
     let mut wanted = wanted(&split.columns);
     wanted.extend(further.iter().map(|column| (Role::Further, column)));
-    let records = match split.format {
-        Format::JsonLines => jsonl::records(bytes, &wanted),
+    let records: Box<dyn Iterator<Item = Record> + '_> = match split.format {
+        Format::JsonLines => Box::new(jsonl::records(bytes, &wanted)),
         Format::Delimited { separator, header, quoting } => {
-            delimited::records(bytes, path, &wanted, delimited::Dialect { separator, header, quoting })?
+            Box::new(delimited::records(bytes, path, &wanted, delimited::Dialect { separator, header, quoting })?.into_iter())
         }
-        Format::Parquet => parquet::records(bytes, path, &wanted)?,
+        Format::Parquet => Box::new(parquet::records(bytes, path, &wanted)?.into_iter()),
     };
-    let mut file = FileRows { rows: Vec::with_capacity(records.len()), skipped: 0 };
+    let mut file = FileRows::default();
     for Record { place, cells } in records {
         match cells.and_then(|cells| row(cells, &wanted, &manifest.labels, subset)) {
-            Ok(row) => file.rows.push((place, row)),
+            Ok(row) => {
+                file.rows.push(row);
+                file.places.push(place);
+            }
             // What a prompt asks for decides about no slice: a row that lacks it is not passed over.
             Err(problem) if manifest.on_bad_row == OnBadRow::Skip && !is_about(&problem, further) => file.skipped += 1,
             Err(problem) => {
@@ -209,7 +215,7 @@ mod tests {
                 let (manifest, split) = split(format);
                 for bytes in [&bytes, &with_header] {
                     if let Ok(file) = rows(bytes, Path::new("f"), &manifest, &split, None, &[]) {
-                        prop_assert!(file.rows.iter().all(|(place, row)| *place > 0 && !row.text.trim().is_empty()));
+                        prop_assert!(file.rows.iter().all(|row| !row.text.trim().is_empty()) && file.places.iter().all(|place| *place > 0));
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! Cuts a slice out of a split's rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draw::{draw, quotas};
 use super::error::{DatasetError, Removed, UnknownLabel};
@@ -49,7 +49,7 @@ pub(super) fn cut(
     let column = |(at, name): (usize, &String)| (name.clone(), samples.iter().map(|sample| value(sample, at)).collect());
     let columns = columns.iter().enumerate().map(column).collect();
     let digest = digest(&labels, &samples);
-    Ok(Slice { id: asked.id.clone(), digest, kind: manifest.kind, labels, samples, columns, origin })
+    Ok(Slice { id: asked.id.clone(), digest, kind: manifest.kind, labels, samples: samples.into(), columns, origin })
 }
 
 /// Checks that a split says what is right: a label, or a score for pairs that have scores.
@@ -83,9 +83,8 @@ impl Names {
         }
         let mut labels = manifest.labels.clone();
         if labels.is_empty() {
-            labels = rows.iter().filter_map(|row| row.label.clone()).collect();
-            labels.sort();
-            labels.dedup();
+            let named: BTreeSet<&String> = rows.iter().filter_map(|row| row.label.as_ref()).collect();
+            labels = named.into_iter().cloned().collect();
         }
         let unknown = |key, label: &String, known: &[String], renamed| UnknownLabel {
             slice: asked.id.clone(),
@@ -354,7 +353,7 @@ mod tests {
             let drawn = |pairs: &[(&str, &str)]| {
                 let slice = cut_of(&asked, rows(pairs), seed).unwrap();
                 let mut texts: Vec<String> =
-                    slice.samples.into_iter().filter(|sample| sample.gold == Gold::Label(0)).map(|sample| sample.text).collect();
+                    slice.samples.iter().filter(|sample| sample.gold == Gold::Label(0)).map(|sample| sample.text.clone()).collect();
                 texts.sort();
                 texts
             };

@@ -2,6 +2,7 @@
 
 mod char_ngram;
 mod characters;
+mod devices;
 mod passes;
 mod remote;
 mod schedule;
@@ -26,7 +27,7 @@ use crate::spec::{Layer, Model, Pooling, Readout, Source};
 
 use transformer::{Files, Found};
 
-pub use crate::model::{Prepared, available_memory, measured_rate};
+pub use crate::model::{Prepared, Special, available_memory, measured_rate};
 pub use remote::{EndpointError, WrongAnswer};
 
 /// Turns rendered texts into vectors. Everything but [`Encoder::encode`] is cheap and loads no weights.
@@ -67,6 +68,11 @@ pub trait Encoder: Send + Sync {
     /// What one token stands for, for people.
     fn piece(&self, id: u32) -> String;
 
+    /// The special tokens around every text; `None` where nothing is known of tokens.
+    fn special(&self) -> Option<Special> {
+        None
+    }
+
     /// Token positions that [`Encoder::encode`] computes for these rows.
     fn positions(&self, rows: &[Row<'_>]) -> u64;
 
@@ -92,7 +98,7 @@ impl<'a> From<&'a [u32]> for Row<'a> {
     }
 }
 
-impl<'a> Row<'a> {
+impl Row<'_> {
     /// The tokens of a slot, counted from 1; None where it is not known or has none.
     pub fn slot(&self, slot: usize) -> Option<Range<usize>> {
         let range = self.slots.get(slot.checked_sub(1)?)?.clone();
@@ -302,7 +308,7 @@ pub struct Sources<'a> {
 pub fn open(model: &Model, sources: &Sources<'_>) -> Result<Box<dyn Encoder>, EmbedError> {
     Ok(match &model.source {
         Source::Path(_) | Source::Gguf(_) | Source::Hub { .. } => {
-            let adapter = model.adapter.as_ref().map(|adapter| folder(adapter, Hub::adapters, sources)).transpose()?;
+            let adapter = model.adapter.as_ref().map(|adapter| folder(&adapter.into(), Hub::adapters, sources)).transpose()?;
             let files = Files { model: folder(&model.source, |hub| hub, sources)?, adapter };
             Box::new(transformer::Transformer::open(model, &files, sources.home)?)
         }
@@ -376,7 +382,8 @@ mod tests {
         assert_eq!(whole.naming().key(early), Key::new(&whole.key(), &ids));
         // By its tokens, not by its number: the first slot of one prompt may be the second of another.
         let first = Resolved { span: Some(1), ..whole };
-        let other = Row { ids: &ids, slots: &[2..4] };
+        let place = 2..4;
+        let other = Row { ids: &ids, slots: std::slice::from_ref(&place) };
         assert_eq!(first.naming().key(other), second.naming().key(late));
         assert_eq!((early.slot(0), early.slot(2), early.slot(3)), (None, Some(1..2), None));
     }

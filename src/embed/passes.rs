@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::schedule::{Plan, Schedule};
+use super::schedule::{Plan, Schedule, Sharing};
 use super::{Batch, EmbedError, Resolved, Row};
 use crate::embeddings::Embeddings;
 use crate::model::{ModelError, Segment, Shared, Tap, Transformer};
@@ -20,8 +20,8 @@ pub(super) struct Passes<'a> {
     pub rows: &'a [Row<'a>],
     pub readouts: &'a [Resolved],
     pub taps: &'a [Tap],
-    /// Whether rows share their beginnings.
-    pub share: bool,
+    /// How rows share their beginnings.
+    pub sharing: Sharing,
     /// Most positions of a batch.
     pub budget: usize,
     /// Name of the model's dtype.
@@ -44,7 +44,7 @@ enum Job {
 impl Passes<'_> {
     /// Embeds all rows on `workers` threads; `emit` runs on this one, beside them.
     pub fn run(&self, workers: usize, emit: &mut dyn FnMut(Batch) -> ControlFlow<()>) {
-        let schedule = Schedule::new(&ids(self.rows), self.share, self.budget);
+        let schedule = Schedule::new(&ids(self.rows), self.sharing, self.budget);
         let kept: Vec<Kept> = schedule.beginnings.iter().map(|_| Kept::default()).collect();
         for beginning in schedule.batches.iter().filter_map(|batch| batch.beginning) {
             kept[beginning].left.fetch_add(1, Ordering::Relaxed);
@@ -83,7 +83,7 @@ impl Passes<'_> {
     fn beginning(&self, schedule: &Schedule, kept: &[Kept], beginning: usize) -> Result<Arc<Shared>, Arc<ModelError>> {
         let mut shared = kept[beginning].shared.lock().unwrap_or_else(PoisonError::into_inner);
         let at = schedule.beginnings[beginning];
-        let compute = || match self.model.share(&self.rows[at.row].ids[..at.length], self.taps) {
+        let compute = || match self.model.share(self.rows[at.row].ids, at.length, self.taps) {
             Ok(shared) => Ok(Arc::new(shared)),
             Err(error) => Err(Arc::new(error.of_one_row(at.length))),
         };
@@ -134,7 +134,7 @@ impl Passes<'_> {
             embeddings: self.readouts.iter().map(|readout| Embeddings::new(readout.dim)).collect(),
             ..Batch::default()
         };
-        for batch in Schedule::new(&ids(&rows), false, budget).batches {
+        for batch in Schedule::new(&ids(&rows), Sharing::Never, budget).batches {
             let part = all.pass(&batch, None, budget);
             whole.rows.extend(part.rows.iter().map(|&row| ends[row]));
             whole.failed.extend(part.failed.into_iter().map(|(row, error)| (ends[row], error)));

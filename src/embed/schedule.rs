@@ -9,6 +9,17 @@ use std::ops::Range;
 /// Fewest tokens that are worth a segment of their own, and fewest positions that it has to save.
 const WORTHWHILE: (usize, usize) = (4, 16);
 
+/// Which rows share what they begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    Never,
+    All,
+    /// Rows of more tokens among themselves, and the others among themselves; they do not meet in a batch either.
+    Apart {
+        after: usize,
+    },
+}
+
 /// All positions that a set of rows needs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Schedule {
@@ -64,8 +75,35 @@ struct Sorted<'a> {
 }
 
 impl Schedule {
-    /// Plans rows in batches of about `budget` positions, or a single row. Without `share` every row stands by itself.
-    pub fn new(rows: &[&[u32]], share: bool, budget: usize) -> Self {
+    /// Plans rows in batches of about `budget` positions, or a single row.
+    pub fn new(rows: &[&[u32]], sharing: Sharing, budget: usize) -> Self {
+        let after = match sharing {
+            Sharing::Never => return Self::of(rows, false, budget),
+            Sharing::All => return Self::of(rows, true, budget),
+            Sharing::Apart { after } => after,
+        };
+        let mut whole = Self::default();
+        for long in [true, false] {
+            let own: Vec<usize> = (0..rows.len()).filter(|&row| (rows[row].len() > after) == long).collect();
+            let some: Vec<&[u32]> = own.iter().map(|&row| rows[row]).collect();
+            whole.append(Self::of(&some, true, budget), &own);
+        }
+        whole
+    }
+
+    /// Puts the schedule of some of the rows behind this one.
+    fn append(&mut self, other: Self, rows: &[usize]) {
+        let before = self.beginnings.len();
+        self.beginnings.extend(other.beginnings.into_iter().map(|begin| Beginning { row: rows[begin.row], ..begin }));
+        self.batches.extend(other.batches.into_iter().map(|mut batch| {
+            batch.beginning = batch.beginning.map(|at| at + before);
+            batch.parts.iter_mut().for_each(|part| part.row = rows[part.row]);
+            batch
+        }));
+    }
+
+    /// Without `share` every row stands by itself.
+    fn of(rows: &[&[u32]], share: bool, budget: usize) -> Self {
         let sorted = Sorted::new(rows, share);
         let mut schedule = Self::default();
         // What fits into a batch, under the beginning it continues.
@@ -229,20 +267,20 @@ mod tests {
         let rows: Vec<Vec<u32>> =
             (100..104).flat_map(|text| [7, 8].map(|ending| [&template[..], &[text; 20], &[ending; 3]].concat())).collect();
         let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-        let schedule = Schedule::new(&rows, true, 60);
+        let schedule = Schedule::new(&rows, Sharing::All, 60);
         assert_eq!(schedule.beginnings, [Beginning { row: 0, length: 20 }]);
         assert_eq!(schedule.batches.iter().map(|batch| batch.parts.len()).collect::<Vec<_>>(), [6, 6]);
         assert_eq!(schedule.positions(), 20 + 4 * (20 + 2 * 3));
-        assert_eq!(Schedule::new(&rows, false, 60).positions(), 8 * 43);
-        assert_eq!(Schedule::new(&rows, true, 1000).beginnings, []);
-        assert_eq!(Schedule::new(&[], true, 40), Schedule::default());
+        assert_eq!(Schedule::new(&rows, Sharing::Never, 60).positions(), 8 * 43);
+        assert_eq!(Schedule::new(&rows, Sharing::All, 1000).beginnings, []);
+        assert_eq!(Schedule::new(&[], Sharing::All, 40), Schedule::default());
     }
 
     #[test]
     fn the_longest_rows_come_first() {
         let ids: Vec<u32> = (0..9).collect();
         let rows: Vec<&[u32]> = [3, 9, 1, 4, 4, 2].into_iter().map(|length| &ids[9 - length..]).collect();
-        let schedule = Schedule::new(&rows, false, 8);
+        let schedule = Schedule::new(&rows, Sharing::Never, 8);
         let batches: Vec<Vec<usize>> =
             schedule.batches.iter().map(|batch| batch.parts.iter().map(|part| part.row).collect()).collect();
         assert_eq!(batches, [vec![1], vec![3, 4], vec![0, 5, 2]]);
@@ -256,16 +294,27 @@ mod tests {
             rows in prop::collection::vec(prop::collection::vec(0_u32..3, 1..30), 0..40),
             heads in prop::collection::vec(0_usize..3, 40),
             budget in 1_usize..200,
+            after in 1_usize..40,
         ) {
             let heads: Vec<Vec<u32>> = heads.iter().map(|&head| vec![u32::try_from(head).unwrap(); head * 12]).collect();
             let rows: Vec<Vec<u32>> = rows.into_iter().zip(heads).map(|(row, head)| [head, row].concat()).collect();
             let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-            let apart = Schedule::new(&rows, false, budget);
-            for schedule in [Schedule::new(&rows, true, budget), Schedule::new(&rows, false, budget)] {
+            let apart = Schedule::new(&rows, Sharing::Never, budget);
+            for sharing in [Sharing::All, Sharing::Never, Sharing::Apart { after }] {
+                let schedule = Schedule::new(&rows, sharing, budget);
                 for (found, wanted) in rebuilt(&schedule, &rows).iter().zip(&rows) {
                     prop_assert_eq!(found.as_deref(), Some(*wanted));
                 }
                 prop_assert!(schedule.positions() <= apart.positions());
+                if let Sharing::Apart { after } = sharing {
+                    for batch in &schedule.batches {
+                        let is_long = |row: usize| rows[row].len() > after;
+                        let beginning = batch.beginning.map(|at| schedule.beginnings[at].row);
+                        let mut sides = batch.parts.iter().map(|part| part.row).chain(beginning).map(is_long);
+                        let first = sides.next();
+                        prop_assert!(sides.all(|long| Some(long) == first), "a long row and a short one share a batch");
+                    }
+                }
             }
         }
     }

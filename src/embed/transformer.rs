@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
+use super::devices::{self, Share};
 use super::passes::Passes;
-use super::schedule::Schedule;
-use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, kept};
+use super::schedule::{Schedule, Sharing};
+use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, Special, kept};
 use crate::digest::Hasher;
 use crate::model::{
     self, Adapter, Backend, Folder, Gguf, ModelError, Pooled, Tap, Tokenizer, Weights, available_memory, fits, peak_bytes,
@@ -43,11 +44,18 @@ pub(super) struct Transformer {
     weights: Weights,
     backend: Backend,
     dtype: DType,
-    /// The weights, or why they cannot be loaded, once that was tried.
+    /// The weights on each device, or why they cannot be loaded, once that was tried.
     loaded: Mutex<Option<Loaded>>,
 }
 
-type Loaded = Result<Arc<model::Transformer>, Arc<ModelError>>;
+type Loaded = Result<Arc<Vec<OnDevice>>, Arc<ModelError>>;
+
+/// The model on one of its devices.
+struct OnDevice {
+    model: model::Transformer,
+    /// Memory that is free beside it, where the device says.
+    free: Option<u64>,
+}
 
 impl Transformer {
     /// Reads everything but the weights, and checks that the weights are there in their shapes.
@@ -67,7 +75,7 @@ impl Transformer {
         let own = adapter.as_ref().and_then(Adapter::tokenizer);
         let tokenizer = match &gguf {
             Some(gguf) => gguf.tokenizer(limit)?,
-            None => Tokenizer::open(own.unwrap_or(&folder.path), limit)?,
+            None => Tokenizer::open(own.unwrap_or(&folder.path), folder.description.architecture, limit)?,
         };
         let weights = match gguf {
             Some(gguf) => Weights::of_gguf(gguf, &folder.description)?,
@@ -104,14 +112,18 @@ impl Transformer {
         Ok(Self { card, folder, tokenizer, weights, backend, dtype: model.dtype, loaded: Mutex::new(None) })
     }
 
-    fn model(&self) -> Result<Arc<model::Transformer>, EmbedError> {
+    fn models(&self) -> Result<Arc<Vec<OnDevice>>, EmbedError> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let load = || {
             // What a GPU has left is known to its driver alone, which says so itself.
             if self.backend.kind().starts_with("cpu") {
                 fits(self.cost(u64::MAX).peak_bytes, available_memory())?;
             }
-            model::Transformer::load(&self.weights, &self.folder.description, self.dtype, &self.backend)
+            let on = |device: Backend| {
+                let model = model::Transformer::load(&self.weights, &self.folder.description, self.dtype, &device)?;
+                Ok(OnDevice { model, free: device.free_memory() })
+            };
+            self.backend.each().map(on).collect::<Result<Vec<_>, _>>()
         };
         loaded.get_or_insert_with(|| load().map(Arc::new).map_err(Arc::new)).clone().map_err(EmbedError::Model)
     }
@@ -138,14 +150,18 @@ impl Transformer {
     }
 
     /// Rows of a causal model share what they begin with.
-    fn shares(&self) -> bool {
-        self.folder.description.attention.causal
+    fn sharing(&self) -> Sharing {
+        match (self.folder.description.attention.causal, self.folder.description.long_after()) {
+            (false, _) => Sharing::Never,
+            (true, None) => Sharing::All,
+            (true, Some(tokens)) => Sharing::Apart { after: tokens },
+        }
     }
 
-    /// Most positions of a batch: a share of the rows for each worker, as far as memory allows.
-    fn budget(&self, rows: &[Row<'_>]) -> usize {
+    /// Most positions of a batch: a share of the rows for each worker, as far as memory allows; of what is free, where known.
+    fn budget(&self, rows: &[Row<'_>], free: Option<u64>) -> usize {
         let (workers, tokens) = (self.backend.workers(), rows.iter().map(|row| row.ids.len()).sum::<usize>());
-        let most = tokens_per_batch(&self.folder.description, workers);
+        let most = tokens_per_batch(&self.folder.description, workers, free);
         if workers == 1 { most } else { tokens.div_ceil(workers).clamp(SMALL_BATCH.min(most), most) }
     }
 
@@ -201,10 +217,24 @@ impl Encoder for Transformer {
         }
         self.check(rows, readouts)?;
         let taps: Vec<Tap> = readouts.iter().map(|readout| self.tap(readout)).collect::<Result<_, _>>()?;
-        let (model, dtype) = (self.model()?, self.dtype.to_string());
-        let (share, budget) = (self.shares(), self.budget(rows));
-        let passes = Passes { model: &model, rows, readouts, taps: &taps, share, budget, dtype: &dtype };
-        passes.run(self.backend.workers(), emit);
+        let (models, dtype) = (self.models()?, self.dtype.to_string());
+        let (workers, sharing) = (self.backend.workers(), self.sharing());
+        let (readouts, taps, dtype) = (readouts, &taps[..], &dtype[..]);
+        if let [OnDevice { model, free }] = &models[..] {
+            let budget = self.budget(rows, *free);
+            Passes { model, rows, readouts, taps, sharing, budget, dtype }.run(workers, emit);
+            return Ok(());
+        }
+        let ids: Vec<&[u32]> = rows.iter().map(|row| row.ids).collect();
+        let parts = devices::divide(&ids, models.len());
+        let own: Vec<Vec<Row<'_>>> = parts.iter().map(|part| part.iter().map(|&row| rows[row]).collect()).collect();
+        let mut shares = Vec::with_capacity(models.len());
+        for ((OnDevice { model, free }, part), rows) in models.iter().zip(&parts).zip(&own) {
+            let budget = self.budget(rows, *free);
+            let passes = Passes { model, rows, readouts, taps, sharing, budget, dtype };
+            shares.push(Share { passes, rows: part, workers });
+        }
+        devices::run(&shares, emit);
         Ok(())
     }
 
@@ -212,16 +242,20 @@ impl Encoder for Transformer {
         self.tokenizer.piece(id)
     }
 
+    fn special(&self) -> Option<Special> {
+        self.tokenizer.special().ok()
+    }
+
     fn positions(&self, rows: &[Row<'_>]) -> u64 {
         let ids: Vec<&[u32]> = rows.iter().map(|row| row.ids).collect();
-        Schedule::new(&ids, self.shares(), self.budget(rows)).positions()
+        Schedule::new(&ids, self.sharing(), self.budget(rows, None)).positions()
     }
 
     fn cost(&self, tokens: u64) -> Cost {
         let description = &self.folder.description;
         let weights = description.block_weights().saturating_mul(description.layers as u64);
         let workers = self.backend.workers();
-        let batch = tokens.min((workers * tokens_per_batch(description, workers)) as u64);
+        let batch = tokens.min((workers * tokens_per_batch(description, workers, None)) as u64);
         Cost { flops: weights.saturating_mul(2).saturating_mul(tokens), peak_bytes: peak_bytes(description, self.dtype, batch) }
     }
 
@@ -237,19 +271,65 @@ mod tests {
     use super::*;
     use crate::spec::{Device, Layer, Pooling};
 
-    #[test]
-    fn weights_that_cannot_be_loaded_are_not_tried_again() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/llama");
+    /// The encoder of a fixture.
+    fn fixture(name: &str) -> Transformer {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
         let source = Source::Path(folder.clone());
         let model =
             Model { id: "m".to_owned(), source, dtype: DType::F32, device: Device::Cpu, max_tokens: None, adapter: None };
         let home = tempfile::tempdir().expect("temporary folder");
-        let files = Files { model: Found { folder: folder.clone(), commit: None }, adapter: None };
-        let encoder = Transformer::open(&model, &files, home.path()).expect("the fixture");
+        let files = Files { model: Found { folder, commit: None }, adapter: None };
+        Transformer::open(&model, &files, home.path()).expect("the fixture")
+    }
+
+    fn readout(pool: Pooling) -> Readout {
+        Readout::new("r", Layer::At(-1), pool)
+    }
+
+    #[test]
+    fn several_devices_give_every_row_once_and_as_one_does() {
+        let rows: Vec<Vec<u32>> = (0..300_u32).map(|i| (0..=i % 61).map(|j| (i / 7 + j * j) % 300).collect()).collect();
+        let rows: Vec<Row<'_>> = rows.iter().map(|row| Row::from(row.as_slice())).collect();
+        let vectors = |encoder: &Transformer| {
+            let readouts = [Pooling::Last, Pooling::Mean].map(|pool| encoder.readout(&readout(pool)).expect("a readout"));
+            let mut found = vec![None; rows.len()];
+            encoder
+                .encode(&rows, &readouts, &mut |batch| {
+                    assert!(batch.failed.is_empty());
+                    for (at, &row) in batch.rows.iter().enumerate() {
+                        let both = [0, 1].map(|readout: usize| batch.embeddings[readout].row(at).to_vec());
+                        assert!(found[row].replace(both).is_none(), "row {row} came twice");
+                    }
+                    ControlFlow::Continue(())
+                })
+                .expect("rows that can be embedded");
+            found
+        };
+        for name in ["llama", "phi3_long", "bert"] {
+            let one = fixture(name);
+            let wanted = vectors(&one);
+            assert!(wanted.iter().all(Option::is_some));
+            for devices in [2, 3] {
+                let several = Transformer { backend: Backend::cpus(devices), ..fixture(name) };
+                assert_eq!(vectors(&several), wanted, "{name} on {devices} devices");
+                let mut calls = 0;
+                let readout = several.readout(&readout(Pooling::Last)).expect("a readout");
+                let ended = several.encode(&rows, &[readout], &mut |_| {
+                    calls += 1;
+                    ControlFlow::Break(())
+                });
+                assert!(ended.is_ok() && calls == 1, "an early end is heard by all of them");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_that_cannot_be_loaded_are_not_tried_again() {
+        let encoder = fixture("llama");
+        let folder = encoder.folder.path.clone();
         let failure = Arc::new(ModelError::NoWeights { folder });
         *encoder.loaded.lock().expect("free") = Some(Err(Arc::clone(&failure)));
-        let readout = Readout::new("r", Layer::At(-1), Pooling::Last);
-        let readout = encoder.readout(&readout).expect("a readout");
+        let readout = encoder.readout(&readout(Pooling::Last)).expect("a readout");
         for _ in 0..2 {
             let outcome =
                 encoder.encode(&[Row::from(&[1, 2][..])], std::slice::from_ref(&readout), &mut |_| ControlFlow::Continue(()));

@@ -21,7 +21,7 @@ use super::weights::{map, plain_numbers};
 use crate::digest::{Digest, Hasher};
 
 const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
+pub(super) const WEIGHTS: &str = "adapter_model.safetensors";
 
 /// What PEFT puts in front of all names.
 const PREFIX: &str = "base_model.model.";
@@ -69,19 +69,7 @@ impl Adapter {
     /// # Errors
     /// Missing or damaged files, another method than LoRA, and a tensor that has no place in the model.
     pub fn open(folder: &Path, description: &Description) -> Result<Self, ModelError> {
-        let path = folder.join(CONFIG);
-        if !path.is_file() {
-            return Err(ModelError::NoAdapter { folder: folder.to_owned() });
-        }
-        let config = Config { json: read_json(&path)?, path };
-        config.check_adapter()?;
-        let file = folder.join(WEIGHTS);
-        if !file.is_file() {
-            let pickled = folder.join("adapter_model.bin").is_file();
-            let (folder, file) = (folder.to_owned(), "adapter_model.bin".to_owned());
-            return Err(if pickled { ModelError::Pickled { folder, file } } else { ModelError::NoAdapter { folder } });
-        }
-        let weights = map(&file)?;
+        let Parts { config, weights } = parts(folder)?;
         let mut adapter = Self { folder: folder.to_owned(), config, weights, changes: BTreeMap::new(), vocabulary: None };
         adapter.place(description)?;
         Ok(adapter)
@@ -225,6 +213,39 @@ impl Adapter {
 
     fn misplaced(&self, tensor: &str) -> ModelError {
         ModelError::Misplaced { path: self.folder.join(WEIGHTS), tensor: tensor.to_owned() }
+    }
+}
+
+/// What an adapter is made of.
+pub(super) struct Parts {
+    /// `adapter_config.json`
+    pub config: Config,
+    pub weights: MmapedSafetensors,
+}
+
+/// Opens the files of an adapter, whatever model it is for.
+pub(super) fn parts(folder: &Path) -> Result<Parts, ModelError> {
+    let path = folder.join(CONFIG);
+    if !path.is_file() {
+        return Err(ModelError::NoAdapter { folder: folder.to_owned() });
+    }
+    let config = Config { json: read_json(&path)?, path };
+    config.check_adapter()?;
+    let file = folder.join(WEIGHTS);
+    if !file.is_file() {
+        let pickled = folder.join("adapter_model.bin").is_file();
+        let (folder, file) = (folder.to_owned(), "adapter_model.bin".to_owned());
+        return Err(if pickled { ModelError::Pickled { folder, file } } else { ModelError::NoAdapter { folder } });
+    }
+    Ok(Parts { config, weights: map(&file)? })
+}
+
+/// The module that an adapter's tensor changes.
+pub(super) fn module(tensor: &str) -> &str {
+    let name = tensor.strip_prefix(PREFIX).unwrap_or(tensor);
+    match Part::of(name) {
+        Part::A(module) | Part::B(module) | Part::Bias(module) | Part::TableA(module) | Part::TableB(module) => module,
+        Part::Other(name) => name.strip_suffix(".weight").or_else(|| name.strip_suffix(".bias")).unwrap_or(name),
     }
 }
 

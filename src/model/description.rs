@@ -24,6 +24,9 @@ pub struct Description {
     /// Rows of the position table before that of the first position.
     #[serde(skip_serializing_if = "is_zero")]
     pub position_offset: usize,
+    /// A token that takes no place: wherever it stands, it has the row before that of the first position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub padding: Option<u32>,
     /// Rows of the token-type table whose row 0 is added to every embedding; 0 where there is none.
     pub token_types: usize,
     /// A norm of its own right after the embeddings.
@@ -71,7 +74,20 @@ pub enum Scaling {
     /// (arXiv 2309.00071).
     Yarn { factor: f64, fast: f64, slow: f64, original: f64, attention: f64, truncate: bool },
     /// Every angle is divided by a factor of its own. Source: Ding et al., LongRoPE (arXiv 2402.13753).
-    Each { factors: Vec<f64>, attention: f64 },
+    Each {
+        factors: Vec<f64>,
+        attention: f64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        longer: Option<Longer>,
+    },
+}
+
+/// Factors of rows that are longer than those of the first training; of all their tokens, from the first one on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Longer {
+    /// Units: tokens.
+    pub than: usize,
+    pub factors: Vec<f64>,
 }
 
 /// Attention that reaches only so far back.
@@ -266,6 +282,14 @@ impl Description {
     /// Width of hidden state `layer`.
     pub fn width(&self, layer: usize) -> usize {
         self.token_width.filter(|_| layer == self.layers).unwrap_or(self.hidden)
+    }
+
+    /// Tokens after which a row is long: long rows have other states than short ones from their first token on.
+    pub fn long_after(&self) -> Option<usize> {
+        match &self.positions {
+            Positions::Rotary { scaling: Some(Scaling::Each { longer: Some(longer), .. }), .. } => Some(longer.than),
+            _ => None,
+        }
     }
 
     /// Most tokens that one sees in block `i`, where that is limited.

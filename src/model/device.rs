@@ -5,10 +5,11 @@ use candle_core::{DType, Device};
 use super::error::ModelError;
 use crate::spec;
 
-/// A device of this build and machine.
+/// A device of this build and machine, or several of one kind.
 #[derive(Clone, Debug)]
 pub struct Backend {
-    device: Device,
+    /// At least one.
+    devices: Vec<Device>,
     name: String,
 }
 
@@ -20,24 +21,35 @@ impl Backend {
     pub fn open(device: spec::Device) -> Result<Self, ModelError> {
         match device {
             spec::Device::Cpu => Ok(Self::cpu()),
-            spec::Device::Cuda(ordinal) => cuda(ordinal),
+            spec::Device::Cuda(gpus) => cuda(gpus.numbers()),
             spec::Device::Metal => metal(),
-            spec::Device::Auto => Ok(cuda(0).or_else(|_| metal()).unwrap_or_else(|_| Self::cpu())),
+            spec::Device::Auto => Ok(cuda(std::iter::once(0)).or_else(|_| metal()).unwrap_or_else(|_| Self::cpu())),
         }
     }
 
     fn cpu() -> Self {
-        Self { device: Device::Cpu, name: "cpu".to_owned() }
+        Self { devices: vec![Device::Cpu], name: "cpu".to_owned() }
     }
 
-    /// `cpu`, `cuda:0` or `metal`.
+    /// Several stand-ins for devices that a machine may not have: what holds for them holds for those.
+    #[cfg(test)]
+    pub(crate) fn cpus(count: usize) -> Self {
+        Self { devices: vec![Device::Cpu; count], name: "cpus".to_owned() }
+    }
+
+    /// Each device by itself.
+    pub fn each(&self) -> impl Iterator<Item = Self> {
+        self.devices.iter().map(|device| Self { devices: vec![device.clone()], name: self.name.clone() })
+    }
+
+    /// `cpu`, `cuda:0`, `cuda:0,1` or `metal`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The arithmetic of the linear layers' kernels: what distinguishes the vectors of two devices.
     pub fn kind(&self) -> &'static str {
-        match self.device {
+        match self.device() {
             Device::Cpu if cfg!(feature = "mkl") => "cpu-mkl",
             Device::Cpu if cfg!(feature = "accelerate") => "cpu-accelerate",
             Device::Cpu => "cpu",
@@ -48,27 +60,46 @@ impl Backend {
 
     /// Batches that are under way at once: one for each core where this program's kernels run, each on a single thread.
     pub fn workers(&self) -> usize {
-        if has_own_kernels(&self.device) { rayon::current_num_threads() } else { 1 }
+        if has_own_kernels(self.device()) { rayon::current_num_threads() } else { 1 }
     }
 
-    pub(super) const fn device(&self) -> &Device {
-        &self.device
+    /// Memory of a GPU that nothing lies in, where its driver says. Units: bytes.
+    pub fn free_memory(&self) -> Option<u64> {
+        free_memory(self.device())
+    }
+
+    /// The first device.
+    pub(super) fn device(&self) -> &Device {
+        self.devices.first().unwrap_or(&Device::Cpu)
     }
 }
 
-fn cuda(ordinal: usize) -> Result<Backend, ModelError> {
-    let name = format!("cuda:{ordinal}");
+#[cfg(feature = "cuda")]
+fn free_memory(device: &Device) -> Option<u64> {
+    let Device::Cuda(device) = device else { return None };
+    let (free, _) = device.cuda_stream().context().mem_get_info().ok()?;
+    Some(free as u64)
+}
+
+#[cfg(not(feature = "cuda"))]
+const fn free_memory(_: &Device) -> Option<u64> {
+    None
+}
+
+fn cuda(numbers: impl Iterator<Item = usize>) -> Result<Backend, ModelError> {
+    let numbers: Vec<usize> = numbers.collect();
+    let name = |numbers: &[usize]| format!("cuda:{}", numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(","));
     if !cfg!(feature = "cuda") {
-        return Err(ModelError::DeviceNotBuilt { device: name, feature: "cuda" });
+        return Err(ModelError::DeviceNotBuilt { device: name(&numbers), feature: "cuda" });
     }
-    match Device::new_cuda(ordinal) {
-        Ok(device) => Ok(Backend { device, name }),
-        Err(source) => Err(ModelError::Device {
-            device: name,
+    let open = |&number: &usize| {
+        Device::new_cuda(number).map_err(|source| ModelError::Device {
+            device: name(&[number]),
             help: "check that `nvidia-smi` lists it, or use `device = \"cpu\"`",
             source,
-        }),
-    }
+        })
+    };
+    Ok(Backend { devices: numbers.iter().map(open).collect::<Result<_, _>>()?, name: name(&numbers) })
 }
 
 fn metal() -> Result<Backend, ModelError> {
@@ -77,7 +108,7 @@ fn metal() -> Result<Backend, ModelError> {
         return Err(ModelError::DeviceNotBuilt { device: name, feature: "metal" });
     }
     match Device::new_metal(0) {
-        Ok(device) => Ok(Backend { device, name }),
+        Ok(device) => Ok(Backend { devices: vec![device], name }),
         Err(source) => Err(ModelError::Device { device: name, help: "use `device = \"cpu\"`", source }),
     }
 }

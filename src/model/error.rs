@@ -70,6 +70,8 @@ pub enum ModelError {
     Weights { path: PathBuf, source: candle_core::Error },
     #[error("{path} cannot be read as a GGUF file; if it is whole, its kind of quantisation is not supported", path = .path.display())]
     Gguf { path: PathBuf, source: candle_core::Error },
+    #[error("{path} is too large: {bytes} bytes, where such files have {most} at most; download it again", path = .path.display())]
+    TooLarge { path: PathBuf, bytes: u64, most: u64 },
     #[error("{folder} has no tensor `{tensor}`; its weights are not those of the model that config.json describes", folder = .folder.display())]
     NoTensor { folder: PathBuf, tensor: String },
     #[error("{path}: tensor `{tensor}` has shape {found:?}, and config.json asks for {wanted:?}", path = .path.display())]

@@ -63,9 +63,17 @@ impl Folder {
     }
 }
 
+/// No file beside the weights is larger. Units: bytes.
+const LARGEST: u64 = 1 << 28;
+
 /// A file's bytes.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
-    fs::read(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })
+    let failed = |source| ModelError::Read { path: path.to_owned(), source };
+    let bytes = fs::metadata(path).map_err(failed)?.len();
+    if bytes > LARGEST {
+        return Err(ModelError::TooLarge { path: path.to_owned(), bytes, most: LARGEST });
+    }
+    fs::read(path).map_err(failed)
 }
 
 /// A file's JSON.

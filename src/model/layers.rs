@@ -1,5 +1,7 @@
 //! The layers a transformer is made of, and the tensors they need.
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 
 use super::description::{Activation, Description, Norm, Placement, Positions, Qkv};
@@ -183,16 +185,14 @@ impl Affine {
         Self { name, outputs, inputs, bias, part: Part::All, transposed: false }
     }
 
-    pub fn load(&self, weights: &Weights, block: &str, dtype: DType, device: &Device) -> Result<Linear, ModelError> {
+    /// Loads it. What is stored with others is kept in `stored` for them.
+    pub fn load(&self, stored: &mut Stored<'_>, block: &str, dtype: DType, device: &Device) -> Result<Linear, ModelError> {
         let name = format!("{block}{}", self.name);
-        let pick = |stored: Tensor| {
-            let all = if self.transposed { stored.t()?.contiguous()? } else { stored };
-            self.part.of(&all, self.outputs)
-        };
-        let weight = weights.load_part(&format!("{name}.weight"), dtype, device, pick)?;
-        let part = |stored: Tensor| self.part.of(&stored, self.outputs);
-        let bias = self.bias.then(|| weights.load_part(&format!("{name}.bias"), dtype, device, part)).transpose()?;
-        Linear::new(weight, bias, device).map_err(ModelError::forward("weights"))
+        let weight = stored.get(&format!("{name}.weight"), self)?;
+        let bias = self.bias.then(|| stored.get(&format!("{name}.bias"), self)).transpose()?;
+        let place = |tensor: Tensor| self.part.of(&tensor, self.outputs)?.to_dtype(dtype)?.to_device(device);
+        let linear = || Linear::new(place(weight)?, bias.map(place).transpose()?, device);
+        linear().map_err(ModelError::forward("weights"))
     }
 
     /// The tensors it is stored in.
@@ -202,6 +202,32 @@ impl Affine {
         let shape = if self.transposed { vec![self.inputs, outputs] } else { vec![outputs, self.inputs] };
         let bias = self.bias.then(|| (format!("{name}.bias"), vec![outputs]));
         std::iter::once((format!("{name}.weight"), shape)).chain(bias)
+    }
+}
+
+/// The tensors that several maps of a block are parts of: each is read once.
+pub(super) struct Stored<'a> {
+    weights: &'a Weights,
+    whole: BTreeMap<String, Tensor>,
+}
+
+impl<'a> Stored<'a> {
+    pub const fn new(weights: &'a Weights) -> Self {
+        Self { weights, whole: BTreeMap::new() }
+    }
+
+    /// All of a tensor, with the outputs of `affine` and its neighbours in the first dimension.
+    fn get(&mut self, name: &str, affine: &Affine) -> Result<Tensor, ModelError> {
+        if let Some(tensor) = self.whole.get(name) {
+            return Ok(tensor.clone());
+        }
+        let read = self.weights.read(name)?;
+        let turn = || if affine.transposed && read.rank() == 2 { read.t()?.contiguous() } else { Ok(read) };
+        let tensor = turn().map_err(ModelError::forward("weights"))?;
+        if !matches!(affine.part, Part::All) {
+            self.whole.insert(name.to_owned(), tensor.clone());
+        }
+        Ok(tensor)
     }
 }
 

@@ -31,9 +31,13 @@ pub fn peak_bytes(description: &Description, dtype: DType, tokens: u64) -> u64 {
 }
 
 /// Positions per batch where so many are under way at once: enough to keep products busy, few enough for all of them to stay
-/// near a quarter of a GiB, and near one GiB for a device.
-pub fn tokens_per_batch(description: &Description, workers: usize) -> usize {
-    let (memory, most) = if workers == 1 { (1 << 30, 4096) } else { (1 << 28, 1024) };
+/// near a quarter of a GiB; for a device a quarter of what is free beside the weights, or near one GiB where it does not say.
+pub fn tokens_per_batch(description: &Description, workers: usize, free: Option<u64>) -> usize {
+    let (memory, most) = match free {
+        Some(free) => (free / 4, 16_384),
+        None if workers == 1 => (1 << 30, 4096),
+        None => (1 << 28, 1024),
+    };
     let fitting = memory / token_bytes(description).max(1) / workers as u64;
     usize::try_from(fitting).unwrap_or(usize::MAX).clamp(128, most)
 }
@@ -63,6 +67,21 @@ mod tests {
         assert!(fits(8, 0).is_ok(), "an unknown amount refuses nothing");
         let error = fits(25 << 29, 3 << 30).expect_err("too large").to_string();
         assert!(error.starts_with("the model needs about 12.5 GiB of memory and 3.0 GiB are free"), "{error}");
+    }
+
+    #[test]
+    fn a_device_takes_batches_by_what_it_has_free() {
+        let config = serde_json::json!({
+            "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_attention_heads": 32,
+            "num_key_value_heads": 4, "num_hidden_layers": 32, "vocab_size": 64000, "max_position_embeddings": 4096
+        });
+        let yi = super::super::config::describe(std::path::Path::new("config.json"), config).expect("a Llama");
+        // 4 bytes for each of 6 * 4096 + 2 * 4096 + 4 * 512 + 3 * 11008 values.
+        assert_eq!(token_bytes(&yi), 271_360);
+        assert_eq!(tokens_per_batch(&yi, 1, None), 3956, "a GiB");
+        assert_eq!(tokens_per_batch(&yi, 1, Some(4 << 30)), 3956, "a quarter of four");
+        assert_eq!(tokens_per_batch(&yi, 1, Some(100 << 30)), 16_384);
+        assert_eq!(tokens_per_batch(&yi, 1, Some(1 << 20)), 128, "a full device: halved where even that is too much");
     }
 
     #[test]

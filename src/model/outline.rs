@@ -1,12 +1,14 @@
 //! A model folder at a glance: what its small files and the heads of its weights say. Reads no weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::Metadata;
+use serde_json::Value;
 
+use super::adapter::{self, Parts};
 use super::description::Description;
 use super::device::Backend;
 use super::error::ModelError;
@@ -14,7 +16,7 @@ use super::folder::Folder;
 use super::gguf::Gguf;
 use super::memory::{peak_bytes, tokens_per_batch};
 use super::pooling::Pooled;
-use super::tokenizer::Tokenizer;
+use super::tokenizer::{Special, Tokenizer};
 use super::weights::{Weights, find};
 use crate::spec::{DType, Device, Pooling};
 
@@ -40,11 +42,49 @@ pub struct Outline {
     pub memory: Vec<(DType, u64)>,
 }
 
-/// Special tokens that the tokenizer adds to a text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Special {
-    pub before: Vec<String>,
-    pub after: Vec<String>,
+/// What can be said of an adapter without its model.
+#[derive(Debug, PartialEq)]
+pub struct AdapterOutline {
+    /// The model that it was trained on, as it says itself.
+    pub base: Option<String>,
+    /// What products are multiplied by: the rank and alpha of most modules.
+    pub rank: Option<u64>,
+    pub alpha: Option<f64>,
+    pub rank_stabilised: bool,
+    /// Modules that it changes, by the last part of their names, and how many of each.
+    pub modules: BTreeMap<String, usize>,
+    pub tokenizer: bool,
+    /// Size of its weights. Units: bytes.
+    pub bytes: u64,
+}
+
+impl AdapterOutline {
+    /// Reads a folder in PEFT's layout.
+    ///
+    /// # Errors
+    /// Missing or damaged files, and another method than LoRA.
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let Parts { config, weights } = adapter::parts(path)?;
+        let mut changed = BTreeSet::new();
+        for (name, _) in weights.tensors() {
+            changed.insert(adapter::module(&name).to_owned());
+        }
+        let mut modules = BTreeMap::new();
+        for module in &changed {
+            *modules.entry(module.rsplit('.').next().unwrap_or(module).to_owned()).or_default() += 1;
+        }
+        let file = path.join(adapter::WEIGHTS);
+        let bytes = file.metadata().map_err(|source| ModelError::Read { path: file, source })?.len();
+        Ok(Self {
+            base: config.at("base_model_name_or_path").and_then(Value::as_str).map(str::to_owned),
+            rank: config.at("r").and_then(Value::as_u64),
+            alpha: config.at("lora_alpha").and_then(Value::as_f64),
+            rank_stabilised: config.flag("use_rslora")?,
+            modules,
+            tokenizer: path.join("tokenizer.json").is_file(),
+            bytes,
+        })
+    }
 }
 
 impl Outline {
@@ -65,7 +105,7 @@ impl Outline {
             (folder, tokenizer)
         } else {
             let folder = Folder::open(path)?;
-            let tokenizer = Tokenizer::open(path, folder.max_tokens)?;
+            let tokenizer = Tokenizer::open(path, folder.description.architecture, folder.max_tokens)?;
             Weights::open(path, &folder.description, None)?;
             for path in find(path)? {
                 files.push((path.clone(), head(&path, &mut values)?));
@@ -75,11 +115,11 @@ impl Outline {
         let pooling = folder.pooling(Pooling::Own)?;
         let Folder { description, max_tokens, .. } = folder;
         let workers = Backend::open(Device::Cpu)?.workers();
-        let tokens = (workers * tokens_per_batch(&description, workers)) as u64;
+        let tokens = (workers * tokens_per_batch(&description, workers, None)) as u64;
         Ok(Self {
             max_tokens,
             pooling,
-            special: special(&tokenizer)?,
+            special: tokenizer.special()?,
             chat_template: tokenizer.chat().is_ok(),
             files,
             values,
@@ -87,19 +127,6 @@ impl Outline {
             description,
         })
     }
-}
-
-/// The special tokens around a text, whatever it is.
-fn special(tokenizer: &Tokenizer) -> Result<Special, ModelError> {
-    let encoding = tokenizer.encode("a")?;
-    let mask = encoding.get_special_tokens_mask();
-    let is_text = |mask: &u32| *mask == 0;
-    let (first, last) = (mask.iter().position(is_text), mask.iter().rposition(is_text));
-    let tokens = encoding.get_tokens();
-    Ok(match (first, last) {
-        (Some(first), Some(last)) => Special { before: tokens[..first].to_vec(), after: tokens[last + 1..].to_vec() },
-        _ => Special { before: tokens.to_vec(), after: Vec::new() },
-    })
 }
 
 /// Counts the values of a safetensors file by type; gives its size.
@@ -130,6 +157,17 @@ mod tests {
 
     fn fixture(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    }
+
+    #[test]
+    fn an_adapter_is_shown_without_its_model() {
+        let adapter = AdapterOutline::read(&fixture("adapters/llama_lora")).expect("an adapter");
+        assert_eq!((adapter.rank, adapter.alpha, adapter.rank_stabilised), (Some(4), Some(6.0), true));
+        // Three blocks; the table of tokens and the output matrix once each.
+        let wanted = [("down_proj", 3), ("embed_tokens", 1), ("lm_head", 1), ("q_proj", 3), ("v_proj", 3)];
+        assert_eq!(adapter.modules, wanted.map(|(name, count)| (name.to_owned(), count)).into());
+        assert!(!adapter.tokenizer && AdapterOutline::read(&fixture("adapters/llama_tokens")).expect("another").tokenizer);
+        assert!(matches!(AdapterOutline::read(&fixture("llama")), Err(ModelError::NoAdapter { .. })));
     }
 
     #[test]

@@ -87,6 +87,11 @@ impl Packed {
         self.starts[segment]..self.starts[segment] + self.lengths[segment]
     }
 
+    /// Tokens of the longest text, from its first segment here to its last one.
+    pub fn longest(&self) -> usize {
+        self.lengths.iter().zip(&self.before).map(|(length, before)| length + before).max().unwrap_or(0)
+    }
+
     /// Tokens of the segments that this one continues.
     pub fn before(&self, segment: usize) -> usize {
         self.before[segment]

@@ -14,6 +14,8 @@ use super::slices::{in_place, slice_of};
 pub(super) struct Rotary {
     /// Radians per position. Shape: `[1, pairs]`, f32 on the CPU.
     frequencies: Tensor,
+    /// The same for rows of more tokens than that.
+    longer: Option<(usize, Tensor)>,
     /// What cosine and sine are multiplied by.
     amplitude: f64,
     /// Dtype of what is turned.
@@ -31,6 +33,13 @@ impl Rotary {
     pub fn new(theta: f64, scaling: Option<&Scaling>, dims: usize, dtype: DType) -> Result<Self> {
         let pairs = dims / 2;
         let plain: Vec<f64> = (0..pairs).map(|pair| frequency(theta, pair, dims)).collect();
+        let longer = match scaling {
+            Some(Scaling::Each { longer: Some(longer), .. }) => {
+                let each = plain.iter().zip(&longer.factors).map(|(plain, factor)| plain / factor);
+                Some((longer.than, row(each.collect())?))
+            }
+            _ => None,
+        };
         let frequencies: Vec<f64> = match scaling {
             None => plain,
             Some(scaling) => {
@@ -41,18 +50,22 @@ impl Rotary {
             Some(Scaling::Yarn { attention, .. } | Scaling::Each { attention, .. }) => *attention,
             Some(Scaling::Linear { .. } | Scaling::Llama3 { .. }) | None => 1.0,
         };
-        let frequencies = Tensor::from_vec(frequencies, (1, pairs), &Device::Cpu)?.to_dtype(DType::F32)?;
-        Ok(Self { frequencies, amplitude, dtype })
+        Ok(Self { frequencies: row(frequencies)?, longer, amplitude, dtype })
     }
 
-    /// The angles at these positions, computed once for each of them: in f32, rounded at the end, as transformers does.
-    pub fn at(&self, positions: &[usize], device: &Device) -> Result<Angles> {
+    /// The angles at these positions of rows of up to `reach` tokens, computed once for each of them: in f32, rounded at the
+    /// end, as transformers does.
+    pub fn at(&self, positions: &[usize], reach: usize, device: &Device) -> Result<Angles> {
         let first = positions.iter().copied().min().unwrap_or(0);
         let past = positions.iter().map(|place| place + 1).max().unwrap_or(0);
         let index: Vec<u32> = positions.iter().map(|&place| narrow(place - first)).collect();
         let index = Tensor::new(index, device)?;
         let places = Tensor::arange(narrow(first), narrow(past), &Device::Cpu)?;
-        let angles = places.to_dtype(DType::F32)?.reshape(((), 1))?.matmul(&self.frequencies)?;
+        let frequencies = match &self.longer {
+            Some((than, frequencies)) if reach > *than => frequencies,
+            _ => &self.frequencies,
+        };
+        let angles = places.to_dtype(DType::F32)?.reshape(((), 1))?.matmul(frequencies)?;
         let pick = |values: Tensor| (values * self.amplitude)?.to_dtype(self.dtype)?.to_device(device)?.index_select(&index, 0);
         Ok(Angles { cos: pick(angles.cos()?)?, sin: pick(angles.sin()?)? })
     }
@@ -111,6 +124,11 @@ impl Scaling {
     }
 }
 
+fn row(frequencies: Vec<f64>) -> Result<Tensor> {
+    let pairs = frequencies.len();
+    Tensor::from_vec(frequencies, (1, pairs), &Device::Cpu)?.to_dtype(DType::F32)
+}
+
 /// Radians per position of a pair.
 #[expect(clippy::cast_precision_loss, reason = "head sizes are small")]
 fn frequency(theta: f64, pair: usize, dims: usize) -> f64 {
@@ -126,7 +144,7 @@ mod tests {
     fn a_quarter_turn_swaps_the_halves() {
         // With theta 1 every pair turns by one radian a position.
         let rotary = Rotary::new(1.0, None, 4, DType::F32).expect("frequencies");
-        let at = rotary.at(&[3, 2, 3], &Device::Cpu).expect("angles");
+        let at = rotary.at(&[3, 2, 3], 4, &Device::Cpu).expect("angles");
         let x = Tensor::new(&[[1.0_f32, 0.0, 0.0, 1.0]; 3], &Device::Cpu).expect("tensor");
         let turned: Vec<Vec<f32>> = at.turn(x, 1).and_then(|y| y.to_vec2()).expect("values");
         for (turned, angle) in turned.iter().zip([3.0_f32, 2.0, 3.0]) {

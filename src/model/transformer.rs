@@ -8,7 +8,7 @@ use super::description::{Description, Placement, Positions};
 use super::device::{Backend, dtype, stream};
 use super::error::ModelError;
 use super::kernels;
-use super::layers::{Affine, Affines, Linear, NormLayer, block_name, projections};
+use super::layers::{Affine, Affines, Linear, NormLayer, Stored, block_name, projections};
 use super::packed::{Packed, Queries, Segment};
 use super::pooling::Tap;
 use super::readout::{Beginning, Ending, Reader};
@@ -70,6 +70,17 @@ impl Shared {
     }
 }
 
+/// What a pass is over, and how far up it goes.
+struct Asked<'a> {
+    segments: &'a [Segment<'a>],
+    rows: &'a Packed,
+    past: Option<&'a Shared>,
+    /// Tokens of the longest text, with what it continues and what continues it.
+    reach: usize,
+    /// The highest layer that is read.
+    top: usize,
+}
+
 /// One pass in progress: what stays the same from block to block.
 struct Pass<'a> {
     rows: &'a Packed,
@@ -101,7 +112,8 @@ impl Transformer {
         };
         let (rotary, window_rotary) = rotaries(description, stream).map_err(ModelError::forward("rotary angles"))?;
         let (inward, outward) = projections(description).unzip();
-        let project = |affine: Option<Affine>| affine.map(|affine| affine.load(weights, "", dtype, device)).transpose();
+        let project =
+            |affine: Option<Affine>| affine.map(|affine| affine.load(&mut Stored::new(weights), "", dtype, device)).transpose();
         let token_type = (description.token_types > 0)
             .then(|| {
                 let table = weights.load(names.token_types, dtype, device)?;
@@ -131,23 +143,25 @@ impl Transformer {
         })
     }
 
-    /// Computes what rows that begin with `ids` have in common there. Only a causal model can share a beginning.
+    /// Computes what `row` and others that begin with its first `length` tokens have in common there: all of them long, or all
+    /// of them short. Only a causal model can share a beginning.
     ///
     /// # Errors
     /// Failures of the device.
-    pub fn share(&self, ids: &[u32], taps: &[Tap]) -> Result<Shared, ModelError> {
-        let segment = [Segment::whole(ids)];
+    pub fn share(&self, row: &[u32], length: usize, taps: &[Tap]) -> Result<Shared, ModelError> {
+        let segment = [Segment::whole(&row[..length])];
         let rows = Packed::new(&segment);
         let read_here: Vec<bool> = taps.iter().map(|tap| !tap.reads_last()).collect();
         let mut reader = Reader::new(taps, &read_here, self.ending());
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let top = taps.iter().map(|tap| tap.layer).max().unwrap_or(0);
-        self.pass(&segment, &rows, None, top, &mut reader, Some(&mut blocks))
-            .map_err(ModelError::forward("common beginning"))?;
-        Ok(Shared { length: ids.len(), blocks, taps: reader.beginnings() })
+        let pass = Asked { segments: &segment, rows: &rows, past: None, reach: row.len(), top };
+        self.pass(&pass, &mut reader, Some(&mut blocks)).map_err(ModelError::forward("common beginning"))?;
+        Ok(Shared { length, blocks, taps: reader.beginnings() })
     }
 
-    /// Reads every tap out of one pass over `segments`. With a shared beginning, all of them continue it.
+    /// Reads every tap out of one pass over `segments`, whose texts are all long or all short. With a shared beginning, all of
+    /// them continue it.
     ///
     /// Shape: one matrix per tap, `[texts, hidden]`, f32, with a row for every segment at which a text ends.
     ///
@@ -163,7 +177,9 @@ impl Transformer {
         let read_here: Vec<bool> = taps.iter().map(|tap| shared.is_none() || !tap.reads_first()).collect();
         let mut reader = Reader::new(taps, &read_here, self.ending());
         if let Some(top) = reader.top() {
-            self.pass(segments, &packed, shared, top, &mut reader, None).map_err(ModelError::forward("batch"))?;
+            let reach = shared.map_or(0, Shared::tokens) + packed.longest();
+            let pass = Asked { segments, rows: &packed, past: shared, reach, top };
+            self.pass(&pass, &mut reader, None).map_err(ModelError::forward("batch"))?;
         }
         Ok(reader.embeddings(&packed, shared.map(|shared| (shared.length, &shared.taps[..]))))
     }
@@ -172,35 +188,27 @@ impl Transformer {
         Ending { description: &self.description, norm: self.final_norm.as_ref(), project: self.project_out.as_ref() }
     }
 
-    fn pass(
-        &self,
-        segments: &[Segment<'_>],
-        packed: &Packed,
-        past: Option<&Shared>,
-        top: usize,
-        reader: &mut Reader<'_>,
-        mut keep: Option<&mut Vec<Past>>,
-    ) -> CandleResult<()> {
+    fn pass(&self, asked: &Asked<'_>, reader: &mut Reader<'_>, mut keep: Option<&mut Vec<Past>>) -> CandleResult<()> {
+        let Asked { segments, rows, past, reach, top } = *asked;
         let ids: Vec<u32> = segments.iter().flat_map(|segment| segment.ids).copied().collect();
-        let tokens = ids.len();
-        let ids = Tensor::from_vec(ids, tokens, &self.device)?;
-        let places = packed.positions(past.map_or(0, Shared::tokens));
+        let places = rows.positions(past.map_or(0, Shared::tokens));
         let mut hidden = self.embed(&ids, &places)?;
-        reader.read(0, &hidden, Queries::All, packed)?;
-        let angles = |rotary: Option<&Rotary>| rotary.map(|rotary| rotary.at(&places, &self.device)).transpose();
+        reader.read(0, &hidden, Queries::All, rows)?;
+        let angles = |rotary: Option<&Rotary>| rotary.map(|rotary| rotary.at(&places, reach, &self.device)).transpose();
         let (angles, window_angles) = (angles(self.rotary.as_ref())?, angles(self.window_rotary.as_ref())?);
-        let pass = Pass { rows: packed, angles, window_angles, past };
+        let pass = Pass { rows, angles, window_angles, past };
         for (i, block) in self.blocks.iter().enumerate().take(top) {
             let asked = if i + 1 == top { reader.asked(top) } else { Some(Queries::All) };
             let Some(output) = self.block(block, i, &hidden, &pass, asked, keep.as_deref_mut())? else { break };
             hidden = output;
-            reader.read(i + 1, &hidden, asked.unwrap_or(Queries::All), packed)?;
+            reader.read(i + 1, &hidden, asked.unwrap_or(Queries::All), rows)?;
         }
         Ok(())
     }
 
-    fn embed(&self, ids: &Tensor, places: &[usize]) -> CandleResult<Tensor> {
-        let mut hidden = self.tokens.index_select(ids, 0)?.to_dtype(self.stream)?;
+    fn embed(&self, ids: &[u32], places: &[usize]) -> CandleResult<Tensor> {
+        let tokens = Tensor::new(ids, &self.device)?;
+        let mut hidden = self.tokens.index_select(&tokens, 0)?.to_dtype(self.stream)?;
         if let Some(scale) = self.scale {
             hidden = (hidden * scale)?;
         }
@@ -211,8 +219,7 @@ impl Transformer {
             hidden = hidden.broadcast_add(&row.to_dtype(self.stream)?)?;
         }
         if let Some(table) = &self.positions {
-            let offset = self.description.position_offset;
-            let rows: Vec<usize> = places.iter().map(|place| place + offset).collect();
+            let rows = table_rows(&self.description, ids, places);
             hidden = (hidden + table.index_select(&self.indices(&rows)?, 0)?.to_dtype(self.stream)?)?;
         }
         match &self.embedding_norm {
@@ -271,7 +278,8 @@ impl Block {
     fn load(weights: &Weights, description: &Description, dtype: DType, device: &Device, i: usize) -> Result<Self, ModelError> {
         let name = block_name(description, i);
         let affines = Affines::of(description);
-        let linear = |affine: super::layers::Affine| affine.load(weights, &name, dtype, device);
+        let mut stored = Stored::new(weights);
+        let mut linear = |affine: Affine| affine.load(&mut stored, &name, dtype, device);
         let norm = |part: &str| NormLayer::load(weights, &format!("{name}{part}"), description, device);
         let names = description.names;
         let norm_if = |wanted: bool, part: &str| wanted.then(|| norm(part)).transpose();
@@ -288,7 +296,7 @@ impl Block {
             attention_end_norm: norm_if(around, names.attention_end_norm)?,
             feed_forward_norm: norm(names.feed_forward_norm)?,
             feed_forward_end_norm: norm_if(around, names.feed_forward_end_norm)?,
-            gate: affines.gate.map(linear).transpose()?,
+            gate: affines.gate.map(&mut linear).transpose()?,
             up: linear(affines.up)?,
             down: linear(affines.down)?,
         })
@@ -333,6 +341,24 @@ fn rotaries(description: &Description, stream: DType) -> CandleResult<(Option<Ro
     let other = description.window.as_ref().and_then(|window| window.theta);
     let other = other.map(|theta| Rotary::new(theta, None, head_dim, stream)).transpose()?;
     Ok((Some(rotary), other))
+}
+
+/// Where the position of each token stands in its table.
+fn table_rows(description: &Description, ids: &[u32], places: &[usize]) -> Vec<usize> {
+    let offset = description.position_offset;
+    let Some(padding) = description.padding else { return places.iter().map(|place| place + offset).collect() };
+    let mut skipped = 0;
+    (ids.iter().zip(places))
+        .map(|(id, place)| {
+            // Texts of such models are never divided: each begins at 0.
+            skipped = if *place == 0 { 0 } else { skipped };
+            if *id == padding {
+                skipped += 1;
+                return offset - 1;
+            }
+            place + offset - skipped
+        })
+        .collect()
 }
 
 /// A factor as transformers has it: in the dtype of the weights.

@@ -97,17 +97,13 @@ impl Weights {
 
     /// Loads one tensor in `dtype` onto `device`.
     pub(super) fn load(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor, ModelError> {
-        self.load_part(name, dtype, device, Ok)
+        let tensor = self.read(name)?;
+        let placed = tensor.to_dtype(dtype).and_then(|tensor| tensor.to_device(device));
+        placed.map_err(ModelError::forward("weights"))
     }
 
-    /// Loads what `pick` takes of one tensor.
-    pub(super) fn load_part(
-        &self,
-        plain: &str,
-        dtype: DType,
-        device: &Device,
-        pick: impl Fn(Tensor) -> candle_core::Result<Tensor>,
-    ) -> Result<Tensor, ModelError> {
+    /// Reads one tensor as it is on disk, an adapter's change applied.
+    pub(super) fn read(&self, plain: &str) -> Result<Tensor, ModelError> {
         let name = format!("{}{plain}", self.prefix);
         let (path, whole) = match &self.store {
             Store::Gguf(gguf) => (gguf.path(), gguf.load(&name)),
@@ -117,9 +113,7 @@ impl Weights {
                 (path, self.adapter.as_ref().map_or_else(own, |adapter| adapter.apply(plain, own)))
             }
         };
-        whole
-            .and_then(|tensor| pick(tensor)?.to_dtype(dtype)?.to_device(device))
-            .map_err(|source| ModelError::Weights { path: path.to_owned(), source })
+        whole.map_err(|source| ModelError::Weights { path: path.to_owned(), source })
     }
 
     fn find_prefix(&self, description: &Description) -> Result<&'static str, ModelError> {

@@ -9,6 +9,9 @@ use crate::observe::{Event, Observer, Unit};
 use crate::prompt::Prompt;
 use crate::spec::Spec;
 
+/// Texts that are rendered and tokenised before their ids are put with the others: a million renderings would be large.
+const TOGETHER: usize = 1 << 14;
+
 /// What tokenising needs of a plan that is still being made.
 pub struct Draft<'a> {
     pub spec: &'a Spec,
@@ -32,22 +35,28 @@ impl Draft<'_> {
         for (set, readouts) in sets {
             let Some(prompt) = set.prompt(self.spec) else { continue };
             let readings = self.readings(model, prompt, &readouts, work, problems);
-            let texts = self.texts(set);
-            let mut views = Vec::new();
-            for (at, view) in prompt.views.iter().enumerate() {
-                let spans: BTreeSet<usize> = readings.values().filter_map(|reading| reading.views.get(at)?.span).collect();
-                match texts::prepare(work.encoder.as_ref(), prompt, &view.template, &texts, &spans) {
-                    Ok(prepared) => views.push(prepared),
-                    Err((i, source)) => problems.push(Unready::Text {
-                        model: self.spec.models[model].id.clone(),
-                        prompt: prompt.id.clone(),
-                        text: self.name(set, i),
-                        source,
-                    }),
+            let (texts, before) = (self.texts(set), problems.len());
+            for (first, texts) in (0..).step_by(TOGETHER).zip(texts.chunks(TOGETHER)) {
+                let mut views = Vec::new();
+                for (at, view) in prompt.views.iter().enumerate() {
+                    let spans: BTreeSet<usize> = readings.values().filter_map(|reading| reading.views.get(at)?.span).collect();
+                    match texts::prepare(work.encoder.as_ref(), prompt, &view.template, texts, &spans) {
+                        Ok(prepared) => views.push(prepared),
+                        Err((i, source)) => problems.push(Unready::Text {
+                            model: self.spec.models[model].id.clone(),
+                            prompt: prompt.id.clone(),
+                            text: self.name(set, first + i),
+                            source,
+                        }),
+                    }
                 }
+                self.observer.observe(Event::Advanced(texts.len() as u64));
+                // Where one text does not fit, others do not either: one failure tells enough.
+                if problems.len() > before {
+                    break;
+                }
+                work.add(set, &views, readings.clone());
             }
-            self.observer.observe(Event::Advanced(texts.len() as u64));
-            work.add(set, views, readings);
         }
         problems.extend(cells.iter().find_map(|cell| self.label_widths(cell, work)));
         let (unique, tokens) = (work.rows.len(), work.rows.tokens());
@@ -66,22 +75,16 @@ impl Draft<'_> {
         let mut readings = BTreeMap::new();
         for &at in readouts.iter().filter(|at| work.readouts.contains_key(at)) {
             let readout = &self.spec.readouts[at];
-            let problem = match Reading::new(work.encoder.as_ref(), prompt, readout) {
-                Err(source) => Unready::View {
-                    model: self.spec.models[model].id.clone(),
-                    prompt: prompt.id.clone(),
-                    readout: readout.id.clone(),
-                    source,
-                },
-                Ok(reading) => match reading.problem(prompt, readout) {
-                    Some(problem) => problem,
-                    None => {
-                        readings.insert(at, reading);
-                        continue;
-                    }
-                },
-            };
-            problems.push(problem);
+            let found = Reading::new(work.encoder.as_ref(), prompt, readout).map_err(|source| Unready::View {
+                model: self.spec.models[model].id.clone(),
+                prompt: prompt.id.clone(),
+                readout: readout.id.clone(),
+                source,
+            });
+            match found.and_then(|reading| reading.problem(prompt, readout).map_or(Ok(reading), Err)) {
+                Ok(reading) => drop(readings.insert(at, reading)),
+                Err(problem) => problems.push(problem),
+            }
         }
         readings
     }

@@ -1,27 +1,33 @@
 //! The texts of a grid as unique token ids: what is the same under two cells is embedded once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 
-use indexmap::{IndexMap, IndexSet};
+use hashbrown::HashTable;
+use indexmap::IndexSet;
 use rayon::prelude::*;
 
 use crate::embed::{EmbedError, Encoder, Prepared, Row};
 use crate::prompt::{Prompt, Template};
 
-/// Unique rows of one model, in the order they were first met, with what is read of each.
-#[derive(Debug, Default)]
+/// Unique rows of one model, in the order they were first met, with what is read of each. There may be millions: all ids lie in
+/// one run.
+#[derive(Default)]
 pub struct Rows {
-    rows: IndexMap<Held, usize>,
+    ids: Vec<u32>,
+    /// Where each row ends among the ids.
+    ends: Vec<usize>,
+    /// Slots of the rows of which something reads them.
+    slots: BTreeMap<usize, Box<[Range<usize>]>>,
+    /// Which set of reads each row is for.
+    wish: Vec<usize>,
     /// Sets of reads, each once; most rows have the same.
     wishes: IndexSet<BTreeSet<usize>>,
-}
-
-/// A row that is kept. Its slots are there only where something reads them.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Held {
-    ids: Vec<u32>,
-    slots: Box<[Range<usize>]>,
+    /// The rows by what they are.
+    known: HashTable<u32>,
+    /// By which rows are looked up; it orders nothing.
+    hasher: RandomState,
 }
 
 /// Texts of one set under one template: what each became.
@@ -93,54 +99,78 @@ pub fn prepare(
 }
 
 impl Rows {
-    /// Adds the texts of one set under one template, and what is read of them: `reads`, some of them of a slot's tokens if
-    /// `spans`.
+    /// The texts of one set under one template, and what is read of them: `reads`, some of them of a slot's tokens if `spans`.
+    #[expect(clippy::needless_pass_by_value, reason = "what is prepared is done with")]
     pub fn block(&mut self, prepared: Vec<Prepared>, reads: &BTreeSet<usize>, spans: bool) -> Block {
+        let mut block = Block::default();
+        self.add(&prepared, reads, spans, &mut block);
+        block
+    }
+
+    /// Adds such texts behind those that are in their block.
+    pub fn add(&mut self, prepared: &[Prepared], reads: &BTreeSet<usize>, spans: bool, block: &mut Block) {
         let wish = self.wishes.insert_full(reads.clone()).0;
-        let (mut rows, mut cut) = (Vec::with_capacity(prepared.len()), Vec::with_capacity(prepared.len()));
         for text in prepared {
-            cut.push(text.cut);
-            let slots = if spans { text.slots.into_boxed_slice() } else { Box::default() };
-            let entry = self.rows.entry(Held { ids: text.ids, slots });
-            rows.push(entry.index());
-            let known = entry.or_insert(wish);
-            if *known != wish {
-                let both = &self.wishes[*known] | reads;
-                *known = self.wishes.insert_full(both).0;
+            block.cut.push(text.cut);
+            let row = self.insert(&text.ids, if spans { &text.slots } else { &[] }, wish);
+            block.rows.push(row);
+            if self.wish[row] != wish {
+                let both = &self.wishes[self.wish[row]] | reads;
+                self.wish[row] = self.wishes.insert_full(both).0;
             }
         }
-        Block { rows, cut }
+    }
+
+    /// The index of a row, which is added where it is new.
+    fn insert(&mut self, ids: &[u32], slots: &[Range<usize>], wish: usize) -> usize {
+        let Self { ids: all, ends, slots: kept, known, hasher, .. } = self;
+        let row = |at: u32| {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            (of(all, ends, at), kept.get(&at).map_or(&[][..], |slots| slots))
+        };
+        let hash = hasher.hash_one((ids, slots));
+        if let Some(&found) = known.find(hash, |&at| row(at) == (ids, slots)) {
+            return usize::try_from(found).unwrap_or(usize::MAX);
+        }
+        let index = ends.len();
+        known.insert_unique(hash, (0..).nth(index).unwrap_or(u32::MAX), |&at| hasher.hash_one(row(at)));
+        if !slots.is_empty() {
+            kept.insert(index, slots.into());
+        }
+        all.extend_from_slice(ids);
+        ends.push(all.len());
+        self.wish.push(wish);
+        index
     }
 
     /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.rows.len()
+    pub const fn len(&self) -> usize {
+        self.ends.len()
     }
 
     /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.ends.is_empty()
     }
 
     /// All rows in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u32]> {
-        self.rows.keys().map(|row| row.ids.as_slice())
+        (0..self.len()).map(|row| &self[row])
     }
 
     /// Tokens of all rows.
-    pub fn tokens(&self) -> u64 {
-        self.iter().map(|row| row.len() as u64).sum()
+    pub const fn tokens(&self) -> u64 {
+        self.ids.len() as u64
     }
 
     /// One row, as an encoder takes it.
     pub fn row(&self, row: usize) -> Row<'_> {
-        let held = self.rows.get_index(row).map(|(held, _)| held);
-        held.map_or(Row { ids: &[], slots: &[] }, |held| Row { ids: &held.ids, slots: &held.slots })
+        Row { ids: &self[row], slots: self.slots.get(&row).map_or(&[], |slots| slots) }
     }
 
     /// Which set of reads a row is for.
     pub(super) fn wish(&self, row: usize) -> usize {
-        self.rows[row]
+        self.wish[row]
     }
 
     /// The reads of such a set.
@@ -149,16 +179,24 @@ impl Rows {
     }
 }
 
+/// The ids of one row.
+fn of<'a>(ids: &'a [u32], ends: &[usize], row: usize) -> &'a [u32] {
+    let start = row.checked_sub(1).map_or(0, |before| ends[before]);
+    &ids[start..ends[row]]
+}
+
 impl std::ops::Index<usize> for Rows {
     type Output = [u32];
 
     fn index(&self, row: usize) -> &[u32] {
-        self.row(row).ids
+        of(&self.ids, &self.ends, row)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::single_range_in_vec_init, reason = "most templates have one slot")]
+
     use super::*;
 
     fn prepared(ids: &[u32], slots: &[Range<usize>]) -> Prepared {
@@ -174,6 +212,19 @@ mod tests {
             rows.block(vec![prepared(&[3], &[]), prepared(&[4, 5, 6], &[]), prepared(&[1, 2], &[1..2])], &reads, false);
         assert_eq!(second, Block { rows: vec![1, 2, 0], cut: vec![0, 2, 1] });
         assert_eq!((rows.len(), rows.tokens(), &rows[2]), (3, 6, &[4, 5, 6][..]));
+        assert_eq!(rows.iter().map(<[u32]>::len).collect::<Vec<_>>(), [2, 1, 3]);
+    }
+
+    #[test]
+    fn many_rows_are_found_again() {
+        let prepared: Vec<Prepared> = (0..5000_u32).map(|i| prepared(&[i % 2500, i % 3], &[])).collect();
+        let (mut rows, mut block, reads) = (Rows::default(), Block::default(), BTreeSet::from([0]));
+        rows.add(&prepared, &reads, false, &mut block);
+        rows.add(&prepared, &reads, false, &mut block);
+        // Pairs repeat after 7,500.
+        assert_eq!(rows.len(), 5000);
+        assert_eq!(block.rows[..5000], block.rows[5000..]);
+        assert!((0..5000).all(|i| rows[block.rows[i]] == prepared[i].ids));
     }
 
     #[test]

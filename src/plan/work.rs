@@ -129,15 +129,16 @@ impl ModelWork {
         }
     }
 
-    /// Adds a set of texts, as each view of its prompt prepared them, for the readouts that some cell reads of it.
-    pub fn add(&mut self, set: Texts, views: Vec<Vec<Prepared>>, readings: BTreeMap<usize, Reading>) {
-        let mut blocks = Vec::with_capacity(views.len());
-        for (at, prepared) in views.into_iter().enumerate() {
+    /// Adds texts behind those of a set, as each view of its prompt prepared them, for the readouts that some cell reads of it.
+    pub fn add(&mut self, set: Texts, views: &[Vec<Prepared>], readings: BTreeMap<usize, Reading>) {
+        let fresh = || views.iter().map(|_| Block::default()).collect();
+        let mut blocks = self.blocks.remove(&set).unwrap_or_else(fresh);
+        for (at, (prepared, block)) in views.iter().zip(&mut blocks).enumerate() {
             let asked: Vec<&Resolved> = readings.values().filter_map(|reading| reading.views.get(at)).collect();
             let reads: BTreeSet<usize> =
                 asked.iter().map(|read| self.reads.insert_full(read.key(), (*read).clone()).0).collect();
             let spans = asked.iter().any(|read| read.span.is_some());
-            blocks.push(self.rows.block(prepared, &reads, spans));
+            self.rows.add(prepared, &reads, spans, block);
         }
         self.blocks.insert(set, blocks);
         self.readings.extend(readings.into_iter().map(|(readout, reading)| ((readout, set), reading)));

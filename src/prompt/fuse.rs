@@ -36,7 +36,6 @@ impl Fuse {
     }
 
     /// Whether it is what a prompt does that does not say.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -277,6 +277,8 @@ impl TemplateError {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::single_range_in_vec_init, reason = "most templates have one slot")]
+
     use proptest::prelude::*;
 
     use super::*;

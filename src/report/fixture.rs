@@ -111,7 +111,7 @@ pub fn slice(run: &mut RunRecord, id: &str, split: &str, labels: &[&str], n: usi
         let gold = i % labels.len();
         SampleText { id: format!("{split}:{}", i + 1), text: text(i, labels[gold]), gold: Gold::Label(gold), partner: None }
     });
-    run.samples.insert(id.into(), samples.collect());
+    run.samples.insert(id.into(), samples.collect::<Vec<_>>().into());
     run.provenance.slices.push(SliceRecord {
         id: id.into(),
         digest: Digest::of_bytes(id.as_bytes()),
@@ -365,7 +365,7 @@ pub fn hostile() -> RunRecord {
     prompt(&mut hostile, evil, &format!("{evil}: \u{201c}{{text}}\u{201d} {{{{x}}}}"));
     hostile.provenance.prompts[0].chat = Some(Chat { system: Some(evil.into()), answer: Some("It is".into()) });
     slice(&mut hostile, "s", "test", &[evil, "b"], 12);
-    for (i, sample) in hostile.samples.values_mut().flatten().enumerate() {
+    for (i, sample) in hostile.samples.values_mut().flat_map(std::sync::Arc::make_mut).enumerate() {
         sample.text = if i == 1 { "词".repeat(10_000) } else { format!("{evil}\r\nline {i}") };
     }
     for (calibration, skill) in [("none", 0.05), ("center", 0.02)] {

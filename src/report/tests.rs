@@ -125,7 +125,7 @@ fn what_others_wrote_is_shown_and_never_obeyed() {
     score(&mut record, [evil, evil, evil, evil, evil, evil], 0.05, true);
     score(&mut record, [evil, evil, evil, evil, "names", evil], 0.01, true);
     fail(&mut record, [evil, evil, evil, evil, evil, "none"], evil);
-    for sample in record.samples.values_mut().flatten() {
+    for sample in record.samples.values_mut().flat_map(std::sync::Arc::make_mut) {
         sample.text = evil.into();
         sample.id = evil.into();
     }

@@ -67,14 +67,14 @@ pub(super) fn provenance() -> Provenance {
     }
 }
 
-pub(super) fn samples() -> BTreeMap<String, Vec<SampleText>> {
+pub(super) fn samples() -> BTreeMap<String, Arc<Vec<SampleText>>> {
     let text = |i: usize, gold: usize| SampleText {
         id: format!("test:{}", i + 1),
         text: format!("文字 {i}\n\"quoted\""),
         gold: Gold::Label(gold),
         partner: None,
     };
-    BTreeMap::from([("apps2".to_owned(), vec![text(0, 0), text(1, 1), text(2, 1)])])
+    BTreeMap::from([("apps2".to_owned(), vec![text(0, 0), text(1, 1), text(2, 1)].into())])
 }
 
 pub(super) fn choices(model: &str, prompt: &str) -> Choices {

@@ -28,6 +28,7 @@ mod pair_tests;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +58,7 @@ pub const FORMAT: u32 = 1;
 pub struct RunRecord {
     pub provenance: Provenance,
     /// Samples of each slice, by the slice's id. Gold and predicted labels of a cell point into its slice's labels.
-    pub samples: BTreeMap<String, Vec<SampleText>>,
+    pub samples: BTreeMap<String, Arc<Vec<SampleText>>>,
     /// In the order of the plan.
     pub cells: Vec<CellRecord>,
     /// Where the texts of some cells lie in the plane in which their vectors vary most.

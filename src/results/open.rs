@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::recorder::check_samples;
 use super::schema::{CELLS, CONFUSION, PLACES, PREDICTIONS, SAMPLES};
-use super::table::Table;
+use super::table::{Parts, Table};
 use super::{
     CellRecord, Choices, Gold, MetricRow, Outcome, PairRow, Paired, Partner, Places, Provenance, ResultsError, RunRecord,
     SampleRow, SampleText, Scored, SliceRecord, check, run_file,
 };
 use crate::dataset::Kind;
+use crate::digest::Digest;
 use crate::spec::TaskKind;
 use crate::stats::{Estimate, Interval};
+
+/// Rows that are read at a time: a table may be larger than what is made of it.
+const ROWS: usize = 100_000;
 
 impl RunRecord {
     /// Reads the results of a finished run from its folder alone.
@@ -22,14 +27,16 @@ impl RunRecord {
     /// every value that contradicts another: see [`ResultsError`].
     pub fn open(dir: &Path) -> Result<Self, ResultsError> {
         let (provenance, digests) = run_file::read(dir)?;
-        let samples = read_samples(&Table::open(dir, &SAMPLES, &digests)?, &provenance)?;
+        let samples = read_samples(dir, &provenance, &digests)?;
         check_samples(&provenance, &samples)?;
         let table = Table::open(dir, &CELLS, &digests)?;
         let mut cells = read_cells(&table, &provenance)?;
-        read_predictions(&Table::open(dir, &PREDICTIONS, &digests)?, &provenance, &samples, &mut cells)?;
+        for part in Parts::open(dir, &PREDICTIONS, &digests, None, ROWS)? {
+            read_predictions(&part?, &provenance, &samples, &mut cells)?;
+        }
         read_confusion(&Table::open(dir, &CONFUSION, &digests)?, &provenance, &mut cells)?;
         for cell in &cells {
-            let texts = samples.get(&cell.choices.slice).map_or(&[][..], Vec::as_slice);
+            let texts = samples.get(&cell.choices.slice).map_or(&[][..], |texts| texts.as_slice());
             check::cell(cell, &provenance, texts).map_err(|source| ResultsError::Contradiction {
                 path: table.path.clone(),
                 cell: cell.id.clone(),
@@ -45,13 +52,29 @@ impl RunRecord {
     }
 }
 
-pub(super) fn read_samples(table: &Table, provenance: &Provenance) -> Result<BTreeMap<String, Vec<SampleText>>, ResultsError> {
+/// The samples of every slice.
+pub(super) fn read_samples(
+    dir: &Path,
+    provenance: &Provenance,
+    digests: &BTreeMap<String, Digest>,
+) -> Result<BTreeMap<String, Arc<Vec<SampleText>>>, ResultsError> {
+    let mut samples: BTreeMap<String, Vec<SampleText>> =
+        provenance.slices.iter().map(|slice| (slice.id.clone(), Vec::new())).collect();
+    for part in Parts::open(dir, &SAMPLES, digests, None, ROWS)? {
+        add_samples(&part?, provenance, &mut samples)?;
+    }
+    Ok(samples.into_iter().map(|(slice, samples)| (slice, Arc::new(samples))).collect())
+}
+
+fn add_samples(
+    table: &Table,
+    provenance: &Provenance,
+    samples: &mut BTreeMap<String, Vec<SampleText>>,
+) -> Result<(), ResultsError> {
     let (slices, indices) = (table.names("slice")?, table.indices("index")?);
     let (ids, texts) = (table.names("sample")?, table.names("text")?);
     let (golds, scores, partners) = (table.texts("gold")?, table.numbers("gold_score")?, table.texts("partner")?);
     let (groups, subsets) = (table.texts("group")?, table.texts("subset")?);
-    let mut samples: BTreeMap<String, Vec<SampleText>> =
-        provenance.slices.iter().map(|slice| (slice.id.clone(), Vec::new())).collect();
     for row in 0..table.height() {
         let slice = provenance.slice(slices[row]);
         let slice = slice.ok_or_else(|| table.value("slice", row, quoted(slices[row]), "a slice of run.json"))?;
@@ -63,7 +86,7 @@ pub(super) fn read_samples(table: &Table, provenance: &Provenance) -> Result<BTr
         expect_index(table, row, indices[row], of_slice.len())?;
         of_slice.push(SampleText { id: ids[row].to_owned(), text: texts[row].to_owned(), gold, partner });
     }
-    Ok(samples)
+    Ok(())
 }
 
 /// What is right about a sample: a label, or a score where samples have those.
@@ -192,7 +215,7 @@ impl<'a> Metrics<'a> {
 fn read_predictions(
     table: &Table,
     provenance: &Provenance,
-    samples: &BTreeMap<String, Vec<SampleText>>,
+    samples: &BTreeMap<String, Arc<Vec<SampleText>>>,
     cells: &mut [CellRecord],
 ) -> Result<(), ResultsError> {
     let (ids, names, indices) = (table.names("cell")?, table.names("sample")?, table.indices("index")?);

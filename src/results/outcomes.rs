@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{
     Axis, CellRecord, Choices, Kind, Outcome, Provenance, ResultsError, RunRecord, SampleText, SliceRecord, Times, baseline,
@@ -36,7 +37,7 @@ pub struct Outcomes {
     /// Tasks on pairs.
     pub tasks: Vec<Task>,
     /// Texts by slice; empty for a baseline, which keeps none.
-    pub texts: BTreeMap<String, Vec<SampleText>>,
+    pub texts: BTreeMap<String, Arc<Vec<SampleText>>>,
     /// In the order of the plan.
     pub cells: Vec<CellOutcomes>,
 }
@@ -82,8 +83,12 @@ impl Outcomes {
     }
 
     /// The outcomes of a run's cells.
-    pub(super) fn with(provenance: Provenance, texts: BTreeMap<String, Vec<SampleText>>, cells: Vec<CellOutcomes>) -> Self {
-        let gold = |texts: &Vec<SampleText>| -> Vec<usize> { texts.iter().filter_map(|text| text.gold.label()).collect() };
+    pub(super) fn with(
+        provenance: Provenance,
+        texts: BTreeMap<String, Arc<Vec<SampleText>>>,
+        cells: Vec<CellOutcomes>,
+    ) -> Self {
+        let gold = |texts: &Arc<Vec<SampleText>>| -> Vec<usize> { texts.iter().filter_map(|text| text.gold.label()).collect() };
         let of_pairs = |slice: &&SliceRecord| slice.kind != Kind::Classification;
         let pairs = provenance.slices.iter().filter(of_pairs).filter_map(|slice| {
             let texts = texts.get(&slice.id)?;

@@ -9,7 +9,7 @@ use crate::spec::{Aggregate, Protocol};
 
 const COSINES: [f64; 3] = [0.1 + 0.2, -1.0 / 3.0, 1.0];
 
-fn run() -> (Provenance, BTreeMap<String, Vec<SampleText>>) {
+fn run() -> (Provenance, BTreeMap<String, Arc<Vec<SampleText>>>) {
     let mut provenance = provenance();
     let slice = &mut provenance.slices[0];
     slice.kind = Kind::Sts;
@@ -27,7 +27,7 @@ fn run() -> (Provenance, BTreeMap<String, Vec<SampleText>>) {
         }),
     };
     let samples = vec![text(0, 0.1 + 0.2, Some("q")), text(1, 5.0, None), text(2, 2.5, Some("q"))];
-    (provenance, BTreeMap::from([("apps2".to_owned(), samples)]))
+    (provenance, BTreeMap::from([("apps2".to_owned(), samples.into())]))
 }
 
 fn cell() -> CellRecord {

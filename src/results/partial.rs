@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +65,7 @@ pub(super) fn read(
     dir: &Path,
     id: &str,
     provenance: &Provenance,
-    samples: &BTreeMap<String, Vec<SampleText>>,
+    samples: &BTreeMap<String, Arc<Vec<SampleText>>>,
 ) -> Option<CellRecord> {
     let bytes = fs::read(file(dir, id)?).ok()?;
     let (digest, bytes) = split_line(&bytes)?;

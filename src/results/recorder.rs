@@ -1,8 +1,9 @@
-//! Writes a run cell by cell, so that an interruption loses at most the cell in hand.
+//! Writes a run cell by cell, so that an interruption loses at most the cells that were being scored together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::atomic::{Staged, publish_durably};
 use super::schema::{CELLS, CONFUSION, Layout, PLACES, PREDICTIONS, SAMPLES};
@@ -21,7 +22,7 @@ use crate::digest::Digest;
 pub struct Recorder {
     dir: PathBuf,
     provenance: Provenance,
-    samples: BTreeMap<String, Vec<SampleText>>,
+    samples: BTreeMap<String, Arc<Vec<SampleText>>>,
     /// Cells recorded here, by id: the record needs them all in the end, and reading them back takes time.
     cells: BTreeMap<String, CellRecord>,
     places: Vec<Places>,
@@ -33,7 +34,11 @@ impl Recorder {
     /// # Errors
     /// [`ResultsError::Samples`] when the texts are not those of the run's slices, [`ResultsError::Io`] when the folder
     /// cannot be made.
-    pub fn start(dir: &Path, provenance: Provenance, samples: BTreeMap<String, Vec<SampleText>>) -> Result<Self, ResultsError> {
+    pub fn start(
+        dir: &Path,
+        provenance: Provenance,
+        samples: BTreeMap<String, Arc<Vec<SampleText>>>,
+    ) -> Result<Self, ResultsError> {
         check_samples(&provenance, &samples)?;
         fs::create_dir_all(dir).map_err(ResultsError::io("create", dir))?;
         Ok(Self { dir: dir.to_owned(), provenance, samples, cells: BTreeMap::new(), places: Vec::new() })
@@ -52,7 +57,7 @@ impl Recorder {
     /// [`ResultsError::Cell`] when its numbers contradict the slice (another length, an unknown label, a value that is
     /// not finite), [`ResultsError::Io`] when it cannot be written.
     pub fn record(&mut self, cell: CellRecord) -> Result<(), ResultsError> {
-        let texts = self.samples.get(&cell.choices.slice).map_or(&[][..], Vec::as_slice);
+        let texts = self.samples.get(&cell.choices.slice).map_or(&[][..], |texts| texts.as_slice());
         check::cell(&cell, &self.provenance, texts).map_err(|source| ResultsError::Cell { cell: cell.id.clone(), source })?;
         partial::write(&self.dir, &cell, &self.provenance)?;
         self.cells.insert(cell.id.clone(), cell);
@@ -107,9 +112,12 @@ impl Recorder {
 }
 
 /// Every slice comes with its texts, what is right about each is of the slice's kind, and nothing else comes.
-pub(super) fn check_samples(provenance: &Provenance, samples: &BTreeMap<String, Vec<SampleText>>) -> Result<(), ResultsError> {
+pub(super) fn check_samples(
+    provenance: &Provenance,
+    samples: &BTreeMap<String, Arc<Vec<SampleText>>>,
+) -> Result<(), ResultsError> {
     for slice in &provenance.slices {
-        let texts = samples.get(&slice.id).map_or(&[][..], Vec::as_slice);
+        let texts = samples.get(&slice.id).map_or(&[][..], |texts| texts.as_slice());
         let sound = texts.iter().filter(|text| is_sound(text, slice)).count();
         if texts.len() != slice.samples || sound != slice.samples {
             return Err(ResultsError::Samples { slice: slice.id.clone(), found: sound, wanted: slice.samples });

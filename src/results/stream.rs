@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::open::{expect_index, quoted, read_cells, read_samples};
 use super::recorder::check_samples;
-use super::schema::{CELLS, PREDICTIONS, SAMPLES};
+use super::schema::{CELLS, PREDICTIONS};
 use super::table::{Parts, Table};
 use super::{
     Answers, CellOutcomes, CellRecord, Inconsistency, Outcome, Outcomes, ResultsError, SampleText, SliceRecord, run_file,
@@ -21,14 +22,14 @@ const OF_PAIRS: &[&str] = &["cell", "index", "predicted", "gold_margin", "scores
 /// Reads the outcomes of a finished run.
 pub(super) fn read(dir: &Path) -> Result<Outcomes, ResultsError> {
     let (provenance, digests) = run_file::read(dir)?;
-    let samples = read_samples(&Table::open(dir, &SAMPLES, &digests)?, &provenance)?;
+    let samples = read_samples(dir, &provenance, &digests)?;
     check_samples(&provenance, &samples)?;
     let records = read_cells(&Table::open(dir, &CELLS, &digests)?, &provenance)?;
     let with_pairs = records.iter().any(|cell| cell.paired().is_some());
     let columns = if with_pairs { OF_PAIRS } else { OF_LABELS };
     let mut cells = records.iter().map(|cell| Reading::of(cell, &provenance.slices, &samples)).collect::<Vec<_>>();
     let places: HashMap<&str, usize> = records.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
-    let parts = Parts::open(dir, &PREDICTIONS, &digests, columns, ROWS)?;
+    let parts = Parts::open(dir, &PREDICTIONS, &digests, Some(columns), ROWS)?;
     let path = parts.path.clone();
     for part in parts {
         read_part(&part?, &places, &mut cells)?;
@@ -62,7 +63,7 @@ enum Read {
 }
 
 impl<'a> Reading<'a> {
-    fn of(cell: &CellRecord, slices: &'a [SliceRecord], samples: &'a BTreeMap<String, Vec<SampleText>>) -> Self {
+    fn of(cell: &CellRecord, slices: &'a [SliceRecord], samples: &'a BTreeMap<String, Arc<Vec<SampleText>>>) -> Self {
         let slice = slices.iter().find(|slice| slice.id == cell.choices.slice);
         let labels =
             slice.into_iter().flat_map(|slice| &slice.labels).enumerate().map(|(i, label)| (label.as_str(), i)).collect();
@@ -71,7 +72,7 @@ impl<'a> Reading<'a> {
             Outcome::Scored(_) => Read::Labels { predicted: Vec::new(), margins: Vec::new() },
             Outcome::Paired(_) => Read::Pairs { cosines: Vec::new() },
         };
-        Self { slice, labels, texts: samples.get(&cell.choices.slice).map_or(&[], Vec::as_slice), answers }
+        Self { slice, labels, texts: samples.get(&cell.choices.slice).map_or(&[], |texts| texts.as_slice()), answers }
     }
 
     fn len(&self) -> usize {

@@ -18,11 +18,11 @@ pub(super) struct Table {
     first: usize,
 }
 
-/// Some columns of a table, so many rows at a time.
+/// Some columns of a table, or all, so many rows at a time.
 pub(super) struct Parts {
     pub path: PathBuf,
     layout: &'static Layout,
-    columns: &'static [&'static str],
+    columns: Option<&'static [&'static str]>,
     rows: usize,
     next: usize,
     height: usize,
@@ -34,7 +34,7 @@ impl Parts {
         dir: &Path,
         layout: &'static Layout,
         digests: &BTreeMap<String, Digest>,
-        columns: &'static [&'static str],
+        columns: Option<&'static [&'static str]>,
         rows: usize,
     ) -> Result<Self, ResultsError> {
         let path = checked(dir, layout, digests)?;
@@ -49,7 +49,7 @@ impl Iterator for Parts {
 
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.min(self.height - self.next);
-        let part = (rows > 0).then(|| Table::read(self.path.clone(), self.layout, Some(self.columns), Some((self.next, rows))));
+        let part = (rows > 0).then(|| Table::read(self.path.clone(), self.layout, self.columns, Some((self.next, rows))));
         self.next += rows;
         part
     }

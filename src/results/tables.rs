@@ -6,7 +6,9 @@ use std::ops::Range;
 use polars::prelude::*;
 
 use super::schema::Layout;
-use super::{CellRecord, Gold, MetricRow, Outcome, Paired, Partner, Places, RunRecord, SampleRow, SampleText, Scored};
+use super::{
+    CellRecord, Gold, MetricRow, Outcome, Paired, Partner, Places, RunRecord, SampleRow, SampleText, Scored, SliceRecord,
+};
 
 /// Samples that one row group of the predictions holds at least, unless there are no more.
 const GROUP: usize = 50_000;
@@ -251,10 +253,16 @@ pub(super) fn samples(record: &RunRecord) -> Frames<'_> {
     let slices = record.provenance.slices.iter().filter_map(|slice| Some((slice, record.samples.get(&slice.id)?)));
     let rows: Vec<_> =
         slices.flat_map(|(slice, texts)| texts.iter().enumerate().map(move |(index, text)| (slice, index, text))).collect();
+    let count = rows.len();
+    let frame = move |start: usize| sample_frame(&rows[start..count.min(start + GROUP)]);
+    Box::new((0..count.max(1)).step_by(GROUP).map(frame))
+}
+
+fn sample_frame(rows: &[(&SliceRecord, usize, &SampleText)]) -> PolarsResult<DataFrame> {
     let partner = |get: fn(&Partner) -> Option<&str>| -> Vec<Option<&str>> {
         rows.iter().map(|(.., text)| get(text.partner.as_ref()?)).collect()
     };
-    frame(vec![
+    DataFrame::new_infer_height(vec![
         Column::new("slice".into(), rows.iter().map(|(slice, ..)| slice.id.as_str()).collect::<Vec<_>>()),
         Column::new("index".into(), rows.iter().map(|&(_, index, _)| index as u64).collect::<Vec<_>>()),
         Column::new("sample".into(), rows.iter().map(|(.., text)| text.id.as_str()).collect::<Vec<_>>()),

@@ -23,7 +23,7 @@ use crate::task::{self, Evaluation, LabelSimilarity, Metric, Scope, Uncertainty}
 pub use embed::{Desk, Failures, repairing};
 pub use verify::{Verified, verify};
 
-/// Scores that are in memory before they are recorded, unless those of one cell are more. Unit: bytes.
+/// Scores, and what they say of samples, that are in memory before they are recorded, unless one cell has more. Unit: bytes.
 const SCORES_BYTES: usize = 256 << 20;
 
 /// How a run ended.
@@ -98,7 +98,8 @@ impl Scoring<'_> {
     /// How many cells like this one are scored together, for want of memory.
     fn together(&self, cell: &Cell) -> usize {
         let slice = &self.plan.slices[cell.slice];
-        (SCORES_BYTES / (slice.samples.len() * slice.labels.len() * size_of::<f64>()).max(1)).max(1)
+        let sample = slice.labels.len() * size_of::<f64>() + size_of::<task::Prediction>() + size_of::<SampleRow>();
+        (SCORES_BYTES / (slice.samples.len() * sample).max(1)).max(1)
     }
 
     /// Scores cells of the same texts and readout.

@@ -1,6 +1,7 @@
 //! What a run writes about itself: provenance, and the texts its reports show.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::plan::{ModelWork, Plan};
@@ -9,8 +10,8 @@ use crate::results::{LabelsRecord, ModelRecord, PromptRecord, Provenance, Readou
 use crate::spec::{Differently, Model, Source, Spec, Task};
 
 /// The texts that reports show, by slice.
-pub fn sample_texts(plan: &Plan) -> BTreeMap<String, Vec<SampleText>> {
-    plan.slices.iter().map(|slice| (slice.id.clone(), slice.samples.clone())).collect()
+pub fn sample_texts(plan: &Plan) -> BTreeMap<String, Arc<Vec<SampleText>>> {
+    plan.slices.iter().map(|slice| (slice.id.clone(), Arc::clone(&slice.samples))).collect()
 }
 
 /// The time, RFC 3339, UTC.
@@ -85,7 +86,7 @@ fn model_record(spec: &Spec, model: &Model, work: &ModelWork) -> ModelRecord {
             Source::Path(_) | Source::Gguf(_) | Source::Hub { .. } | Source::CharNgram { .. } => None,
         },
         commit: card.commit.clone(),
-        adapter: model.adapter.as_ref().map(|adapter| adapter.at(card.adapter_commit.as_deref()).to_string()),
+        adapter: model.adapter.as_ref().map(|adapter| Source::from(adapter).at(card.adapter_commit.as_deref()).to_string()),
         dtype: model.dtype.to_string(),
         device: card.device.clone(),
         max_tokens: card.max_tokens,

@@ -10,7 +10,9 @@ use super::ids::{DEFAULT_LABELS, Ids, bad_name};
 use super::problem::Problem;
 use super::source::SourceError;
 use super::suggest::suggest;
-use super::{Axis, Device, LabelSet, Model, Slice, Source, Spec, Task, TaskKind, prompts, readouts, select, tasks, wire};
+use super::{
+    Adapter, Axis, Device, LabelSet, Model, Slice, Source, Spec, Task, TaskKind, prompts, readouts, select, tasks, wire,
+};
 use crate::prompt::{Prompt, catalogue};
 
 /// What lowering needs to know beside the mirror itself.
@@ -148,17 +150,9 @@ impl<'a> Lowering<'a> {
         Some(Model { id: model.id.into_inner(), source, dtype, device, max_tokens, adapter })
     }
 
-    fn adapter(&mut self, address: &Spanned<String>) -> Option<Source> {
-        let problem = match address.get_ref().parse::<Source>() {
-            Ok(source @ (Source::Path(_) | Source::Hub { .. })) => return Some(source),
-            Ok(_) | Err(SourceError::EndpointMissing | SourceError::FitMissing) => {
-                Problem::new(address.span(), format!("`{}` is no adapter", address.get_ref()))
-                    .help("write `path:DIR` for a folder, or `hf:OWNER/NAME` for the Hugging Face hub")
-            }
-            Err(error) => Problem::new(address.span(), error.what()).help(error.help()),
-        };
-        self.report(problem);
-        None
+    fn adapter(&mut self, address: &Spanned<String>) -> Option<Adapter> {
+        let parsed = address.get_ref().parse();
+        parsed.map_err(|error: SourceError| self.report(Problem::new(address.span(), error.what()).help(error.help()))).ok()
     }
 
     fn device(&mut self, device: &Spanned<String>) -> Option<Device> {

@@ -138,8 +138,17 @@ pub struct Model {
     pub device: Device,
     /// Most tokens of one rendered text; the model's own limit when absent.
     pub max_tokens: Option<usize>,
-    /// A LoRA adapter that is merged into it: a folder, or a repository of the hub.
-    pub adapter: Option<Source>,
+    /// A LoRA adapter that is merged into it.
+    pub adapter: Option<Adapter>,
+}
+
+/// Where a LoRA adapter comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Adapter {
+    /// `path:DIR`: a folder in PEFT's layout.
+    Path(PathBuf),
+    /// `hf:REPO[@REV]`: a repository of the Hugging Face hub.
+    Hub { repo: String, revision: Option<String> },
 }
 
 /// Where a model comes from.
@@ -187,8 +196,33 @@ pub enum Device {
     #[default]
     Auto,
     Cpu,
-    Cuda(usize),
+    /// Several share out the texts.
+    Cuda(Gpus),
     Metal,
+}
+
+/// GPUs by their numbers, from 0 to 63; at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Gpus(u64);
+
+impl Gpus {
+    /// `None` for no number, for one that is too large, and for one that comes twice.
+    pub fn new(numbers: &[u32]) -> Option<Self> {
+        let mut all = 0_u64;
+        for &number in numbers {
+            let bit = 1_u64.checked_shl(number)?;
+            if all & bit != 0 {
+                return None;
+            }
+            all |= bit;
+        }
+        (all != 0).then_some(Self(all))
+    }
+
+    /// In ascending order.
+    pub fn numbers(self) -> impl Iterator<Item = usize> {
+        (0..64).filter(move |number| self.0 & (1 << number) != 0)
+    }
 }
 
 /// A deterministic part of a dataset's split.

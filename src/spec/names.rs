@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::suggest::did_you_mean;
-use super::{Aggregate, Axis, Calibration, Correction, DType, Device, Measure, Pooling, Protocol, TaskKind};
+use super::{Aggregate, Axis, Calibration, Correction, DType, Device, Gpus, Measure, Pooling, Protocol, TaskKind};
 
 /// A word that names no choice of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +100,10 @@ impl fmt::Display for Device {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Cuda(gpus) => {
+                let numbers: Vec<String> = gpus.numbers().map(|number| number.to_string()).collect();
+                write!(f, "cuda:{}", numbers.join(","))
+            }
             Self::Metal => f.write_str("metal"),
         }
     }
@@ -114,16 +117,17 @@ impl FromStr for Device {
             kind: "device",
             found: text.to_owned(),
             // No guess: the nearest word to `gpu` is `cpu`.
-            help: "write `auto`, `cpu`, `cuda:N` or `metal`".to_owned(),
+            help: "write `auto`, `cpu`, `cuda:N`, `cuda:N,M` for several, or `metal`".to_owned(),
         };
         match text {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "metal" => Ok(Self::Metal),
             _ => {
-                let index = text.strip_prefix("cuda:").ok_or_else(unknown)?;
-                let digits = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
-                index.parse().ok().filter(|_| digits).map(Self::Cuda).ok_or_else(unknown)
+                let list = text.strip_prefix("cuda:").ok_or_else(unknown)?;
+                let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit()).then(|| word.parse().ok()).flatten();
+                let numbers: Option<Vec<u32>> = list.split(',').map(number).collect();
+                numbers.and_then(|numbers| Gpus::new(&numbers)).map(Self::Cuda).ok_or_else(unknown)
             }
         }
     }
@@ -158,15 +162,28 @@ mod tests {
 
     #[test]
     fn devices_there_and_back() {
-        for device in [Device::Auto, Device::Cpu, Device::Cuda(0), Device::Cuda(12), Device::Metal] {
-            assert_eq!(device.to_string().parse(), Ok(device));
+        for text in ["auto", "cpu", "metal", "cuda:0", "cuda:12", "cuda:0,1", "cuda:3,5,63"] {
+            assert_eq!(text.parse::<Device>().map(|device| device.to_string()), Ok(text.to_owned()));
         }
-        for wrong in ["", "cuda", "cuda:", "cuda:+1", "cuda:x", "gpu", "CPU", "cuda:99999999999999999999999"] {
+        assert_eq!("cuda:2,0".parse(), "cuda:0,2".parse::<Device>());
+        for wrong in [
+            "",
+            "cuda",
+            "cuda:",
+            "cuda:+1",
+            "cuda:x",
+            "gpu",
+            "CPU",
+            "cuda:64",
+            "cuda:1,",
+            "cuda:1,1",
+            "cuda:99999999999999999999",
+        ] {
             assert!(wrong.parse::<Device>().is_err(), "{wrong}");
         }
         assert_eq!(
             "cuda".parse::<Device>().unwrap_err().to_string(),
-            "`cuda` is no device: write `auto`, `cpu`, `cuda:N` or `metal`"
+            "`cuda` is no device: write `auto`, `cpu`, `cuda:N`, `cuda:N,M` for several, or `metal`"
         );
     }
 

@@ -58,7 +58,7 @@ pub fn address(_: &mut SchemaGenerator) -> Schema {
 
 /// Where a forward pass runs.
 pub fn device(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": "^(auto|cpu|metal|cuda:[0-9]+)$" })
+    json_schema!({ "type": "string", "pattern": "^(auto|cpu|metal|cuda:[0-9]+(,[0-9]+)*)$" })
 }
 
 /// The names of the built-in prompts.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ureq::http::Uri;
 
 use super::suggest::suggest;
-use super::{Endpoint, FitSet, Source};
+use super::{Adapter, Endpoint, FitSet, Source};
 
 const CHAR_NGRAM: &str = "char-ngram";
 const SCHEMES: [&str; 6] = ["path", "gguf", "hf", "http", "https", "builtin"];
@@ -49,6 +49,34 @@ impl Source {
         match (self, commit) {
             (Self::Hub { repo, .. }, Some(commit)) => Self::Hub { repo: repo.clone(), revision: Some(commit.to_owned()) },
             (other, _) => other.clone(),
+        }
+    }
+}
+
+impl From<&Adapter> for Source {
+    fn from(adapter: &Adapter) -> Self {
+        match adapter.clone() {
+            Adapter::Path(path) => Self::Path(path),
+            Adapter::Hub { repo, revision } => Self::Hub { repo, revision },
+        }
+    }
+}
+
+impl fmt::Display for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Source::from(self).fmt(f)
+    }
+}
+
+impl FromStr for Adapter {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        match text.parse() {
+            Ok(Source::Path(path)) => Ok(Self::Path(path)),
+            Ok(Source::Hub { repo, revision }) => Ok(Self::Hub { repo, revision }),
+            Ok(_) | Err(SourceError::EndpointMissing | SourceError::FitMissing) => Err(SourceError::NoAdapter(text.to_owned())),
+            Err(error) => Err(error),
         }
     }
 }
@@ -143,6 +171,8 @@ pub enum SourceError {
     Credentials,
     /// An address of something else than the folder that `embeddings` is in.
     NotTheBase(String),
+    /// An address of something that no adapter is kept in.
+    NoAdapter(String),
     /// A server has to be told which of its models is meant.
     EndpointMissing,
     /// No other model is on a server.
@@ -168,6 +198,7 @@ impl SourceError {
             Self::NoServer(address) => format!("`{address}` is no address of a server"),
             Self::Credentials => "a server's address holds no user, password or query".to_owned(),
             Self::NotTheBase(address) => format!("`{address}` is not the address that `/embeddings` is added to"),
+            Self::NoAdapter(address) => format!("`{address}` is no adapter"),
             Self::EndpointMissing => "an embedding server needs `endpoint`".to_owned(),
             Self::EndpointRefused => "only a server (`http://HOST:PORT/v1`) takes `endpoint`".to_owned(),
             Self::NoVariable => "`api_key_env` is no name of an environment variable".to_owned(),
@@ -195,6 +226,7 @@ impl SourceError {
                 "put the key into an environment variable and name it: endpoint = { api_key_env = \"NAME\", ... }".to_owned()
             }
             Self::NotTheBase(_) => "write `http://HOST:PORT/v1`, which most servers use".to_owned(),
+            Self::NoAdapter(_) => "write `path:DIR` for a folder, or `hf:OWNER/NAME` for the Hugging Face hub".to_owned(),
             Self::EndpointMissing => "name the served model: endpoint = { name = \"NAME\" }".to_owned(),
             Self::EndpointRefused => "remove `endpoint`: this model is read from files".to_owned(),
             Self::NoVariable => "write its name, in capitals, digits and `_`; the key itself belongs in no file".to_owned(),

@@ -72,7 +72,7 @@ pub struct Model {
     /// Arithmetic of the forward pass; `f32` when absent.
     #[schemars(with = "Option<DType>")]
     pub dtype: Option<Spanned<DType>>,
-    /// Where the forward pass runs: `auto` (when absent), `cpu`, `cuda:N` or `metal`.
+    /// Where the forward pass runs: `auto` (when absent), `cpu`, `cuda:N`, `cuda:N,M` for several that share out the texts, or `metal`.
     #[schemars(schema_with = "schema::device")]
     #[serde(default)]
     pub device: Option<Spanned<String>>,

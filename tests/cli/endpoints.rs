@@ -111,6 +111,21 @@ fn rows_go_out_in_batches_and_come_back_by_index() {
 }
 
 #[test]
+fn an_answer_without_an_end_is_given_up() {
+    let server = Server::start(|_| Reply::new(200, " ".repeat(1 << 16)).endless());
+    let encoder = open(&server, |endpoint| endpoint.dimensions = Some(3)).unwrap();
+    let started = Instant::now();
+    let found = embedded(encoder.as_ref(), &some_texts(1));
+    // A MiB beside the numbers, which have 40 bytes each.
+    let said = match found {
+        Err(error) => told(&error),
+        Ok(found) => found[0].clone().unwrap_err(),
+    };
+    assert!(said.contains(&((1 << 20) + 3 * 40).to_string()), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
 fn a_known_width_is_asked_for_and_needs_no_probe() {
     let server = Server::start(good);
     let encoder = open(&server, |endpoint| endpoint.dimensions = Some(3)).unwrap();

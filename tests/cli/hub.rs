@@ -34,6 +34,12 @@ fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::digest(bytes))
 }
 
+fn adapter() -> Files {
+    let folder = fixtures().join("adapters/llama_lora");
+    let read = |name: &str| (name.to_owned(), fs::read(folder.join(name)).unwrap());
+    ["adapter_config.json", "adapter_model.safetensors"].map(read).into()
+}
+
 fn llama() -> Files {
     let mut files = Files::new();
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"] {
@@ -394,4 +400,33 @@ fn the_command_line_gets_shows_and_runs_a_model_of_the_hub() {
     let commit = lab.path("hf/hub/models--org--name/refs/main");
     fs::write(commit, "ffffffffffffffffffffffffffffffffffffffff").unwrap();
     run(0, &nobody(), &["embed", "results/toy", "--cell", "best", "--input", "in.txt", "-o", "out.parquet", "--offline"]);
+}
+
+#[test]
+fn the_command_line_gets_and_shows_an_adapter() {
+    let (files, lab) = (adapter(), Lab::new(6));
+    let store = store(&files, Vec::new());
+    let server = hub(&files, &store);
+    let run = |code: i32, endpoint: &str, arguments: &[&str]| {
+        let mut command = lab.command(arguments);
+        command.env("HF_HOME", lab.path("hf")).env("HF_ENDPOINT", endpoint);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} said {said}");
+        said.replace(&lab.path("").display().to_string(), "LAB/")
+    };
+    let got = run(0, &server.url(), &["model", "get", "hf:org/name"]);
+    assert!(got.contains(&format!("to pin it: adapter = \"hf:org/name@{COMMIT}\"")), "{got}");
+    assert!(got.contains("adapter_model.safetensors"), "{got}");
+    let shown = run(0, &nobody(), &["model", "show", "hf:org/name"]);
+    insta::assert_snapshot!("adapter_show", shown);
+    // Beside its model, by the spec.
+    let source = format!("source = \"path:{}/llama\"", fixtures().display());
+    lab.edit("toy.toml", &source, &format!("{source}\nadapter = \"hf:org/name\""));
+    let both = run(0, &nobody(), &["model", "show", "toy.toml"]);
+    assert!(both.contains("architecture    llama") && both.contains("adapter         LoRA of rank 4, alpha 6"), "{both}");
+    // A repository with neither is no model.
+    let neither = hub(&Files::from([("README.md".to_owned(), b"words".to_vec())]), &store);
+    let none = run(2, &neither.url(), &["model", "get", "hf:org/name"]);
+    assert!(none.contains("config.json"), "{none}");
 }

@@ -23,6 +23,8 @@ pub struct Reply {
     body: Vec<u8>,
     /// The connection is closed after so many bytes of the body.
     cut: Option<usize>,
+    /// The body is repeated for as long as anybody listens.
+    endless: bool,
     delay: Duration,
 }
 
@@ -40,7 +42,7 @@ impl Request {
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), cut: None, delay: Duration::ZERO }
+        Self { status, headers: Vec::new(), body: body.into(), cut: None, endless: false, delay: Duration::ZERO }
     }
 
     pub fn json(value: &serde_json::Value) -> Self {
@@ -55,6 +57,10 @@ impl Reply {
 
     pub fn cut(self, bytes: usize) -> Self {
         Self { cut: Some(bytes), ..self }
+    }
+
+    pub fn endless(self) -> Self {
+        Self { endless: true, ..self }
     }
 
     pub fn late(self, delay: Duration) -> Self {
@@ -122,10 +128,13 @@ fn send(mut connection: &TcpStream, request: &Request, reply: &Reply) {
     thread::sleep(reply.delay);
     let mut head = vec![format!("HTTP/1.1 {} As Told", reply.status), "Connection: close".to_owned()];
     head.extend(reply.headers.iter().map(|(name, value)| format!("{name}: {value}")));
-    if !reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+    if !reply.endless && !reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
         head.push(format!("Content-Length: {}", reply.body.len()));
     }
     let body = &reply.body[..reply.cut.unwrap_or(reply.body.len())];
     let body = if request.method == "HEAD" { &[] } else { body };
-    let _ = connection.write_all(&[head.join("\r\n").as_bytes(), b"\r\n\r\n", body].concat());
+    let mut sent = connection.write_all(&[head.join("\r\n").as_bytes(), b"\r\n\r\n", body].concat());
+    while reply.endless && sent.is_ok() {
+        sent = connection.write_all(body);
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::{DType as Dtype, Device as Place, Tensor, safetensors};
 use embed_bench::embed::{EmbedError, Encoder};
-use embed_bench::spec::{DType, Model, Source};
+use embed_bench::spec::{Adapter, DType, Model};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -17,7 +17,7 @@ use crate::support::{edit, fixture, model, open, try_open};
 const ADAPTERS: [(&str, &str); 3] = [("llama_lora", "llama"), ("llama_tokens", "llama"), ("gpt2_lora", "gpt2")];
 
 fn with(base: &str, adapter: &Path) -> Result<Box<dyn Encoder>, EmbedError> {
-    let adapter = Some(Source::Path(adapter.to_owned()));
+    let adapter = Some(Adapter::Path(adapter.to_owned()));
     try_open(&Model { adapter, ..model(&fixture(base), DType::F32) })
 }
 

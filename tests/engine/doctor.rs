@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use embed_bench::doctor::{Diagnosis, examine};
-use embed_bench::embed::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row};
+use embed_bench::embed::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, Special};
 use embed_bench::embeddings::Embeddings;
 use embed_bench::prompt::{Template, Truncation};
 use embed_bench::spec::{DType, Readout};
@@ -45,6 +45,10 @@ impl<F: Fn(&mut Batch, usize) + Send + Sync> Encoder for Faulty<F> {
         self.inner.piece(id)
     }
 
+    fn special(&self) -> Option<Special> {
+        self.inner.special()
+    }
+
     fn positions(&self, rows: &[Row<'_>]) -> u64 {
         self.inner.positions(rows)
     }
@@ -77,6 +81,10 @@ fn nothing_is_wrong_with_the_engine() {
     }
     let told = |name: &str| of(&examined(name, |_, _| ()), "pool = \"last\"").0.to_owned();
     assert_eq!(told("llama"), "the state of the last token, which has seen all others");
+    let around = |name: &str| of(&examined(name, |_, _| ()), "special tokens").0.to_owned();
+    assert_eq!(around("llama"), "<s> before every text");
+    assert_eq!(around("bert"), "[CLS] before, [SEP] behind every text");
+    assert_eq!(around("qwen2"), "none around a text");
     assert_eq!(told("bert"), "this model reads both ways, so that its last token is like any other");
 }
 
@@ -118,4 +126,19 @@ fn a_last_token_that_is_another_one_is_found() {
         }
     });
     assert_eq!(of(&swapped, "pool = \"last\""), ("not the state of the last token", false));
+}
+
+#[test]
+fn a_beginning_that_stands_twice_is_found() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    for file in ["config.json", "model.safetensors", "tokenizer_config.json"] {
+        std::fs::copy(fixture("llama").join(file), folder.path().join(file)).expect("copy");
+    }
+    let tokenizer = std::fs::read(fixture("llama").join("tokenizer.json")).expect("tokenizer.json");
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(&tokenizer).expect("JSON");
+    let around = tokenizer["post_processor"]["single"].as_array_mut().expect("a template");
+    around.insert(0, around[0].clone());
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).expect("write");
+    let found = examine(&*open(folder.path(), DType::F32), None, DType::F32).expect("a model");
+    assert_eq!(of(&found, "special tokens"), ("<s> stands twice before every text: its files add it twice", false));
 }

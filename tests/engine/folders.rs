@@ -173,12 +173,88 @@ fn any_value_of_a_configuration_is_read_or_refused() {
     }
 }
 
+/// Files that ask for far more than they hold, or that never end.
+#[test]
+fn what_a_file_claims_takes_no_memory() {
+    let folder = random_model("llama", 43, 2, 2, 6);
+    let path = folder.path();
+    let replaced = |name: &str, bytes: &[u8]| {
+        let file = path.join(name);
+        let whole = fs::read(&file).ok();
+        fs::write(&file, bytes).expect("write");
+        let error = refusal(path).to_string();
+        assert!(error.contains(name), "{name}: {error}");
+        match whole {
+            Some(whole) => fs::write(&file, whole).expect("write"),
+            None => fs::remove_file(&file).expect("remove"),
+        }
+        error
+    };
+    let head = |length: u64, json: &str| [&length.to_le_bytes()[..], json.as_bytes()].concat();
+    replaced("model.safetensors", &head(1 << 40, "{}"));
+    replaced("model.safetensors", &head(u64::MAX, "{}"));
+    for (shape, offsets) in [("[1099511627776,1099511627776]", "[0,4]"), ("[1]", "[0,1099511627776]"), ("[1]", "[8,4]")] {
+        let json =
+            format!("{{\"model.embed_tokens.weight\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":{offsets}}}}}");
+        replaced("model.safetensors", &head(json.len() as u64, &format!("{json}0000")));
+    }
+    let nested = |open: &str, close: &str| [open.repeat(200_000), "1".to_owned(), close.repeat(200_000)].concat();
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "sentence_bert_config.json"] {
+        replaced(name, nested("[", "]").as_bytes());
+        replaced(name, nested("{\"a\":", "}").as_bytes());
+    }
+    let endless = fs::File::create(path.join("tokenizer_config.json")).expect("create");
+    endless.set_len(1 << 32).expect("a file of nothing");
+    let error = refusal(path).to_string();
+    assert!(error.contains("tokenizer_config.json is too large: 4294967296 bytes"), "{error}");
+}
+
+#[test]
+fn damaged_small_files_are_errors_and_never_a_panic() {
+    let mut generator = ChaCha8Rng::seed_from_u64(47);
+    let folder = random_model("bert", 47, 2, 2, 6);
+    let path = folder.path();
+    fs::create_dir(path.join("1_Pooling")).expect("a folder");
+    let module =
+        |kind: &str, place: &str| json!({"idx": 0, "path": place, "type": format!("sentence_transformers.models.{kind}")});
+    let files = [
+        ("tokenizer_config.json", json!({"tokenizer_class": "BertTokenizer", "do_lower_case": true, "model_max_length": 64})),
+        ("special_tokens_map.json", json!({"cls_token": {"content": "<s>"}, "sep_token": "</s>"})),
+        ("sentence_bert_config.json", json!({"max_seq_length": 32, "do_lower_case": false})),
+        (
+            "modules.json",
+            json!([module("Transformer", ""), module("Pooling", "1_Pooling"), module("Normalize", "2_Normalize")]),
+        ),
+        ("1_Pooling/config.json", json!({"word_embedding_dimension": 24, "pooling_mode_mean_tokens": true})),
+    ];
+    for (name, value) in &files {
+        fs::write(path.join(name), value.to_string()).expect("write");
+    }
+    for (name, value) in &files {
+        let whole = value.to_string().into_bytes();
+        for _ in 0..100 {
+            let mut broken = whole.clone();
+            let at = generator.random_range(0..broken.len());
+            match generator.random_range(0..3) {
+                0 => broken[at] = generator.random_range(0..=255),
+                1 => broken.truncate(at),
+                _ => drop(broken.splice(at..(at + 4).min(whole.len()), *b"null")),
+            }
+            fs::write(path.join(name), &broken).expect("write");
+            embed_something(path);
+        }
+        fs::write(path.join(name), &whole).expect("write");
+    }
+}
+
 /// Whether the folder works or not, nothing panics.
 fn embed_something(folder: &Path) {
     let Ok(encoder) = try_open(&model(folder, DType::F32)) else { return };
     let template = Template::parse("{text}").expect("template");
     let Ok(prepared) = encoder.prepare(&template, "a text", Truncation::Head) else { return };
-    let Ok(readout) = encoder.readout(&readout(-1, Pooling::Mean, false)) else { return };
+    let pool =
+        encoder.readout(&readout(-1, Pooling::Own, false)).or_else(|_| encoder.readout(&readout(-1, Pooling::Mean, false)));
+    let Ok(readout) = pool else { return };
     let rows = [&prepared.ids[..], &[0, 1]].map(Row::from);
     let _outcome = encoder.encode(&rows, &[readout], &mut |_| std::ops::ControlFlow::Continue(()));
 }

@@ -89,6 +89,32 @@ fn another_architecture_and_another_tokenizer_are_refused() {
 }
 
 #[test]
+fn what_a_file_claims_takes_no_memory() {
+    let whole = fs::read(file("llama-f16")).expect("file");
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("a.gguf");
+    // The numbers of tensors and of values, and the length of the first key.
+    for at in [8, 16, 24] {
+        for claimed in [u64::MAX, 1 << 60, 1 << 40, 1 << 31] {
+            let mut broken = whole.clone();
+            broken[at..at + 8].copy_from_slice(&claimed.to_le_bytes());
+            fs::write(&path, &broken).expect("write");
+            let error = opened(&path).err().expect("refused").to_string();
+            assert!(error.contains("cannot be read as a GGUF file"), "{claimed} at {at}: {error}");
+        }
+    }
+    // The number of tokens in the list of them: behind its key, its type and the type of what it lists.
+    let key = b"tokenizer.ggml.tokens";
+    let list = whole.windows(key.len()).position(|window| window == key).expect("the list") + key.len() + 8;
+    for claimed in [u64::MAX, 1 << 60, 1 << 40] {
+        let mut broken = whole.clone();
+        broken[list..list + 8].copy_from_slice(&claimed.to_le_bytes());
+        fs::write(&path, &broken).expect("write");
+        assert!(opened(&path).is_err(), "{claimed} tokens");
+    }
+}
+
+#[test]
 fn damaged_files_are_errors_and_never_a_panic() {
     let whole = fs::read(file("llama-f16")).expect("file");
     let folder = tempfile::tempdir().expect("temporary folder");

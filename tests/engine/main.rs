@@ -2,6 +2,7 @@
 
 mod adapters;
 mod chat;
+mod classes;
 mod doctor;
 mod folders;
 mod gguf;

@@ -84,6 +84,34 @@ fn equals_transformers_on_the_reference_folders() {
     }
 }
 
+/// transformers rounds to bf16 after every step; here products alone are rounded, and what is between them is f32.
+#[test]
+fn bf16_is_as_close_to_f32_as_that_of_transformers() {
+    let folder = fixture("llama");
+    let load = |name: &str| safetensors::load(folder.join(name), &Place::Cpu).expect(name);
+    let (exact, theirs) = (load("expected.safetensors"), load("bf16.safetensors"));
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).expect("expected.json")).expect("JSON");
+    let cases = expected["cases"].as_array().expect("cases");
+    let rows: Vec<Vec<u32>> = cases.iter().map(|case| serde_json::from_value(case["ids"].clone()).expect("ids")).collect();
+    let encoder = open(&folder, DType::Bf16);
+    let (mut ours_worst, mut theirs_worst, mut between) = (0.0_f64, 0.0_f64, 0.0_f64);
+    for name in ["last_-1", "mean_-1", "last_-2", "mean_-2"] {
+        let readout = encoder.readout(&tap(name, &expected)).expect("a readout");
+        let ours = encode(&*encoder, &rows, &[readout]).remove(0);
+        for (case, ours) in ours.rows().enumerate() {
+            let key = format!("{name}.{case}");
+            let (exact, theirs) = (values(&exact[&key]), values(&theirs[&key]));
+            ours_worst = ours_worst.max(relative_error(ours, &exact));
+            theirs_worst = theirs_worst.max(relative_error(&theirs, &exact));
+            between = between.max(relative_error(ours, &theirs));
+        }
+    }
+    eprintln!("bf16 beside f32: {ours_worst:.1e} here, {theirs_worst:.1e} in transformers; {between:.1e} between them");
+    assert!(ours_worst <= theirs_worst && theirs_worst <= 20.0 * 2_f64.powi(-8), "{ours_worst:e}, {theirs_worst:e}");
+    assert!(between <= ours_worst + theirs_worst, "{between:e}");
+}
+
 #[test]
 fn equals_transformers_on_the_fixtures() {
     for name in FIXTURES {

@@ -22,7 +22,8 @@ const SAME: f64 = if cfg!(any(feature = "mkl", feature = "accelerate")) { 1e-5 }
 /// Models with random weights, and those of the fixtures that attend or add up in another way.
 fn encoders(seed: u64, dtype: DType) -> Vec<Box<dyn Encoder>> {
     let random = random_models(seed);
-    let fixtures = ["mistral", "qwen3", "phi3", "gemma2", "gemma3_text", "gpt_neox", "opt_post", "xlm_roberta"].map(fixture);
+    let fixtures =
+        ["mistral", "qwen3", "phi3", "phi3_long", "gemma2", "gemma3_text", "gpt_neox", "opt_post", "xlm_roberta"].map(fixture);
     random.iter().map(TempDir::path).chain(fixtures.iter().map(PathBuf::as_path)).map(|folder| open(folder, dtype)).collect()
 }
 

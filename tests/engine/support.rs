@@ -28,7 +28,7 @@ pub fn try_open(model: &Model) -> Result<Box<dyn Encoder>, EmbedError> {
 }
 
 /// Every architecture, some of them with an extra that others lack.
-pub const FIXTURES: [&str; 15] = [
+pub const FIXTURES: [&str; 16] = [
     "bert",
     "gemma",
     "gemma2",
@@ -41,6 +41,7 @@ pub const FIXTURES: [&str; 15] = [
     "opt",
     "opt_post",
     "phi3",
+    "phi3_long",
     "qwen2",
     "qwen3",
     "xlm_roberta",

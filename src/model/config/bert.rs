@@ -40,12 +40,13 @@ pub(super) fn bert(config: &Config) -> Result<Description, ModelError> {
     Ok(description)
 }
 
-/// RoBERTa and XLM-RoBERTa. The rows of the position table up to that of padding are not used.
+/// RoBERTa and XLM-RoBERTa. The rows of the position table before that of padding are not used.
 pub(super) fn roberta(config: &Config) -> Result<Description, ModelError> {
     let mut description = bert(config)?;
     description.names = &ROBERTA_NAMES;
     let padding = config.count_or("pad_token_id", 1)?;
     description.position_offset = padding + 1;
+    description.padding = u32::try_from(padding).ok();
     let rows = description.max_positions;
     description.max_positions = rows.checked_sub(padding + 1).filter(|rows| *rows > 0).ok_or_else(|| {
         config.wrong("max_position_embeddings", Some(&Value::from(rows)), "more rows than those up to `pad_token_id`")

@@ -92,7 +92,6 @@ impl Config {
 
     /// What all of them share; [`describe`](super::describe) adds the name.
     pub(super) fn decoder(&self, attention: Attention, rope: Rope) -> Result<Description, ModelError> {
-        let most = self.size("max_position_embeddings")?;
         Ok(Description {
             architecture: "",
             hidden: self.size("hidden_size")?,
@@ -100,9 +99,10 @@ impl Config {
             vocabulary: self.size("vocab_size")?,
             token_width: None,
             embedding_scale: None,
-            max_positions: rope.limit.map_or(most, |limit| limit.min(most)),
+            max_positions: self.size("max_position_embeddings")?,
             positions: rope.positions(),
             position_offset: 0,
+            padding: None,
             token_types: 0,
             embedding_norm: false,
             norm: Norm::Rms,

@@ -127,7 +127,6 @@ pub(super) fn gpt_neox(config: &Config) -> Result<Description, ModelError> {
     description.attention.output_bias = bias;
     let defaults = Defaults { theta_key: "rotary_emb_base", theta: 10_000.0, part_key: "rotary_pct", part: 0.25 };
     let rope = config.rope(&defaults, description.attention.head_dim)?;
-    description.max_positions = rope.limit.unwrap_or(usize::MAX).min(description.max_positions);
     description.positions = rope.positions();
     if config.flag_or("use_parallel_residual", true)? {
         description.placement = Placement::Parallel;
@@ -154,6 +153,7 @@ impl Config {
             max_positions: self.size(keys.positions)?,
             positions: Positions::Learned,
             position_offset: 0,
+            padding: None,
             token_types: 0,
             embedding_norm: false,
             norm: Norm::Layer,

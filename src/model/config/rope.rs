@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Config;
-use crate::model::description::{Positions, Scaling};
+use crate::model::description::{Longer, Positions, Scaling};
 use crate::model::error::ModelError;
 
 /// Where an architecture keeps what is not in the table, and what holds where nothing is said.
@@ -19,12 +19,11 @@ pub(super) struct Defaults {
 pub(super) const USUAL: Defaults =
     Defaults { theta_key: "rope_theta", theta: 10_000.0, part_key: "partial_rotary_factor", part: 1.0 };
 
-/// Rotary positions, and the most tokens of a row for which they are these.
+/// Rotary positions.
 pub(super) struct Rope {
     pub theta: f64,
     pub scaling: Option<Scaling>,
     pub dims: Option<usize>,
-    pub limit: Option<usize>,
 }
 
 impl Rope {
@@ -63,8 +62,8 @@ impl Config {
         let theta = table.number("rope_theta", self.at(defaults.theta_key))?.unwrap_or(defaults.theta);
         let part = table.number("partial_rotary_factor", self.at(defaults.part_key))?.unwrap_or(defaults.part);
         let dims = self.turned(head_dim, part)?;
-        let (scaling, limit) = table.scaling(dims.unwrap_or(head_dim) / 2)?;
-        Ok(Rope { theta, scaling, dims, limit })
+        let scaling = table.scaling(dims.unwrap_or(head_dim) / 2)?;
+        Ok(Rope { theta, scaling, dims })
     }
 
     /// How many values of a head are turned; `None` for all of them.
@@ -119,24 +118,24 @@ impl Table<'_> {
         Ok(self.config.size("max_position_embeddings")? as f64)
     }
 
-    /// How `pairs` angles are scaled, and the most tokens for which that holds.
-    fn scaling(&self, pairs: usize) -> Result<(Option<Scaling>, Option<usize>), ModelError> {
-        let Some(values) = self.values.and_then(Value::as_object) else { return Ok((None, None)) };
+    /// How `pairs` angles are scaled.
+    fn scaling(&self, pairs: usize) -> Result<Option<Scaling>, ModelError> {
+        let Some(values) = self.values.and_then(Value::as_object) else { return Ok(None) };
         let Some(kind) = values.get("rope_type").or_else(|| values.get("type")) else {
             // A table that names no kind may hold nothing but what is not about scaling.
             let plain = values.keys().all(|key| key == "rope_theta" || key == "partial_rotary_factor");
-            return if plain { Ok((None, None)) } else { Err(self.unsupported()) };
+            return if plain { Ok(None) } else { Err(self.unsupported()) };
         };
         let long_rope = self.config.at("model_type").is_some_and(|model| model == "phi3");
         match kind.as_str() {
             // The base of dynamic scaling grows with texts longer than `max_position_embeddings`, which no row is.
-            Some("default" | "dynamic") => Ok((None, None)),
-            Some("linear") => Ok((Some(Scaling::Linear { factor: self.needed("factor")? }), None)),
-            Some("llama3") => Ok((Some(self.llama3()?), None)),
-            Some("longrope" | "su") => self.long_rope(pairs).map(|(scaling, limit)| (Some(scaling), Some(limit))),
+            Some("default" | "dynamic") => Ok(None),
+            Some("linear") => Ok(Some(Scaling::Linear { factor: self.needed("factor")? })),
+            Some("llama3") => self.llama3().map(Some),
+            Some("longrope" | "su") => self.long_rope(pairs).map(Some),
             // Phi-3's first configurations call theirs so.
-            Some("yarn") if long_rope => self.long_rope(pairs).map(|(scaling, limit)| (Some(scaling), Some(limit))),
-            Some("yarn") => Ok((Some(self.yarn()?), None)),
+            Some("yarn") if long_rope => self.long_rope(pairs).map(Some),
+            Some("yarn") => self.yarn().map(Some),
             _ => Err(self.unsupported()),
         }
     }
@@ -171,16 +170,8 @@ impl Table<'_> {
         Ok(Scaling::Yarn { factor, fast, slow, original, attention, truncate })
     }
 
-    /// The factors for texts as long as those of the first training. Longer ones have others, which would change the vectors
-    /// of a text's beginning with what follows it.
-    fn long_rope(&self, pairs: usize) -> Result<(Scaling, usize), ModelError> {
-        let wanted = "a list of one positive number for each rotated pair of a head";
-        let list = self.at("short_factor");
-        let numbers = |list: &Value| list.as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>();
-        let factors = list
-            .and_then(numbers)
-            .filter(|list| list.len() == pairs && list.iter().all(|factor| factor.is_finite() && *factor > 0.0))
-            .ok_or_else(|| self.config.wrong("short_factor", list, wanted))?;
+    /// Factors for rows as long as those of the first training, and those for longer ones.
+    fn long_rope(&self, pairs: usize) -> Result<Scaling, ModelError> {
         let original = self.original()?;
         let factor = match self.number("factor", None)? {
             Some(factor) => factor,
@@ -192,8 +183,22 @@ impl Table<'_> {
             None => (1.0 + factor.ln() / original.ln()).sqrt(),
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive count of tokens")]
-        let limit = (original as usize).max(1);
-        Ok((Scaling::Each { factors, attention }, limit))
+        let than = original as usize;
+        let longer = if self.config.size("max_position_embeddings")? > than {
+            Some(Longer { than, factors: self.factors("long_factor", pairs)? })
+        } else {
+            None
+        };
+        Ok(Scaling::Each { factors: self.factors("short_factor", pairs)?, attention, longer })
+    }
+
+    /// One positive number for each of `pairs`.
+    fn factors(&self, key: &str, pairs: usize) -> Result<Vec<f64>, ModelError> {
+        let list = self.at(key);
+        let numbers = |list: &Value| list.as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>();
+        list.and_then(numbers)
+            .filter(|list| list.len() == pairs && list.iter().all(|factor| factor.is_finite() && *factor > 0.0))
+            .ok_or_else(|| self.config.wrong(key, list, "a list of one positive number for each rotated pair of a head"))
     }
 
     fn unsupported(&self) -> ModelError {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::description::{Placement, Positions, Qkv, Scaling, Window};
+use super::super::description::{Longer, Placement, Positions, Qkv, Scaling, Window};
 
 use super::*;
 
@@ -80,14 +80,16 @@ fn positions_are_scaled_as_the_table_says() {
     assert_eq!(yarn, Some(wanted));
 
     let long = |short: Value| {
+        let long = vec![4.0; 64];
         let rope =
-            json!({"type": "longrope", "short_factor": short, "long_factor": [], "original_max_position_embeddings": 1024});
+            json!({"type": "longrope", "short_factor": short, "long_factor": long, "original_max_position_embeddings": 1024});
         with(rope)
     };
     let long_rope = long(json!(vec![1.5; 64])).expect("supported");
-    assert_eq!(long_rope.max_positions, 1024, "longer rows have other angles from their first token on");
+    assert_eq!((long_rope.max_positions, long_rope.long_after()), (4096, Some(1024)));
     // The square root of 1 + ln(4096 / 1024) / ln(1024) = 1.2.
-    let wanted = Scaling::Each { factors: vec![1.5; 64], attention: 1.2_f64.sqrt() };
+    let longer = Some(Longer { than: 1024, factors: vec![4.0; 64] });
+    let wanted = Scaling::Each { factors: vec![1.5; 64], attention: 1.2_f64.sqrt(), longer };
     assert_eq!(long_rope.positions, Positions::Rotary { theta, scaling: Some(wanted), dims: None });
     let error = long(json!([1.0])).expect_err("one factor for 64 pairs").to_string();
     assert!(error.contains("`short_factor` is [1.0], expected a list of one positive number for each"), "{error}");
@@ -150,6 +152,29 @@ fn small_sizes_of_opt_have_their_norms_behind() {
     assert_eq!((opt.width(0), opt.width(23), opt.width(24)), (1024, 1024, 512));
 }
 
+/// Sizes as published; parameters are those of the token table and the blocks, without norms and biases.
+#[test]
+fn every_size_of_opt_is_read() {
+    for (hidden, layers, heads, millions) in [
+        (768, 12, 12, 123),
+        (2048, 24, 32, 1_310),
+        (2560, 32, 32, 2_645),
+        (4096, 32, 32, 6_648),
+        (5120, 40, 40, 12_840),
+        (7168, 48, 56, 29_955),
+        (9216, 64, 72, 65_693),
+    ] {
+        let json = json!({
+            "model_type": "opt", "hidden_size": hidden, "word_embed_proj_dim": hidden, "ffn_dim": 4 * hidden,
+            "num_attention_heads": heads, "num_hidden_layers": layers, "vocab_size": 50272, "max_position_embeddings": 2048,
+            "do_layer_norm_before": true, "activation_function": "relu"
+        });
+        let opt = read(json).expect("supported");
+        assert_eq!((opt.placement, opt.token_width, opt.width(layers)), (Placement::Before, None, hidden), "{hidden}");
+        assert_eq!(opt.parameters() / 1_000_000, millions, "{hidden}");
+    }
+}
+
 #[test]
 fn roberta_counts_positions_from_behind_padding() {
     let json = json!({
@@ -159,6 +184,7 @@ fn roberta_counts_positions_from_behind_padding() {
     });
     let bge = read(json).expect("supported");
     assert_eq!((bge.max_positions, bge.position_offset, bge.architecture), (8192, 2, "xlm-roberta"));
+    assert_eq!(bge.padding, Some(1));
 }
 
 #[test]

@@ -181,7 +181,7 @@ impl Gguf {
             let (found, wanted) = (vec![factors.len()], vec![pairs]);
             return Err(ModelError::Shape { path: self.path.clone(), tensor: ROPE_FACTORS.to_owned(), found, wanted });
         }
-        *scaling = Some(Scaling::Each { factors, attention: 1.0 });
+        *scaling = Some(Scaling::Each { factors, attention: 1.0, longer: None });
         Ok(())
     }
 

@@ -57,7 +57,14 @@ impl Gguf {
             "chat_template": self.text("tokenizer.chat_template"),
         });
         let json = serde_json::to_vec(&json).map_err(|source| ModelError::Json { path: self.path().to_owned(), source })?;
-        let parts = Parts { path: self.path(), json: &json, config_path: self.path(), config, tokens: None };
+        let parts = Parts {
+            path: self.path(),
+            json: &json,
+            config_path: self.path(),
+            config,
+            tokens: None,
+            architecture: self.architecture,
+        };
         Tokenizer::build(parts, self.path(), limit)
     }
 

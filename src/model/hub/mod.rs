@@ -199,6 +199,11 @@ impl Hub {
 }
 
 impl Snapshot {
+    /// Whether it is an adapter, and no model.
+    pub fn is_adapter(&self) -> bool {
+        *self.content == ADAPTER
+    }
+
     /// The model's files by name, and their sizes. Units: bytes.
     ///
     /// # Errors

@@ -126,7 +126,7 @@ impl<'a> Contest<'a> {
             .sort_by(|a, b| b.ranking.partial_cmp(&a.ranking).unwrap_or(std::cmp::Ordering::Equal).then(a.order.cmp(&b.order)));
         let failed = cells().count() - entries.len();
         let reference = reference(run, task, slice, &entries);
-        let samples = run.samples.get(&slice.id).map_or(&[][..], Vec::as_slice);
+        let samples = run.samples.get(&slice.id).map_or(&[][..], |texts| texts.as_slice());
         Self { run, number, slice, task, samples, entries, failed, chosen_on, reference }
     }
 

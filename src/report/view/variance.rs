@@ -20,7 +20,7 @@ const WORK: usize = 4_000_000_000;
 const LEAST: usize = 200;
 
 /// Scored cells of one metric: their values, and those on resamples of each slice's samples.
-struct Cells<'a> {
+struct Grid<'a> {
     metric: &'static str,
     cells: Vec<&'a CellRecord>,
     values: Vec<f64>,
@@ -36,7 +36,7 @@ pub fn blocks(run: &RunRecord, paired: &[PairContest]) -> Vec<Block> {
     let mut tasks: Vec<TaskKind> = everywhere.iter().map(|contest| contest.task).collect();
     tasks.dedup();
     let of_labels = tasks.iter().map(|task| labels(run, everywhere.iter().filter(|contest| contest.task == *task)));
-    let all: Vec<Cells> = of_labels.flatten().chain(of_pairs.flatten()).collect();
+    let all: Vec<Grid> = of_labels.flatten().chain(of_pairs.flatten()).collect();
     let told: Vec<Vec<Block>> = all.iter().map(|cells| told(run, cells)).filter(|blocks| !blocks.is_empty()).collect();
     if told.is_empty() {
         return Vec::new();
@@ -46,44 +46,44 @@ pub fn blocks(run: &RunRecord, paired: &[PairContest]) -> Vec<Block> {
 }
 
 /// The cells of language models in one task that gives labels, on all slices; those of the floor where there are no others.
-fn labels<'a: 'c, 'c>(run: &RunRecord, contests: impl Iterator<Item = &'c Contest<'a>> + Clone) -> Option<Cells<'a>> {
+fn labels<'a: 'c, 'c>(run: &RunRecord, contests: impl Iterator<Item = &'c Contest<'a>> + Clone) -> Option<Grid<'a>> {
     let with_models = contests.clone().any(|contest| contest.best_model().is_some());
-    let shown = |entry: &&Entry| !(with_models && entry.floor) && !entry.right.is_empty();
+    let shown = |entry: &&Entry| !(entry.right.is_empty() || with_models && entry.floor);
     let work: usize = contests.clone().map(|contest| contest.entries.len() * contest.samples.len()).sum();
     let resamples = (WORK / work.max(1)).clamp(LEAST, RESAMPLES);
     let parts = contests.map(|contest| {
         let mut entries: Vec<&Entry> = contest.entries.iter().filter(shown).collect();
         entries.sort_by_key(|entry| entry.order);
         let right: Vec<&[bool]> = entries.iter().map(|entry| entry.right.as_slice()).collect();
-        Cells {
+        Grid {
             metric: "accuracy",
             drawn: stats::shares_drawn(&right, run.provenance.seed, resamples),
             values: entries.iter().map(|entry| entry.accuracy.value).collect(),
             cells: entries.iter().map(|entry| entry.cell).collect(),
         }
     });
-    parts.reduce(Cells::beside)
+    parts.reduce(Grid::beside)
 }
 
 /// Likewise of pairs, whose figures are on resamples already.
-fn pairs<'a: 'c, 'c>(contests: impl Iterator<Item = &'c PairContest<'a>> + Clone) -> Option<Cells<'a>> {
+fn pairs<'a: 'c, 'c>(contests: impl Iterator<Item = &'c PairContest<'a>> + Clone) -> Option<Grid<'a>> {
     let with_models = contests.clone().any(|contest| contest.entries.iter().any(|entry| !entry.floor));
     let parts = contests.map(|contest| {
         let mut entries: Vec<&PairEntry> = contest.entries.iter().filter(|entry| !(with_models && entry.floor)).collect();
         entries.sort_by_key(|entry| entry.order);
         let drawn =
             |resample: usize| -> Option<Vec<f64>> { entries.iter().map(|entry| *entry.drawn().get(resample)?).collect() };
-        Cells {
+        Grid {
             metric: contest.metric_title(),
             drawn: (0..RESAMPLES).filter_map(drawn).collect(),
             values: entries.iter().map(|entry| entry.value.value).collect(),
             cells: entries.iter().map(|entry| entry.cell).collect(),
         }
     });
-    parts.reduce(Cells::beside)
+    parts.reduce(Grid::beside)
 }
 
-impl Cells<'_> {
+impl Grid<'_> {
     /// These cells and those of another slice.
     fn beside(mut self, other: Self) -> Self {
         self.cells.extend(other.cells);
@@ -119,7 +119,7 @@ impl Cells<'_> {
     }
 }
 
-fn told(run: &RunRecord, cells: &Cells) -> Vec<Block> {
+fn told(run: &RunRecord, cells: &Grid) -> Vec<Block> {
     let axes: Vec<Axis> = AXES.into_iter().chain([Axis::Slice]).collect();
     let all: Vec<Vec<usize>> = axes.iter().map(|&axis| cells.levels(axis)).collect();
     let kept = cells.part(&stats::complete(&all));
@@ -155,7 +155,7 @@ fn told(run: &RunRecord, cells: &Cells) -> Vec<Block> {
     ];
     let table = Block::table(columns, shown.iter().map(row).collect());
     let mut told = vec![preface(&kept, cells.cells.len())];
-    told.extend(together(&shown, &axes));
+    told.push(together(&shown, &axes));
     if !small.is_empty() {
         let sum: f64 = small.iter().map(|(source, _)| source.share).sum();
         let rest = counted(small.len(), "interaction");
@@ -164,7 +164,7 @@ fn told(run: &RunRecord, cells: &Cells) -> Vec<Block> {
     vec![Block::Paragraph(told.join(" ")), table]
 }
 
-fn preface(kept: &Cells, all: usize) -> String {
+fn preface(kept: &Grid, all: usize) -> String {
     let mean = kept.values.iter().sum::<f64>() / number(kept.values.len());
     let squares: f64 = kept.values.iter().map(|value| (value - mean).powi(2)).sum();
     let deviation = decimal(100.0 * (squares / number(kept.values.len())).sqrt(), 1);
@@ -180,7 +180,7 @@ fn preface(kept: &Cells, all: usize) -> String {
 }
 
 /// What the clear interactions mean for whoever picks one choice after the other.
-fn together(shown: &[(&Source, f64)], axes: &[Axis]) -> Option<String> {
+fn together(shown: &[(&Source, f64)], axes: &[Axis]) -> String {
     let clear: Vec<String> = shown
         .iter()
         .filter_map(|(source, p)| match source.factors.as_slice() {
@@ -189,7 +189,7 @@ fn together(shown: &[(&Source, f64)], axes: &[Axis]) -> Option<String> {
         })
         .collect();
     if clear.is_empty() {
-        return Some("No two choices clearly matter together: each can be picked by itself.".to_owned());
+        return "No two choices clearly matter together: each can be picked by itself.".to_owned();
     }
-    Some(format!("Pick together, as the best of one depends on the other: {}.", clear.join("; ")))
+    format!("Pick together, as the best of one depends on the other: {}.", clear.join("; "))
 }

@@ -84,7 +84,7 @@ fn models() {
     );
     assert_eq!(
         with("source = \"path:x\"\ndevice = \"gpu\""),
-        "5:10: `device` cannot be `gpu` (write `auto`, `cpu`, `cuda:N` or `metal`)"
+        "5:10: `device` cannot be `gpu` (write `auto`, `cpu`, `cuda:N`, `cuda:N,M` for several, or `metal`)"
     );
 }
 

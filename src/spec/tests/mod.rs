@@ -123,7 +123,7 @@ fn the_example_means_what_it_says() {
     assert_eq!(spec.text, EXAMPLE);
     let yi = &spec.models[0];
     assert_eq!(yi.source.to_string(), "hf:01-ai/Yi-6B-Chat");
-    assert_eq!((yi.dtype, yi.device, yi.max_tokens), (DType::Bf16, Device::Cuda(1), Some(500)));
+    assert_eq!((yi.dtype, yi.device, yi.max_tokens), (DType::Bf16, "cuda:1".parse().expect("a device"), Some(500)));
     let fit = FitSet { dataset: "iflytek".to_owned(), split: "train".to_owned() };
     assert_eq!(spec.models[1].source, Source::CharNgram { fit });
     let [eol, cot, meta] = spec.prompts.as_slice() else { panic!("three prompts") };

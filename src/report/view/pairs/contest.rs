@@ -63,7 +63,7 @@ impl<'a> PairContest<'a> {
     }
 
     fn on(run: &'a RunRecord, slice: &'a SliceRecord, chosen_on: Option<&'a SliceRecord>, number: usize) -> Self {
-        let samples = run.samples.get(&slice.id).map_or(&[][..], Vec::as_slice);
+        let samples = run.samples.get(&slice.id).map_or(&[][..], |texts| texts.as_slice());
         let (task, gold) = (run.provenance.task(slice.kind), PairGold::of(samples));
         let cells = || run.cells.iter().enumerate().filter(|(_, cell)| cell.choices.slice == slice.id);
         let mut entries: Vec<PairEntry> =
@@ -161,7 +161,8 @@ impl<'a> PairContest<'a> {
 
     /// The cells, where the best of them is picked.
     pub fn choice(&self) -> Choice {
-        let samples = self.chosen_on.and_then(|dev| self.run.samples.get(&dev.id)).map_or(self.samples, Vec::as_slice);
+        let samples =
+            self.chosen_on.and_then(|dev| self.run.samples.get(&dev.id)).map_or(self.samples, |texts| texts.as_slice());
         let gold = PairGold::of(samples);
         let mut in_plan: Vec<&PairEntry> = self.entries.iter().collect();
         in_plan.sort_by_key(|entry| entry.order);

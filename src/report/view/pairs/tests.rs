@@ -40,7 +40,7 @@ fn run_on(kind: Kind, golds: &[f64]) -> RunRecord {
             subset: (kind == Kind::Sts).then(|| if i < 5 { "news" } else { "forum" }.to_owned()),
         }),
     };
-    run.samples.insert("alike".to_owned(), golds.iter().enumerate().map(sample).collect());
+    run.samples.insert("alike".to_owned(), golds.iter().enumerate().map(sample).collect::<Vec<_>>().into());
     run
 }
 
