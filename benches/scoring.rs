@@ -203,6 +203,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         samples,
         columns: BTreeMap::new(),
         origin,
+        mteb: None,
     };
     let cell = |id: &str, calibration| Cell {
         id: id.into(),

@@ -13,6 +13,7 @@ mod plan;
 mod progress;
 mod prompt;
 mod report;
+mod results;
 mod run;
 mod starter;
 mod verify;
@@ -98,6 +99,9 @@ enum Command {
     Check(check::Arguments),
     /// Rebuild the report of a result folder from its files alone
     Report(report::Arguments),
+    /// Results in the formats of others
+    #[command(subcommand)]
+    Results(results::Command),
     /// Compare runs, or cells of runs, on the same samples: paired differences, intervals, flipped samples
     Compare(compare::Arguments),
     /// Judge a run against a baseline by the spec's [gate]: 0 pass, 1 fail, 2 incomparable
@@ -144,6 +148,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments, &places),
         Command::Check(arguments) => check::run(&arguments, &places),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Results(command) => results::run(&command),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Gate(arguments) => gate::run(&arguments),
         Command::Bless(arguments) => gate::bless(&arguments),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use embed_bench::report::{self, Pictures, SummaryError};
-use embed_bench::results::RunRecord;
+use embed_bench::results::{RunRecord, read_mteb};
 
 use super::{Answer, Failure, out};
 
@@ -15,6 +15,9 @@ pub struct Arguments {
     /// Folder to write to; when absent `reports/NAME`, of several `reports/summary`
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Show figures of others beside the run's own: result files of MTEB, `ORG__MODEL/REVISION/TASK.json`; may be repeated
+    #[arg(long, value_name = "FILE")]
+    mteb: Vec<PathBuf>,
     /// In a summary: the cell to follow from run to run, by the beginning of its id or by its choices ("tiny-zh raw center")
     #[arg(long, value_name = "CELL")]
     cell: Option<String>,
@@ -35,7 +38,11 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
                 Some(output) => output.clone(),
                 None => PathBuf::from("reports").join(RunRecord::open(results)?.provenance.name),
             };
-            report::build(results, &output, pictures(arguments.png))?
+            let published = arguments.mteb.iter().map(|file| read_mteb(file)).collect::<Result<Vec<_>, _>>()?.concat();
+            report::build(results, &output, &published, pictures(arguments.png))?
+        }
+        _ if !arguments.mteb.is_empty() => {
+            return Err(Failure::Usage("`--mteb` is for the report of one run: name one folder, without `--cell`".to_owned()));
         }
         (results, cell) => {
             let output = arguments.output.as_deref().unwrap_or(Path::new("reports/summary"));

@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
             let (rankings, verdict) = (rankings(&record), Verdict::of(&record));
             // The report is made from the files alone: it needs none of this, and there may be millions of samples.
             drop((plan, record));
-            let written = report::build(&results, &reports, pictures(arguments.png));
+            let written = report::build(&results, &reports, &[], pictures(arguments.png));
             rankings.into_iter().for_each(out::line);
             out::line(format!("report: {}", written?.markdown.display()));
             Ok(verdict.answer())

@@ -33,6 +33,7 @@ pub fn pair<'a>(sides: &Sides<'a, '_>, terms: &Terms, family: usize) -> Result<P
     let (Some(was_value), Some(is_value), Some(difference)) = (was.overall, is.overall, gain.estimate()) else {
         return Err(unknown(match metric {
             Measure::Ap => "no pair is of the second label",
+            Measure::NdcgAt10 | Measure::VMeasure => "it is not measured of pairs",
             Measure::Spearman | Measure::Pearson | Measure::Accuracy | Measure::MacroF1 => {
                 "all cosines, or all gold scores, are equal"
             }
@@ -68,7 +69,7 @@ impl<'a> Side<'a> {
     fn of(answers: &'a Answers) -> Option<Self> {
         match answers {
             Answers::Pairs { cosines, called } => Some(Self { cosines, called: called.as_deref() }),
-            Answers::Labels(_) => None,
+            Answers::Labels(_) | Answers::Queries(_) | Answers::Clusters(_) => None,
         }
     }
 
@@ -80,6 +81,7 @@ impl<'a> Side<'a> {
         Some(match metric {
             Measure::Spearman => Agreement::rank(self.cosines, &gold.gold, &parts),
             Measure::Pearson => Agreement::linear(self.cosines, &gold.gold, &parts),
+            Measure::NdcgAt10 | Measure::VMeasure => return None,
             Measure::Ap => Agreement::precision(&[self.cosines.to_vec()], positive().collect()),
             Measure::Accuracy => {
                 let called = self.called?.iter().map(|called| *called == 1);

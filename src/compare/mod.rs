@@ -8,6 +8,7 @@ mod cosines;
 mod csv;
 mod gate;
 mod labels;
+mod measured;
 mod pairing;
 mod told;
 
@@ -192,9 +193,12 @@ fn pair<'a>(sides: &Sides<'a, '_>, terms: &Terms, family: usize) -> Result<Pair<
     match (sides.partners.before, sides.partners.after) {
         (Answers::Labels(before), Answers::Labels(after)) => labels::pair(sides, terms, before, after, family),
         (Answers::Pairs { .. }, Answers::Pairs { .. }) => cosines::pair(sides, terms, family),
+        (Answers::Queries(_), Answers::Queries(_)) | (Answers::Clusters(_), Answers::Clusters(_)) => {
+            measured::pair(sides, Measure::of(sides.partners.candidate.choices.task)[0], family)
+        }
         _ => Err(Refusal::Slice {
             slice: sides.partners.candidate.choices.slice.clone(),
-            difference: "texts and labels on one side, pairs on the other".to_owned(),
+            difference: "another kind of task on either side".to_owned(),
         }),
     }
 }

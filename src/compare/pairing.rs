@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Refused;
 use crate::results::{Answers, CellOutcomes, Outcomes, SliceRecord};
-use crate::spec::{Measure, Protocol, Task};
+use crate::spec::{Companion, Measure, Protocol, Task};
 
 /// Two cells with outcomes on the same samples.
 pub struct Partners<'a> {
@@ -85,13 +85,34 @@ fn joined<'a>(
     Ok(Partners { baseline: cell, candidate: other, before, after })
 }
 
-/// What decides the figures of a task on pairs: whose definition, and over which pairs.
+/// What decides the figures of a task beside its samples: whose definition, what it learns from, and its settings.
 fn definition(task: &Task) -> String {
     let of = |protocol: &Option<Protocol>| protocol.map_or("no protocol".to_owned(), |named| format!("protocol \"{named}\""));
     match task {
         Task::Sts { protocol, aggregate } => format!("{}, {aggregate}", of(protocol)),
         Task::PairClassification { protocol, .. } => of(protocol),
         Task::LabelSimilarity { .. } => "labels".to_owned(),
+        Task::LinearProbe { train, c, draws } => {
+            let draws = draws.map(|draws| format!(", {} draws of {} a label", draws.experiments, draws.samples_per_label));
+            format!("C {c} on {}{}", companion(train), draws.unwrap_or_default())
+        }
+        Task::Knn { train, k } => format!("{k} neighbours of {}", companion(train)),
+        Task::Retrieval { documents } => {
+            format!("documents of {}", documents.as_ref().map_or("its own slice".to_owned(), companion))
+        }
+        Task::Clustering { clusters, restarts } => {
+            let clusters = clusters.map_or("a cluster for each label".to_owned(), |clusters| format!("{clusters} clusters"));
+            format!("{clusters}, {restarts} restarts")
+        }
+    }
+}
+
+/// The other slice of a task, by its name.
+fn companion(companion: &Companion) -> String {
+    match companion {
+        Companion::Slice(id) => format!("slice `{id}`"),
+        Companion::Split { dataset: Some(dataset), split } => format!("split `{split}` of `{dataset}`"),
+        Companion::Split { dataset: None, split } => format!("split `{split}`"),
     }
 }
 

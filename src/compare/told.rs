@@ -114,8 +114,17 @@ pub fn annotations(judgements: &Judgements) -> Vec<String> {
 /// How many samples each side alone gets right; of pairs, whose rank is nearer that of their gold score on which side.
 pub fn changes(pair: &Pair<'_>) -> String {
     let PairedDifference { wins, losses, .. } = pair.paired;
-    if !matches!(pair.metric, Measure::Accuracy | Measure::MacroF1) {
-        return format!("{wins} ranked nearer their gold score by the candidate, {losses} by the baseline; these moved most");
+    match pair.metric {
+        Measure::NdcgAt10 => {
+            return format!("{wins} queries find more by the candidate, {losses} by the baseline; these moved most");
+        }
+        Measure::VMeasure => return "clusters differ as wholes: no text gains or loses by itself".to_owned(),
+        Measure::Accuracy | Measure::MacroF1 => {}
+        Measure::Spearman | Measure::Pearson | Measure::Ap => {
+            return format!(
+                "{wins} ranked nearer their gold score by the candidate, {losses} by the baseline; these moved most"
+            );
+        }
     }
     let Noise { wins: noisy_wins, losses: noisy_losses } = pair.noise;
     let noise = match noisy_wins + noisy_losses {

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::document::Section;
 use super::error::hint;
-use super::manifest::{Column, Columns, Contents, Download, Format, Kind, Manifest, OnBadRow, Split};
+use super::manifest::{Column, Columns, Contents, Download, Format, Kind, Manifest, MtebTask, OnBadRow, Split};
 use crate::digest::Digest;
 use crate::spec::suggest;
 
@@ -111,6 +111,11 @@ fn split(name: String, section: Section<'_>, kind: Option<Kind>, shared: Option<
     let format = format(&section);
     let own = section.section("columns").map(Named::read);
     let note = section.text("note").map(|(text, _)| text);
+    let mteb = section.section("mteb").and_then(|section| {
+        let found = mteb(&section, &name);
+        section.finish();
+        found
+    });
     let named = own.as_ref().or(shared);
     if let (Some(named), Some(format)) = (named, format) {
         check_columns(&section, named, format, kind);
@@ -134,7 +139,27 @@ fn split(name: String, section: Section<'_>, kind: Option<Kind>, shared: Option<
             group: named.get("group"),
         },
         note,
+        mteb,
     })
+}
+
+/// What MTEB calls a split, and what its figures are made of.
+fn mteb(section: &Section<'_>, split: &str) -> Option<MtebTask> {
+    let (task, revision) = (section.required_text("task"), section.required_text("revision"));
+    let named = section.text("split").map_or_else(|| split.to_owned(), |(split, _)| split);
+    section.require("languages");
+    let languages = section.texts("languages").into_iter().map(|(text, _)| text).collect();
+    let count = |key, usual| {
+        let Some(value) = section.value(key) else { return usual };
+        let digits = value.get_ref().as_integer().filter(|digits| digits.radix() == 10);
+        digits.and_then(|digits| digits.as_str().parse().ok()).filter(|count| *count > 0).unwrap_or_else(|| {
+            section.note(value.span(), format!("`{key}` wants a whole number above 0"));
+            usual
+        })
+    };
+    let (samples_per_label, experiments) = (count("samples_per_label", 8), count("experiments", 10));
+    let found = MtebTask { task: task?.0, revision: revision?.0, split: named, languages, samples_per_label, experiments };
+    Some(found)
 }
 
 fn format(section: &Section<'_>) -> Option<Format> {

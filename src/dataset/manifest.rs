@@ -73,7 +73,9 @@ impl Kind {
     /// The kinds of task that score such rows.
     pub const fn tasks(self) -> &'static [TaskKind] {
         match self {
-            Self::Classification => &[TaskKind::LabelSimilarity],
+            Self::Classification => {
+                &[TaskKind::LabelSimilarity, TaskKind::LinearProbe, TaskKind::Knn, TaskKind::Retrieval, TaskKind::Clustering]
+            }
             Self::Pairs => &[TaskKind::PairClassification],
             Self::Sts => &[TaskKind::Sts],
         }
@@ -101,6 +103,24 @@ pub struct Split {
     pub columns: Columns,
     /// What only holds for this split, such as a licence of its own.
     pub note: Option<String>,
+    /// The task of MTEB whose data this split is.
+    pub mteb: Option<MtebTask>,
+}
+
+/// A task of MTEB.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MtebTask {
+    /// Such as `STSBenchmark`.
+    pub task: String,
+    /// Commit of MTEB's copy of the data.
+    pub revision: String,
+    /// What MTEB calls the split.
+    pub split: String,
+    /// In MTEB's codes, such as `eng-Latn`.
+    pub languages: Vec<String>,
+    /// Of a classification: texts of each label that one probe learns from, and how many probes there are.
+    pub samples_per_label: usize,
+    pub experiments: usize,
 }
 
 /// How a file is written.

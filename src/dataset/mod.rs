@@ -21,7 +21,7 @@ pub use catalog::Catalog;
 pub use error::{DatasetError, MissingFile, Removed, RowProblem, UnknownLabel};
 pub use fetch::{FetchReport, Fetched};
 pub use input::{Input, read_texts};
-pub use manifest::{Column, Columns, Contents, Download, Format, Kind, Manifest, OnBadRow, Split};
+pub use manifest::{Column, Columns, Contents, Download, Format, Kind, Manifest, MtebTask, OnBadRow, Split};
 pub use pairs::PairGold;
 
 use std::collections::BTreeMap;
@@ -46,6 +46,8 @@ pub struct Slice {
     pub columns: BTreeMap<String, Vec<String>>,
     /// Where the samples came from.
     pub origin: Origin,
+    /// The task of MTEB whose data this is, where the slice is a whole split that the manifest says so of.
+    pub mteb: Option<MtebTask>,
 }
 
 /// One text, or one pair of texts, with what is right about it.

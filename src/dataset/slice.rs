@@ -44,12 +44,14 @@ pub(super) fn cut(
         });
     }
     let labels = names.kept;
+    let whole = samples.len() == count && origin.skipped == 0 && asked.rename.is_empty();
+    let mteb = split.mteb.clone().filter(|_| whole);
     let value =
         |sample: &Sample, at: usize| fields.get(&sample.id).and_then(|fields| fields.get(at)).cloned().unwrap_or_default();
     let column = |(at, name): (usize, &String)| (name.clone(), samples.iter().map(|sample| value(sample, at)).collect());
     let columns = columns.iter().enumerate().map(column).collect();
     let digest = digest(&labels, &samples);
-    Ok(Slice { id: asked.id.clone(), digest, kind: manifest.kind, labels, samples: samples.into(), columns, origin })
+    Ok(Slice { id: asked.id.clone(), digest, kind: manifest.kind, labels, samples: samples.into(), columns, origin, mteb })
 }
 
 /// Checks that a split says what is right: a label, or a score for pairs that have scores.

@@ -8,7 +8,7 @@ use crate::dataset::{Kind, Slice};
 use crate::digest::Hasher;
 use crate::embed::{self, Encoder, Resolved, Sources};
 use crate::prompt::{Clean, Prompt, Template, Truncation};
-use crate::spec::{LabelSet, Layer, Protocol, Readout, Spec, Task};
+use crate::spec::{Companion, LabelSet, Layer, Protocol, Readout, Spec, Task};
 
 impl Plan {
     /// Plans a grid: reads data, tokenizers and configurations, no weights.
@@ -31,7 +31,7 @@ impl Plan {
         let every = every_layer(&mut spec.readouts, &blocks);
         let exists = |model: usize, readout: usize| !every.contains(&(model, readout));
         let cells = product(&spec, &slices, exists, &mut problems);
-        if cells.is_empty() {
+        if cells.is_empty() && problems.is_empty() {
             problems.push(Unready::Empty(combinations(&spec, &slices)));
         }
         let mut models = Vec::new();
@@ -105,15 +105,20 @@ impl Plan {
                     .json("label prompt", &content(own.unwrap_or(prompt)))
                     .field("calibration", calibration.to_string())
             }
-            Against::Pairs { thresholds_from } => {
+            Against::Samples { with } => {
                 let task = self.task(cell);
                 let reading = work.readings.get(&(cell.readout, cell.samples()));
-                let thresholds = thresholds_from.map(|slice| self.slices[slice].digest);
-                // Only MTEB's distances see the vectors' lengths.
-                let lengths = matches!(task, Task::PairClassification { protocol: Some(Protocol::Mteb), .. });
+                let other = with.map(|slice| self.slices[slice].digest);
+                // Cosines do not see the vectors' lengths; MTEB's distances, a probe and k-means do.
+                let lengths = matches!(
+                    task,
+                    Task::PairClassification { protocol: Some(Protocol::Mteb), .. }
+                        | Task::LinearProbe { .. }
+                        | Task::Clustering { .. }
+                );
                 hasher
                     .json("task", &without_names(task))
-                    .json("thresholds", &thresholds)
+                    .json("thresholds", &other)
                     .json("scaled", &reading.filter(|_| lengths).map(|reading| reading.normalize))
             }
         };
@@ -130,11 +135,16 @@ impl Plan {
     }
 }
 
-/// What of a task on pairs decides a cell's numbers: everything but the ids in it.
+/// What of a task decides a cell's numbers: everything but the ids in it.
 fn without_names(task: &Task) -> Task {
+    let train = Companion::Slice(String::new());
     match task {
         Task::PairClassification { protocol, .. } => Task::PairClassification { protocol: *protocol, thresholds_from: None },
-        Task::Sts { .. } | Task::LabelSimilarity { .. } => task.clone(),
+        Task::LinearProbe { c, draws, .. } => Task::LinearProbe { train, c: *c, draws: *draws },
+        Task::Knn { k, .. } => Task::Knn { train, k: *k },
+        // What is searched is told by its digest.
+        Task::Retrieval { .. } => Task::Retrieval { documents: None },
+        Task::Sts { .. } | Task::LabelSimilarity { .. } | Task::Clustering { .. } => task.clone(),
     }
 }
 
@@ -163,7 +173,28 @@ fn load_slices(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) 
             Err(source) => problems.push(Unready::Slice { slice: slice.id.clone(), source }),
         }
     }
+    if problems.is_empty() {
+        load_companions(spec, sources, &mut slices, problems);
+    }
     slices
+}
+
+/// Adds the splits that tasks learn from and that are no slices of the spec.
+fn load_companions(spec: &Spec, sources: &Sources<'_>, slices: &mut Vec<Slice>, problems: &mut Vec<Unready>) {
+    for (place, slice) in spec.slices.iter().enumerate() {
+        let own = spec.tasks.iter().filter(|task| slices[place].kind.tasks().contains(&task.kind()));
+        let cuts: Vec<_> = own.filter_map(|task| task.companion()?.cut(slice)).collect();
+        for cut in cuts {
+            let same = cut.dataset == slice.dataset && cut.split == slice.split;
+            if same || slices.iter().any(|known| known.id == cut.id) {
+                continue;
+            }
+            match sources.catalog.slice(&cut, spec.seed) {
+                Ok(loaded) => slices.push(loaded),
+                Err(source) => problems.push(Unready::Slice { slice: cut.id, source }),
+            }
+        }
+    }
 }
 
 fn open_encoders(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) -> Vec<Box<dyn Encoder>> {
@@ -211,13 +242,15 @@ fn word(set: &LabelSet, slice: &Slice) -> Wording {
 }
 
 fn combinations(spec: &Spec, slices: &[Slice]) -> usize {
-    let on_slice = |slice: &Slice| against(spec, slices, slice, &mut Vec::new()).len();
+    let on_slice = |slice: usize| against(spec, slices, slice, &mut Vec::new()).len();
     [spec.models.len(), spec.prompts.len(), spec.readouts.len()].iter().product::<usize>()
-        * slices.iter().map(on_slice).sum::<usize>()
+        * (0..spec.slices.len()).map(on_slice).sum::<usize>()
 }
 
-/// The tasks that are for a slice, each with what its samples are scored against: every wording and calibration, or each other.
-fn against(spec: &Spec, slices: &[Slice], slice: &Slice, problems: &mut Vec<Unready>) -> Vec<(usize, Against)> {
+/// The tasks that are for a slice of the spec, each with what its samples are scored against: every wording and calibration, each
+/// other, or another slice. Nothing is scored on what it learns from.
+fn against(spec: &Spec, slices: &[Slice], asked: usize, problems: &mut Vec<Unready>) -> Vec<(usize, Against)> {
+    let slice = &slices[asked];
     let mut all = Vec::new();
     for (place, task) in spec.tasks.iter().enumerate().filter(|(_, task)| slice.kind.tasks().contains(&task.kind())) {
         match task {
@@ -225,14 +258,35 @@ fn against(spec: &Spec, slices: &[Slice], slice: &Slice, problems: &mut Vec<Unre
                 let of = |labels| calibrations.iter().map(move |&calibration| Against::Labels { labels, calibration });
                 all.extend((0..spec.labels.len()).flat_map(of).map(|against| (place, against)));
             }
-            Task::Sts { .. } => all.push((place, Against::Pairs { thresholds_from: None })),
+            Task::Sts { .. } => all.push((place, Against::Samples { with: None })),
             Task::PairClassification { thresholds_from: named, .. } => {
                 let thresholds_from = named.as_ref().and_then(|named| thresholds_from(named, slices, slice, problems));
-                all.push((place, Against::Pairs { thresholds_from }));
+                all.push((place, Against::Samples { with: thresholds_from }));
+            }
+            Task::Retrieval { documents: None } | Task::Clustering { .. } => {
+                all.push((place, Against::Samples { with: None }));
+            }
+            Task::LinearProbe { train, .. } | Task::Knn { train, .. } | Task::Retrieval { documents: Some(train) } => {
+                let (id, own) = (train.id(&spec.slices[asked]), train.cut(&spec.slices[asked]));
+                let itself = id == slice.id || own.is_some_and(|cut| (cut.dataset, cut.split) == of(&spec.slices[asked]));
+                match slices.iter().position(|other| other.id == id && other.kind == slice.kind && other.labels == slice.labels)
+                {
+                    _ if itself => {}
+                    Some(train) => all.push((place, Against::Samples { with: Some(train) })),
+                    None => {
+                        let (slice, kind) = (slice.id.clone(), slice.kind);
+                        problems.push(Unready::Train { slice, train: id, kind, task: task.kind() });
+                    }
+                }
             }
         }
     }
     all
+}
+
+/// Dataset and split of a slice.
+fn of(slice: &crate::spec::Slice) -> (String, String) {
+    (slice.dataset.clone(), slice.split.clone())
 }
 
 /// The slice that thresholds for `slice` are picked on; None where it is `slice` itself.
@@ -266,7 +320,12 @@ fn every_layer(readouts: &mut Vec<Readout>, blocks: &[Option<usize>]) -> BTreeSe
 
 /// The product of the axes without the skipped combinations; ids are filled in later.
 fn product(spec: &Spec, slices: &[Slice], exists: impl Fn(usize, usize) -> bool, problems: &mut Vec<Unready>) -> Vec<Cell> {
-    let against: Vec<_> = slices.iter().map(|slice| against(spec, slices, slice, problems)).collect();
+    let against: Vec<_> = (0..spec.slices.len()).map(|slice| against(spec, slices, slice, problems)).collect();
+    for (place, task) in spec.tasks.iter().enumerate().filter(|(_, task)| task.companion().is_some()) {
+        if problems.is_empty() && against.iter().flatten().all(|(of, _)| *of != place) {
+            problems.push(Unready::Untested(task.kind()));
+        }
+    }
     let mut cells = Vec::new();
     for model in 0..spec.models.len() {
         for prompt in 0..spec.prompts.len() {

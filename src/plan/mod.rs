@@ -20,7 +20,7 @@ pub use work::{ModelWork, Reading};
 /// A grid ready to run.
 pub struct Plan {
     pub spec: Spec,
-    /// The spec's slices with their samples, in the spec's order.
+    /// The spec's slices with their samples, in the spec's order; then those that tasks alone name.
     pub slices: Vec<Slice>,
     /// Label phrasings: `wordings[labels][slice]`.
     pub wordings: Vec<Vec<Wording>>,
@@ -52,8 +52,8 @@ pub struct Cell {
 pub enum Against {
     /// Texts against labels: a choice on two more axes.
     Labels { labels: usize, calibration: Calibration },
-    /// Pairs against each other; thresholds are picked on that slice, where the task names one.
-    Pairs { thresholds_from: Option<usize> },
+    /// Samples against each other, or against those of another slice: what thresholds are picked on, what is learnt from, what is searched.
+    Samples { with: Option<usize> },
 }
 
 /// One label set in the words of one slice's labels.
@@ -105,7 +105,7 @@ impl Cell {
             (Axis::Task, _) => spec.tasks[self.task].kind().name(),
             (Axis::Labels, Against::Labels { labels, .. }) => &spec.labels[labels].id,
             (Axis::Calibration, Against::Labels { calibration, .. }) => calibration.name(),
-            (Axis::Labels | Axis::Calibration, Against::Pairs { .. }) => NO_CHOICE,
+            (Axis::Labels | Axis::Calibration, Against::Samples { .. }) => NO_CHOICE,
         }
     }
 
@@ -114,14 +114,14 @@ impl Cell {
         Texts::Samples { prompt: self.prompt, slice: self.slice }
     }
 
-    /// The other texts this cell reads: the phrasings of its labels, or the pairs that thresholds are picked on.
+    /// The other texts this cell reads: the phrasings of its labels, or the samples of its other slice.
     pub fn others(&self, spec: &Spec) -> Option<Texts> {
         match self.scored {
             Against::Labels { labels, .. } => {
                 let own = spec.labels[labels].prompt.is_some();
                 Some(Texts::Phrasings { prompt: (!own).then_some(self.prompt), labels, slice: self.slice })
             }
-            Against::Pairs { thresholds_from } => thresholds_from.map(|slice| Texts::Samples { prompt: self.prompt, slice }),
+            Against::Samples { with } => with.map(|slice| Texts::Samples { prompt: self.prompt, slice }),
         }
     }
 }
@@ -193,6 +193,14 @@ pub enum Unready {
     Empty(usize),
     #[error("[[task]] `{task}` has nothing to do: no slice holds {}; add a slice, or remove the task", samples.samples())]
     Idle { task: TaskKind, samples: Kind },
+    #[error(
+        "slice `{slice}` is to be held against `{train}`, which does not hold {} of the same labels; list the same `labels` in both, or name another slice or split in [[task]] `{task}`", kind.samples()
+    )]
+    Train { slice: String, train: String, kind: Kind, task: TaskKind },
+    #[error(
+        "[[task]] `{0}` has nothing to do: the only slice for it is the one that it learns from or searches; add a slice to score"
+    )]
+    Untested(TaskKind),
     #[error("`thresholds_from` names slice `{slice}`, which does not hold pairs of the same two labels as slice `{other}`")]
     Thresholds { slice: String, other: String },
 }

@@ -81,7 +81,7 @@ impl Plan {
             let lengths = views.iter().flat_map(|view| view.rows.iter().map(|&row| work.rows[row].len()));
             cuts.push(PromptCuts {
                 prompt: self.spec.prompts[prompt].id.clone(),
-                slice: self.spec.slices[slice].id.clone(),
+                slice: self.slices[slice].id.clone(),
                 samples,
                 cut,
                 longest: lengths.max().unwrap_or(0),

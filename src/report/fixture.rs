@@ -124,6 +124,7 @@ pub fn slice(run: &mut RunRecord, id: &str, split: &str, labels: &[&str], n: usi
             files: vec![(format!("{split}.jsonl"), Digest::of_bytes(split.as_bytes()))],
             skipped: 0,
         },
+        mteb: None,
     });
 }
 

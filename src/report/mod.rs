@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::results::{self, ResultsError, RunRecord};
+use crate::results::{self, Published, ResultsError, RunRecord};
 use document::Block;
 
 pub use summary::{SummaryError, summarise};
@@ -94,14 +94,16 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.md`, `report.html` and the figures of the results in `results` into the folder `out`.
+/// Writes `report.md`, `report.html` and the figures of the results in `results` into the folder `out`, with the figures of
+/// others beside them.
 ///
 /// # Errors
 /// When the results cannot be read, or a file cannot be written.
-pub fn build(results: &Path, out: &Path, pictures: Pictures) -> Result<Written, ReportError> {
+/// `published` are figures of others to show beside the run's own.
+pub fn build(results: &Path, out: &Path, published: &[Published], pictures: Pictures) -> Result<Written, ReportError> {
     let run = RunRecord::open(results)
         .map_err(|source| ReportError::Results { folder: results.to_owned(), source: Box::new(source) })?;
-    write(&render(&run)?, out, pictures)
+    write(&render_with(&run, published)?, out, pictures)
 }
 
 /// Puts a report's files into a folder, and removes figures of an earlier one.
@@ -144,8 +146,12 @@ fn stale(folder: &Path, figures: &BTreeMap<String, String>) -> Vec<PathBuf> {
 /// # Errors
 /// When a figure cannot be drawn, or the table library fails.
 pub fn render(run: &RunRecord) -> Result<Report, ReportError> {
+    render_with(run, &[])
+}
+
+fn render_with(run: &RunRecord, published: &[Published]) -> Result<Report, ReportError> {
     let contests = view::Contests::of(run);
-    let view = view::View::of(run, &contests).map_err(|source| ReportError::Summary { source: Box::new(source) })?;
+    let view = view::View::of(run, &contests, published).map_err(|source| ReportError::Summary { source: Box::new(source) })?;
     let data = html::elements(run, &contests).map_err(|source| ReportError::Data { source })?;
     assemble(&view.title, &view.blocks, Some(&data))
 }

@@ -54,7 +54,7 @@ fn a_folder_of_results_becomes_a_folder_of_reports() {
     for old in ["confusion-2.svg", "confusion.png", "margins.svg", "mine.svg", "confusion.txt"] {
         std::fs::write(out.join(old), "old").unwrap();
     }
-    let written = build(&results, &out, Pictures::None).unwrap();
+    let written = build(&results, &out, &[], Pictures::None).unwrap();
     let report = render(&record).unwrap();
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     assert_eq!(read(&written.markdown), report.markdown);
@@ -78,7 +78,7 @@ fn figures_have_the_names_that_a_later_report_removes() {
 
 #[test]
 fn results_that_are_not_there_are_an_error_with_their_folder() {
-    let error = build(Path::new("no/such/results"), Path::new("no/such/report"), Pictures::None).unwrap_err();
+    let error = build(Path::new("no/such/results"), Path::new("no/such/report"), &[], Pictures::None).unwrap_err();
     assert_eq!(error.to_string(), "the results in no/such/results cannot be read");
 }
 

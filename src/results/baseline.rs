@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::packing::{BASE, pack, unpack};
 use super::{Answers, CellOutcomes, Choices, FORMAT, Outcomes, ResultsError, RunRecord, SliceRecord, atomic, summary};
 use crate::dataset::PairGold;
 use crate::digest::Digest;
@@ -12,9 +13,6 @@ use crate::spec::{Correction, Task};
 use crate::stats::Clusters;
 
 pub(super) const FILE: &str = "baseline.json";
-
-/// Digits of a packed label.
-const BASE: u32 = 36;
 
 /// Cosines are kept as one of so many steps from -1 to 1: four digits, 1.2e-6 apart.
 const STEPS: usize = (BASE as usize).pow(4);
@@ -138,6 +136,12 @@ struct StoredCell {
     /// Per pair, the step of its cosine, packed as `gold` is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     cosines: Option<String>,
+    /// Per query, the step of its figure, or one more than the last step, likewise.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    queries: Option<String>,
+    /// Per text, its cluster, of at most as many as there are texts, likewise.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    clusters: Option<String>,
 }
 
 impl Stored {
@@ -149,12 +153,22 @@ impl Stored {
             failed: cell.answers.as_ref().err().cloned(),
             predicted: match &cell.answers {
                 Ok(Answers::Labels(labels) | Answers::Pairs { called: Some(labels), .. }) => Some(labels),
-                Ok(Answers::Pairs { called: None, .. }) | Err(_) => None,
+                Ok(Answers::Pairs { called: None, .. } | Answers::Queries(_) | Answers::Clusters(_)) | Err(_) => None,
             }
             .map(|predicted| pack(predicted, labels(&cell.choices.slice))),
             cosines: match &cell.answers {
                 Ok(Answers::Pairs { cosines, .. }) => Some(pack(&cosines.iter().copied().map(step).collect::<Vec<_>>(), STEPS)),
-                Ok(Answers::Labels(_)) | Err(_) => None,
+                Ok(Answers::Labels(_) | Answers::Queries(_) | Answers::Clusters(_)) | Err(_) => None,
+            },
+            queries: match &cell.answers {
+                Ok(Answers::Queries(figures)) => {
+                    Some(pack(&figures.iter().map(|figure| figure.map_or(STEPS, step)).collect::<Vec<_>>(), STEPS + 1))
+                }
+                _ => None,
+            },
+            clusters: match &cell.answers {
+                Ok(Answers::Clusters(clusters)) => Some(pack(clusters, clusters.len())),
+                _ => None,
             },
         };
         Self {
@@ -205,7 +219,15 @@ pub(super) fn read(path: &Path) -> Result<Outcomes, ResultsError> {
     let cells = stored.cells.iter().map(|cell| {
         let slice = &cell.choices.slice;
         let labels = |packed: &str| unpacked(&cell.id, packed, slice);
+        let samples = record(slice).map_or(0, |record| record.samples);
         let answers = match (&cell.predicted, &cell.cosines, &cell.failed) {
+            (None, None, _) if cell.queries.is_some() => {
+                let steps = numbers(&cell.id, cell.queries.as_deref().unwrap_or_default(), slice, Some(STEPS + 1))?;
+                Ok(Answers::Queries(steps.into_iter().map(|step| (step < STEPS).then(|| cosine_at(step))).collect()))
+            }
+            (None, None, _) if cell.clusters.is_some() => {
+                Ok(Answers::Clusters(numbers(&cell.id, cell.clusters.as_deref().unwrap_or_default(), slice, Some(samples))?))
+            }
             (None, None, Some(reason)) => Err(reason.clone()),
             (packed, None, _) => Ok(Answers::Labels(labels(packed.as_deref().unwrap_or_default())?)),
             (packed, Some(cosines), _) => {
@@ -245,54 +267,4 @@ pub(super) fn read(path: &Path) -> Result<Outcomes, ResultsError> {
         texts,
         cells,
     })
-}
-
-/// Digits that one of so many labels needs.
-fn width(labels: usize) -> usize {
-    let mut width = 1;
-    let mut reach = BASE as usize;
-    while reach < labels {
-        reach = reach.saturating_mul(BASE as usize);
-        width += 1;
-    }
-    width
-}
-
-fn pack(labels: &[usize], known: usize) -> String {
-    let width = width(known);
-    let mut text = String::with_capacity(labels.len() * width);
-    for &label in labels {
-        for place in (0..width).rev() {
-            let digit = label / (BASE as usize).pow(u32::try_from(place).unwrap_or(0)) % BASE as usize;
-            text.extend(u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, BASE)));
-        }
-    }
-    text
-}
-
-/// None for what is no list of labels.
-fn unpack(text: &str, known: usize) -> Option<Vec<usize>> {
-    let width = width(known);
-    let label = |digits: &[u8]| {
-        let label = digits.iter().try_fold(0, |sum, &digit| Some(sum * BASE + char::from(digit).to_digit(BASE)?))?;
-        usize::try_from(label).ok().filter(|&label| label < known)
-    };
-    text.len().is_multiple_of(width).then(|| text.as_bytes().chunks(width).map(label).collect())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_pack_and_unpack() {
-        for known in [1, 2, 36, 37, 1296, 1297] {
-            let labels: Vec<usize> = (0..known).rev().collect();
-            assert_eq!(unpack(&pack(&labels, known), known), Some(labels), "{known}");
-        }
-        assert_eq!(pack(&[0, 5, 10], 11), "05a");
-        assert_eq!(unpack("05b", 11), None);
-        assert_eq!(unpack("0 5", 11), None);
-        assert_eq!(unpack("055", 37), None);
-    }
 }

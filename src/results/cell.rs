@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Axis;
 use crate::spec::TaskKind;
 use crate::stats::Estimate;
+use crate::task::QUERY_FIGURES;
 
 /// One cell of the grid and what came of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +18,7 @@ pub struct CellRecord {
     pub outcome: Outcome,
 }
 
-/// What a cell of pairs has on the axes of labels and calibrations. No id begins so.
+/// What cells that have no labels' wording have on the axes of labels and calibrations. No id begins so.
 pub const NO_CHOICE: &str = "-";
 
 /// The ids chosen on each axis.
@@ -68,8 +69,8 @@ impl fmt::Display for Choices {
 pub enum Outcome {
     /// Texts against labels.
     Scored(Scored),
-    /// Pairs of texts against each other.
-    Paired(Paired),
+    /// Samples that were measured one by one: pairs by their similarity, queries by what they found, texts by their cluster.
+    Measured(Measured),
     Failed {
         reason: String,
     },
@@ -80,14 +81,14 @@ impl CellRecord {
     pub const fn scored(&self) -> Option<&Scored> {
         match &self.outcome {
             Outcome::Scored(scored) => Some(scored),
-            Outcome::Paired(_) | Outcome::Failed { .. } => None,
+            Outcome::Measured(_) | Outcome::Failed { .. } => None,
         }
     }
 
-    /// What the cell scored of pairs, if it did.
-    pub const fn paired(&self) -> Option<&Paired> {
+    /// What the cell measured of its samples, if it did.
+    pub const fn measured(&self) -> Option<&Measured> {
         match &self.outcome {
-            Outcome::Paired(paired) => Some(paired),
+            Outcome::Measured(paired) => Some(paired),
             Outcome::Scored(_) | Outcome::Failed { .. } => None,
         }
     }
@@ -96,7 +97,7 @@ impl CellRecord {
     pub fn failure(&self) -> Option<&str> {
         match &self.outcome {
             Outcome::Failed { reason } => Some(reason),
-            Outcome::Scored(_) | Outcome::Paired(_) => None,
+            Outcome::Scored(_) | Outcome::Measured(_) => None,
         }
     }
 
@@ -104,7 +105,7 @@ impl CellRecord {
     pub fn metrics(&self) -> &[MetricRow] {
         match &self.outcome {
             Outcome::Scored(scored) => &scored.metrics,
-            Outcome::Paired(paired) => &paired.metrics,
+            Outcome::Measured(paired) => &paired.metrics,
             Outcome::Failed { .. } => &[],
         }
     }
@@ -120,36 +121,51 @@ impl CellRecord {
     }
 }
 
-/// What a cell scored of pairs.
+/// What a cell measured of its samples.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Paired {
+pub struct Measured {
     pub metrics: Vec<MetricRow>,
     /// One per sample of the slice, in its order.
     pub samples: Vec<PairRow>,
-    /// Similarities: the cosine, or the four of MTEB. Shape: row-major `[samples, similarities]`, cosine first.
+    /// Of pairs, similarities: the cosine, or the four of MTEB, cosine first. Of queries and clusters, the numbers of
+    /// `task::retrieval` and `task::clustering`. Shape: row-major `[samples, numbers]`.
     pub scores: Vec<f64>,
 }
 
-impl Paired {
-    /// The similarities of one sample, cosine first.
+impl Measured {
+    /// The numbers of one sample.
     pub fn scores_of(&self, sample: usize) -> &[f64] {
         let measures = self.scores.len() / self.samples.len().max(1);
         self.scores.get(sample * measures..(sample + 1) * measures).unwrap_or_default()
     }
 
-    /// The cosine of every sample.
+    /// The first figure of each query; none for one without relevant documents.
+    pub fn figures(&self) -> impl Iterator<Item = Option<f64>> {
+        (0..self.samples.len()).map(|query| {
+            let numbers = self.scores_of(query);
+            (*numbers.get(QUERY_FIGURES.len())? > 0.0).then(|| numbers[0])
+        })
+    }
+
+    /// The cluster of each text.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "written from an index")]
+    pub fn clusters(&self) -> impl Iterator<Item = usize> {
+        (0..self.samples.len()).map(|text| self.scores_of(text).first().map_or(0, |cluster| *cluster as usize))
+    }
+
+    /// The first number of every sample: of pairs, the cosine.
     pub fn cosines(&self) -> Vec<f64> {
         let measures = self.scores.len() / self.samples.len().max(1);
         self.scores.iter().step_by(measures.max(1)).copied().collect()
     }
 }
 
-/// One pair under one cell.
+/// One sample under one cell that measures it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PairRow {
-    /// Tokens of both rendered texts as embedded (over all views of a fused prompt).
+    /// Tokens of the rendered text, or of both, as embedded (over all views of a fused prompt).
     pub tokens: usize,
-    /// Tokens that truncation removed from both.
+    /// Tokens that truncation removed from them.
     pub cut: usize,
 }
 

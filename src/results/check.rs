@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{CellRecord, Gold, MetricRow, NO_CHOICE, Outcome, Paired, Provenance, SampleRow, SampleText, Scored, SliceRecord};
+use super::{
+    CellRecord, Gold, Measured, MetricRow, NO_CHOICE, Outcome, Provenance, SampleRow, SampleText, Scored, SliceRecord,
+};
 use crate::spec::TaskKind;
+use crate::task::{QUERY_NUMBERS, TEXT_NUMBERS};
 
 /// A contradiction between a cell's numbers and the slice they are about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,8 +21,8 @@ pub enum Inconsistency {
     Task { task: TaskKind, holds: &'static str },
     #[error("it holds {found}, its task is `{task}`")]
     Outcome { found: &'static str, task: TaskKind },
-    #[error("its {pairs} pairs have {found} similarities: one or four for each of them were expected")]
-    Similarities { pairs: usize, found: usize },
+    #[error("its {samples} samples have {found} numbers: {wanted} for each of them were expected")]
+    Numbers { samples: usize, found: usize, wanted: &'static str },
     #[error("sample {sample} has label {found} as {role}, the slice has {wanted} labels (counted from 0)")]
     Label { sample: usize, role: &'static str, found: usize, wanted: usize },
     #[error("sample {sample} has gold label {found}, the slice says {wanted} (counted from 0)")]
@@ -52,9 +55,9 @@ pub(super) fn cell(cell: &CellRecord, provenance: &Provenance, texts: &[SampleTe
     match &cell.outcome {
         Outcome::Failed { .. } => Ok(()),
         Outcome::Scored(scored) if task.labels_texts() => self::scored(scored, slice, texts),
-        Outcome::Paired(paired) if !task.labels_texts() => self::paired(paired, texts),
+        Outcome::Measured(measured) if !task.labels_texts() => self::measured(measured, task, texts),
         Outcome::Scored(_) => Err(Inconsistency::Outcome { found: "labels of texts", task }),
-        Outcome::Paired(_) => Err(Inconsistency::Outcome { found: "similarities of pairs", task }),
+        Outcome::Measured(_) => Err(Inconsistency::Outcome { found: "numbers of samples", task }),
     }
 }
 
@@ -92,20 +95,27 @@ fn scored(scored: &Scored, slice: &SliceRecord, texts: &[SampleText]) -> Result<
     scored.metrics.iter().try_for_each(|row| metric(row, known))
 }
 
-fn paired(paired: &Paired, texts: &[SampleText]) -> Result<(), Inconsistency> {
-    let pairs = texts.len();
-    if paired.samples.len() != pairs {
-        return Err(Inconsistency::SampleCount { found: paired.samples.len(), wanted: pairs });
+fn measured(measured: &Measured, task: TaskKind, texts: &[SampleText]) -> Result<(), Inconsistency> {
+    let samples = texts.len();
+    if measured.samples.len() != samples {
+        return Err(Inconsistency::SampleCount { found: measured.samples.len(), wanted: samples });
     }
-    if ![pairs, 4 * pairs].contains(&paired.scores.len()) {
-        return Err(Inconsistency::Similarities { pairs, found: paired.scores.len() });
+    let (widths, wanted): (&[usize], _) = match task {
+        TaskKind::PairClassification => (&[1, 4], "one or four"),
+        TaskKind::Retrieval => (&[QUERY_NUMBERS], "those of a query"),
+        TaskKind::Clustering => (&[TEXT_NUMBERS], "cluster and distance"),
+        _ => (&[1], "one"),
+    };
+    let found = measured.scores.len();
+    if !widths.iter().any(|width| width * samples == found) {
+        return Err(Inconsistency::Numbers { samples, found, wanted });
     }
-    let finite = |sample: usize| paired.scores_of(sample).iter().all(|score| score.is_finite());
-    if let Some(sample) = (0..pairs).find(|&sample| !finite(sample)) {
+    let finite = |sample: usize| measured.scores_of(sample).iter().all(|score| score.is_finite());
+    if let Some(sample) = (0..samples).find(|&sample| !finite(sample)) {
         return Err(Inconsistency::SampleNotFinite { sample });
     }
     let subsets: BTreeSet<&str> = texts.iter().filter_map(|text| text.partner.as_ref()?.subset.as_deref()).collect();
-    paired.metrics.iter().try_for_each(|row| metric(row, |subset: &String| subsets.contains(subset.as_str())))
+    measured.metrics.iter().try_for_each(|row| metric(row, |subset: &String| subsets.contains(subset.as_str())))
 }
 
 fn sample(sample: usize, row: &SampleRow, scores: &[f64], text: &SampleText, labels: usize) -> Result<(), Inconsistency> {

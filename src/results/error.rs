@@ -49,6 +49,12 @@ pub enum ResultsError {
     Twice { cell: String },
     #[error("{path}: the labels of {what} are not one for each sample of slice `{slice}`; bless the run again", path = path.display())]
     Baseline { path: PathBuf, what: String, slice: String },
+    #[error("{path} is no result file of MTEB: {what}", path = path.display())]
+    Mteb { path: PathBuf, what: String },
+    #[error(
+        "no cell of run `{name}` is a task of MTEB: it takes a slice that is the whole split of a dataset whose manifest says `mteb`, and a task with `protocol = \"mteb\"`"
+    )]
+    NoMteb { name: String },
     #[error("could not summarise the cells by axis")]
     Summary { source: PolarsError },
 }

@@ -57,6 +57,7 @@ pub(super) fn provenance() -> Provenance {
             labels: LABELS.map(str::to_owned).to_vec(),
             samples: 3,
             origin,
+            mteb: None,
         }],
         labels: vec![LabelsRecord { id: "names".to_owned(), phrases: Vec::new(), prompt: None }],
         tasks: Vec::new(),

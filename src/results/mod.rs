@@ -7,8 +7,10 @@ mod baseline;
 mod cell;
 mod check;
 mod error;
+mod mteb;
 mod open;
 mod outcomes;
+mod packing;
 mod partial;
 mod rank;
 mod recorder;
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use crate::dataset::Kind;
-use crate::dataset::Origin;
+use crate::dataset::{MtebTask, Origin};
 use crate::digest::Digest;
 pub use crate::prompt::{Chat, Fuse};
 
@@ -43,9 +45,10 @@ pub use crate::spec::{Axis, Differently, Layer};
 use crate::spec::{Correction, Endpoint, FitSet, Gate, Task, TaskKind};
 pub(crate) use atomic::replace;
 pub use baseline::bless;
-pub use cell::{CellRecord, Choices, MetricRow, NO_CHOICE, Outcome, PairRow, Paired, SampleRow, Scored};
+pub use cell::{CellRecord, Choices, Measured, MetricRow, NO_CHOICE, Outcome, PairRow, SampleRow, Scored};
 pub use check::Inconsistency;
 pub use error::ResultsError;
+pub use mteb::{Published, export_mteb, mteb_task, read_mteb};
 pub use outcomes::{Answers, CellOutcomes, Outcomes};
 pub use rank::{AxisMean, axis_means};
 pub use recorder::Recorder;
@@ -200,6 +203,9 @@ pub struct SliceRecord {
     pub labels: Vec<String>,
     pub samples: usize,
     pub origin: Origin,
+    /// The task of MTEB whose data this slice is, all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mteb: Option<MtebTask>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::recorder::check_samples;
 use super::schema::{CELLS, CONFUSION, PLACES, PREDICTIONS, SAMPLES};
 use super::table::{Parts, Table};
 use super::{
-    CellRecord, Choices, Gold, MetricRow, Outcome, PairRow, Paired, Partner, Places, Provenance, ResultsError, RunRecord,
+    CellRecord, Choices, Gold, Measured, MetricRow, Outcome, PairRow, Partner, Places, Provenance, ResultsError, RunRecord,
     SampleRow, SampleText, Scored, SliceRecord, check, run_file,
 };
 use crate::dataset::Kind;
@@ -123,7 +123,7 @@ pub(super) fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<C
             return Err(table.value("cell", row, format!("{id} with other choices"), "the choices of its first row"));
         }
         match (&mut cell.outcome, metrics.row(row, reasons[row])?) {
-            (Outcome::Scored(Scored { metrics, .. }) | Outcome::Paired(Paired { metrics, .. }), metric) => {
+            (Outcome::Scored(Scored { metrics, .. }) | Outcome::Measured(Measured { metrics, .. }), metric) => {
                 metrics.extend(metric);
             }
             (Outcome::Failed { .. }, None) => {}
@@ -159,7 +159,7 @@ fn read_choices(table: &Table) -> Result<Vec<Choices>, ResultsError> {
 
 fn empty(provenance: &Provenance, choices: &Choices) -> Outcome {
     if !choices.task.labels_texts() {
-        return Outcome::Paired(Paired { metrics: Vec::new(), samples: Vec::new(), scores: Vec::new() });
+        return Outcome::Measured(Measured { metrics: Vec::new(), samples: Vec::new(), scores: Vec::new() });
     }
     let labels = provenance.slice(&choices.slice).map_or(0, |slice| slice.labels.len());
     let confusion = vec![0; labels * labels];
@@ -226,7 +226,7 @@ fn read_predictions(
         let (slice, cell) = rows.of(table, row, ids[row], provenance)?;
         let before = match &*cell {
             Outcome::Scored(scored) => scored.samples.len(),
-            Outcome::Paired(paired) => paired.samples.len(),
+            Outcome::Measured(paired) => paired.samples.len(),
             Outcome::Failed { .. } => continue,
         };
         expect_index(table, row, indices[row], before)?;
@@ -237,7 +237,7 @@ fn read_predictions(
         }
         let scores = lists.row(row).ok_or_else(|| table.value("scores", row, "a broken list", "scores"))?;
         match cell {
-            Outcome::Paired(paired) => {
+            Outcome::Measured(paired) => {
                 paired.scores.extend_from_slice(scores);
                 paired.samples.push(PairRow { tokens: tokens[row], cut: cuts[row] });
             }
@@ -320,7 +320,7 @@ fn read_confusion(table: &Table, provenance: &Provenance, cells: &mut [CellRecor
 
 fn read_places(
     table: &Table,
-    samples: &BTreeMap<String, Vec<SampleText>>,
+    samples: &BTreeMap<String, Arc<Vec<SampleText>>>,
     cells: &[CellRecord],
 ) -> Result<Vec<Places>, ResultsError> {
     let (ids, indices) = (table.names("cell")?, table.indices("index")?);
@@ -329,7 +329,7 @@ fn read_places(
     let mut planes: Vec<Places> = Vec::new();
     for row in 0..table.height() {
         let cell = cells.iter().find(|cell| cell.id == ids[row]);
-        let texts = cell.and_then(|cell| samples.get(&cell.choices.slice)).map_or(0, Vec::len);
+        let texts = cell.and_then(|cell| samples.get(&cell.choices.slice)).map_or(0, |texts| texts.len());
         if indices[row] >= texts {
             return Err(table.value("index", row, indices[row].to_string(), "a sample of a cell of cells.parquet"));
         }

@@ -11,6 +11,7 @@ use super::{
 use crate::dataset::PairGold;
 use crate::digest::{Digest, Hasher};
 use crate::spec::{Correction, Gate, Task, TaskKind};
+use crate::task::QUERY_FIGURES;
 
 /// Which label every cell of a run gave every sample, or which cosine every pair.
 #[derive(Clone, Debug)]
@@ -64,6 +65,10 @@ pub enum Answers {
         /// The label of each pair at the threshold of another slice, where the task takes one.
         called: Option<Vec<usize>>,
     },
+    /// The first figure of each query, rounded likewise; none for a query without relevant documents.
+    Queries(Vec<Option<f64>>),
+    /// The cluster of each text.
+    Clusters(Vec<usize>),
 }
 
 impl Outcomes {
@@ -168,13 +173,38 @@ impl CellOutcomes {
                 let (labels, margins) = rows.map(|row| (row.predicted, row.gold_margin)).unzip();
                 (Ok(Answers::Labels(labels)), margins)
             }
-            Outcome::Paired(paired) => (Ok(Answers::pairs(&paired.cosines(), threshold)), Vec::new()),
+            Outcome::Measured(measured) => {
+                let task = cell.choices.task;
+                let numbers = (0..measured.samples.len()).map(|sample| Answers::compared(task, measured.scores_of(sample)));
+                (Ok(Answers::measured(task, numbers.collect(), threshold)), Vec::new())
+            }
         };
         Self { id: cell.id, choices: cell.choices, answers, gold_margins }
     }
 }
 
 impl Answers {
+    /// Of a measured sample's numbers, the one that it is compared by; none for a query without relevant documents.
+    pub(super) fn compared(task: TaskKind, numbers: &[f64]) -> Option<f64> {
+        let counts = task != TaskKind::Retrieval || numbers.get(QUERY_FIGURES.len()).is_some_and(|relevant| *relevant > 0.0);
+        numbers.first().copied().filter(|_| counts)
+    }
+
+    /// What the numbers that samples are compared by say.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number of a cluster, from 0")]
+    pub(super) fn measured(task: TaskKind, numbers: Vec<Option<f64>>, threshold: Option<f64>) -> Self {
+        match task {
+            TaskKind::Retrieval => {
+                let rounded = |figure: f64| baseline::cosine_at(baseline::step(figure));
+                Self::Queries(numbers.into_iter().map(|figure| figure.map(rounded)).collect())
+            }
+            TaskKind::Clustering => {
+                Self::Clusters(numbers.into_iter().map(|cluster| cluster.unwrap_or(0.0) as usize).collect())
+            }
+            _ => Self::pairs(&numbers.into_iter().flatten().collect::<Vec<f64>>(), threshold),
+        }
+    }
+
     /// What cosines say of pairs, with the threshold from which on they are called the same.
     pub(super) fn pairs(cosines: &[f64], threshold: Option<f64>) -> Self {
         let called = |threshold| cosines.iter().map(|cosine| usize::from(*cosine >= threshold)).collect();

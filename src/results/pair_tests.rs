@@ -46,7 +46,7 @@ fn cell() -> CellRecord {
             calibration: NO_CHOICE.to_owned(),
             ..super::example::choices("big", "raw")
         },
-        outcome: Outcome::Paired(Paired {
+        outcome: Outcome::Measured(Measured {
             metrics: vec![metric(None), metric(Some("news"))],
             samples: (0..3).map(|i| PairRow { tokens: 10 + i, cut: i }).collect(),
             scores: COSINES.to_vec(),
@@ -75,9 +75,9 @@ fn pairs_are_read_back_to_the_last_bit_also_after_an_interruption() {
 
 #[test]
 fn pairs_that_contradict_their_slice_are_not_written() {
-    let refused = |change: fn(&mut Paired), wanted: &str| {
+    let refused = |change: fn(&mut Measured), wanted: &str| {
         let mut cell = cell();
-        if let Outcome::Paired(paired) = &mut cell.outcome {
+        if let Outcome::Measured(paired) = &mut cell.outcome {
             change(paired);
         }
         let dir = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::atomic::Staged;
 use super::{
-    CellRecord, Choices, FORMAT, MetricRow, Outcome, Paired, Provenance, ResultsError, SampleText, Scored, check, samples,
+    CellRecord, Choices, FORMAT, Measured, MetricRow, Outcome, Provenance, ResultsError, SampleText, Scored, check, samples,
 };
 use crate::digest::{Digest, Hasher};
 use crate::stats::{Estimate, Interval};
@@ -39,7 +39,7 @@ pub(super) fn write(dir: &Path, cell: &CellRecord, provenance: &Provenance) -> R
             samples: scored.samples.len(),
             confusion: scored.confusion.clone(),
         },
-        Outcome::Paired(paired) => StoredOutcome::Paired {
+        Outcome::Measured(paired) => StoredOutcome::Measured {
             metrics: paired.metrics.iter().map(StoredMetric::from).collect(),
             samples: paired.samples.len(),
         },
@@ -51,7 +51,7 @@ pub(super) fn write(dir: &Path, cell: &CellRecord, provenance: &Provenance) -> R
         let line = file.write_all(text.as_bytes());
         let written = line.and_then(|()| match &cell.outcome {
             Outcome::Scored(scored) => samples::write(scored, file),
-            Outcome::Paired(paired) => samples::write_pairs(paired, file),
+            Outcome::Measured(paired) => samples::write_pairs(paired, file),
             Outcome::Failed { .. } => Ok(()),
         });
         written.map_err(ResultsError::io("write", path))
@@ -83,9 +83,9 @@ pub(super) fn read(
             let (samples, scores) = samples::read(rows, count)?;
             Outcome::Scored(Scored { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores, confusion })
         }
-        StoredOutcome::Paired { metrics, samples: count } => {
+        StoredOutcome::Measured { metrics, samples: count } => {
             let (samples, scores) = samples::read_pairs(rows, count)?;
-            Outcome::Paired(Paired { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores })
+            Outcome::Measured(Measured { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores })
         }
     };
     let cell = CellRecord { id: id.to_owned(), choices: stored.choices, outcome };
@@ -133,7 +133,7 @@ struct Stored {
 enum StoredOutcome {
     Failed { reason: String },
     Scored { metrics: Vec<StoredMetric>, samples: usize, confusion: Vec<u64> },
-    Paired { metrics: Vec<StoredMetric>, samples: usize },
+    Measured { metrics: Vec<StoredMetric>, samples: usize },
 }
 
 /// An f64 as its bits: decimal text may come back one unit in the last place off.

@@ -169,7 +169,7 @@ impl Outcome {
     /// `scored` or `failed`, as the tables say it.
     pub const fn status(&self) -> &'static str {
         match self {
-            Self::Scored(_) | Self::Paired(_) => "scored",
+            Self::Scored(_) | Self::Measured(_) => "scored",
             Self::Failed { .. } => "failed",
         }
     }

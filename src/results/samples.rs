@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{PairRow, Paired, SampleRow, Scored};
+use super::{Measured, PairRow, SampleRow, Scored};
 
 /// Bytes of one sample without its scores: seven numbers of 8 bytes, and flags.
 const ROW: usize = 7 * WORD + 1;
@@ -26,7 +26,7 @@ pub(super) fn write(scored: &Scored, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The same for pairs.
-pub(super) fn write_pairs(paired: &Paired, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_pairs(paired: &Measured, out: &mut impl Write) -> io::Result<()> {
     let encode = |row: &PairRow, bytes: &mut Vec<u8>| {
         [row.tokens, row.cut].iter().for_each(|&count| bytes.extend((count as u64).to_le_bytes()));
     };

@@ -12,6 +12,7 @@ use super::table::{Parts, Table};
 use super::{
     Answers, CellOutcomes, CellRecord, Inconsistency, Outcome, Outcomes, ResultsError, SampleText, SliceRecord, run_file,
 };
+use crate::spec::TaskKind;
 
 /// Predictions read at a time.
 const ROWS: usize = 500_000;
@@ -25,8 +26,8 @@ pub(super) fn read(dir: &Path) -> Result<Outcomes, ResultsError> {
     let samples = read_samples(dir, &provenance, &digests)?;
     check_samples(&provenance, &samples)?;
     let records = read_cells(&Table::open(dir, &CELLS, &digests)?, &provenance)?;
-    let with_pairs = records.iter().any(|cell| cell.paired().is_some());
-    let columns = if with_pairs { OF_PAIRS } else { OF_LABELS };
+    let with_numbers = records.iter().any(|cell| cell.measured().is_some());
+    let columns = if with_numbers { OF_PAIRS } else { OF_LABELS };
     let mut cells = records.iter().map(|cell| Reading::of(cell, &provenance.slices, &samples)).collect::<Vec<_>>();
     let places: HashMap<&str, usize> = records.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
     let parts = Parts::open(dir, &PREDICTIONS, &digests, Some(columns), ROWS)?;
@@ -55,8 +56,10 @@ enum Read {
         predicted: Vec<usize>,
         margins: Vec<Option<f64>>,
     },
-    Pairs {
-        cosines: Vec<f64>,
+    /// The number that each sample is compared by.
+    Measured {
+        task: TaskKind,
+        numbers: Vec<Option<f64>>,
     },
     /// A failed cell has none.
     Nothing,
@@ -70,7 +73,7 @@ impl<'a> Reading<'a> {
         let answers = match cell.outcome {
             Outcome::Failed { .. } => Read::Nothing,
             Outcome::Scored(_) => Read::Labels { predicted: Vec::new(), margins: Vec::new() },
-            Outcome::Paired(_) => Read::Pairs { cosines: Vec::new() },
+            Outcome::Measured(_) => Read::Measured { task: cell.choices.task, numbers: Vec::new() },
         };
         Self { slice, labels, texts: samples.get(&cell.choices.slice).map_or(&[], |texts| texts.as_slice()), answers }
     }
@@ -78,7 +81,7 @@ impl<'a> Reading<'a> {
     fn len(&self) -> usize {
         match &self.answers {
             Read::Labels { predicted, .. } => predicted.len(),
-            Read::Pairs { cosines } => cosines.len(),
+            Read::Measured { numbers, .. } => numbers.len(),
             Read::Nothing => 0,
         }
     }
@@ -91,7 +94,7 @@ impl<'a> Reading<'a> {
         let threshold = record.estimate("accuracy_threshold").map(|threshold| threshold.value);
         let (answers, gold_margins) = match self.answers {
             Read::Labels { predicted, margins } => (Ok(Answers::Labels(predicted)), margins),
-            Read::Pairs { cosines } => (Ok(Answers::pairs(&cosines, threshold)), Vec::new()),
+            Read::Measured { task, numbers } => (Ok(Answers::measured(task, numbers, threshold)), Vec::new()),
             Read::Nothing => (Err(record.failure().unwrap_or_default().to_owned()), Vec::new()),
         };
         Ok(CellOutcomes { id: record.id.clone(), choices: record.choices.clone(), answers, gold_margins })
@@ -101,8 +104,8 @@ impl<'a> Reading<'a> {
 fn read_part(part: &Table, places: &HashMap<&str, usize>, cells: &mut [Reading<'_>]) -> Result<(), ResultsError> {
     let (ids, indices) = (part.names("cell")?, part.indices("index")?);
     let (predictions, margins) = (part.texts("predicted")?, part.numbers("gold_margin")?);
-    let with_pairs = cells.iter().any(|cell| matches!(cell.answers, Read::Pairs { .. }));
-    let scores = if with_pairs { Some(part.lists("scores")?) } else { None };
+    let with_numbers = cells.iter().any(|cell| matches!(cell.answers, Read::Measured { .. }));
+    let scores = if with_numbers { Some(part.lists("scores")?) } else { None };
     let mut last = None;
     for row in 0..part.height() {
         // Rows of a cell stand together.
@@ -126,10 +129,11 @@ fn read_part(part: &Table, places: &HashMap<&str, usize>, cells: &mut [Reading<'
                 predicted.push(label);
                 kept.push(margins[row]);
             }
-            Read::Pairs { cosines } => {
-                let cosine = scores.as_ref().and_then(|scores| scores.row(row)?.first().copied());
-                let cosine = cosine.filter(|cosine| cosine.is_finite());
-                cosines.push(cosine.ok_or_else(|| part.value("scores", row, "no finite number", "the cosine of the pair"))?);
+            Read::Measured { task, numbers } => {
+                let own =
+                    scores.as_ref().and_then(|scores| scores.row(row)).filter(|own| own.first().is_some_and(|n| n.is_finite()));
+                let own = own.ok_or_else(|| part.value("scores", row, "no finite number", "a number of the sample"))?;
+                numbers.push(Answers::compared(*task, own));
             }
             Read::Nothing => {}
         }

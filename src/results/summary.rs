@@ -36,6 +36,12 @@ struct Entry<'a> {
     ap: Option<Headline>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_ap: Option<Headline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_accuracy: Option<Headline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ndcg_at_10: Option<Headline>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    v_measure: Option<Headline>,
 }
 
 #[derive(Serialize)]
@@ -69,6 +75,9 @@ fn entry(cell: &CellRecord) -> Entry<'_> {
         pearson: of("pearson"),
         ap: of("ap"),
         max_ap: of("max_ap"),
+        mean_accuracy: of("mean_accuracy"),
+        ndcg_at_10: of("ndcg_at_10"),
+        v_measure: of("v_measure"),
     }
 }
 

@@ -7,7 +7,7 @@ use polars::prelude::*;
 
 use super::schema::Layout;
 use super::{
-    CellRecord, Gold, MetricRow, Outcome, Paired, Partner, Places, RunRecord, SampleRow, SampleText, Scored, SliceRecord,
+    CellRecord, Gold, Measured, MetricRow, Outcome, Partner, Places, RunRecord, SampleRow, SampleText, Scored, SliceRecord,
 };
 
 /// Samples that one row group of the predictions holds at least, unless there are no more.
@@ -74,7 +74,7 @@ fn rows_of(cell: &CellRecord) -> Vec<(&CellRecord, Option<&MetricRow>)> {
 fn reason<'a>(cell: &'a CellRecord, metric: Option<&'a MetricRow>) -> Option<&'a str> {
     match &cell.outcome {
         Outcome::Failed { reason } => Some(reason),
-        Outcome::Scored(_) | Outcome::Paired(_) => metric?.reason.as_deref(),
+        Outcome::Scored(_) | Outcome::Measured(_) => metric?.reason.as_deref(),
     }
 }
 
@@ -117,7 +117,7 @@ struct View<'a> {
 #[derive(Clone, Copy)]
 enum Samples<'a> {
     Labels(&'a Scored),
-    Pairs(&'a Paired),
+    Pairs(&'a Measured),
 }
 
 impl Samples<'_> {
@@ -164,7 +164,7 @@ fn scored_cells(record: &RunRecord) -> impl Iterator<Item = View<'_>> {
         let texts = record.samples.get(slice)?;
         let samples = match &cell.outcome {
             Outcome::Scored(scored) => Samples::Labels(scored),
-            Outcome::Paired(paired) => Samples::Pairs(paired),
+            Outcome::Measured(paired) => Samples::Pairs(paired),
             Outcome::Failed { .. } => return None,
         };
         Some(View { cell, samples, labels: &record.provenance.slice(slice)?.labels, texts })

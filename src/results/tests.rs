@@ -8,7 +8,10 @@ use polars::prelude::*;
 use super::example::{cell, cells, provenance, samples};
 use super::schema::{CELLS, CONFUSION, Layout, PREDICTIONS, SAMPLES};
 use super::*;
-use crate::task::{CLASS_METRICS, METRICS, MTEB_METRICS, MetricInfo, STS_METRICS, Scope, Uncertainty};
+use crate::task::{
+    CLASS_METRICS, CLUSTERING_METRICS, METRICS, MTEB_METRICS, MetricInfo, PROBE_METRICS, RETRIEVAL_METRICS, STS_METRICS, Scope,
+    Uncertainty,
+};
 
 const FILES: [&str; 6] =
     ["cells.parquet", "confusion.parquet", "predictions.parquet", "run.json", "samples.parquet", "summary.json"];
@@ -327,11 +330,21 @@ fn the_readme_names_every_file_column_and_metric() {
         assert!(readme.contains(&format!("`{name}`")), "{name}");
     }
     let (of_slice, rest) = readme.split_once("Metrics of one label:").unwrap();
-    let (of_label, of_pairs) = rest.split_once("Metrics of pairs:").unwrap();
+    let (of_label, rest) = rest.split_once("Linear probe:").unwrap();
+    let (of_probe, of_pairs) = rest.split_once("Metrics of pairs:").unwrap();
     let (of_sts, of_classes) = of_pairs.split_once("Pair classification:").unwrap();
     let (of_classes, of_mteb) = of_classes.split_once("Pair classification with `protocol = \"mteb\"`:").unwrap();
+    let (of_mteb, of_queries) = of_mteb.split_once("Retrieval:").unwrap();
+    let (of_queries, of_clusters) = of_queries.split_once("Clustering:").unwrap();
     let of_labels = METRICS.iter().map(|info| (info, if info.scope == Scope::Slice { of_slice } else { of_label }));
-    let tasks = [(STS_METRICS, of_sts), (CLASS_METRICS, of_classes), (MTEB_METRICS, of_mteb)];
+    let tasks = [
+        (PROBE_METRICS, of_probe),
+        (STS_METRICS, of_sts),
+        (CLASS_METRICS, of_classes),
+        (MTEB_METRICS, of_mteb),
+        (RETRIEVAL_METRICS, of_queries),
+        (CLUSTERING_METRICS, of_clusters),
+    ];
     let common = |info: &&MetricInfo| !["anisotropy", "zero_vectors"].contains(&info.name);
     let of_tasks =
         tasks.into_iter().flat_map(|(metrics, section)| metrics.iter().filter(common).map(move |info| (info, section)));

@@ -1,6 +1,8 @@
 //! Plan -> run record: the only place that knows the order of work.
 
 mod embed;
+mod learned;
+mod measured;
 mod pairs;
 mod places;
 mod record;
@@ -16,9 +18,11 @@ use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
 use crate::plan::{Against, Block, Cell, Plan, Texts};
 use crate::results::{CellRecord, MetricRow, Outcome, Recorder, RunRecord, SampleRow, Scored, Times};
-use crate::spec::Calibration;
+use crate::spec::{Calibration, Task};
 use crate::stats::{self, Estimate};
 use crate::task::{self, Evaluation, LabelSimilarity, Metric, Scope, Uncertainty};
+
+use vectors::Stored;
 
 pub use embed::{Desk, Failures, repairing};
 pub use verify::{Verified, verify};
@@ -112,11 +116,11 @@ impl Scoring<'_> {
         let against: Vec<(usize, Calibration)> = (cells.iter())
             .filter_map(|cell| match cell.scored {
                 Against::Labels { labels, calibration } => Some((labels, calibration)),
-                Against::Pairs { .. } => None,
+                Against::Samples { .. } => None,
             })
             .collect();
         if against.len() < cells.len() {
-            return cells.iter().map(|cell| self.pairs(cell, &texts, found)).collect();
+            return cells.iter().map(|cell| self.against_samples(cell, &texts, found)).collect();
         }
         let slice = &self.plan.slices[cells[0].slice];
         let gold: Vec<usize> = slice.samples.iter().filter_map(|sample| sample.gold.label()).collect();
@@ -151,6 +155,15 @@ impl Scoring<'_> {
         Ok(cells.iter().zip(phrasings.iter().map(|phrasings| phrasings.as_ref().map_err(Clone::clone))).map(outcome).collect())
     }
 
+    /// Scores a cell that has no labels' vectors.
+    fn against_samples(&self, cell: &Cell, texts: &Stored<'_>, found: &Found) -> Result<Outcome, Error> {
+        match self.plan.task(cell) {
+            Task::LinearProbe { .. } | Task::Knn { .. } => self.learned(cell, texts, found),
+            Task::Retrieval { .. } | Task::Clustering { .. } => self.measured(cell, texts, found),
+            Task::LabelSimilarity { .. } | Task::Sts { .. } | Task::PairClassification { .. } => self.pairs(cell, texts, found),
+        }
+    }
+
     fn blocks(&self, set: Texts) -> &[Block] {
         self.desk.work.blocks.get(&set).map_or(&[], Vec::as_slice)
     }
@@ -182,7 +195,16 @@ impl Scoring<'_> {
 fn metric_rows(metrics: Vec<Metric>, names: &[String], units: usize) -> Vec<MetricRow> {
     let resampled = |metric: &Metric| {
         let scope = if metric.label.is_some() { Scope::Label } else { Scope::Slice };
-        let known = [task::METRICS, task::STS_METRICS, task::CLASS_METRICS, task::MTEB_METRICS].concat();
+        let known = [
+            task::METRICS,
+            task::PROBE_METRICS,
+            task::STS_METRICS,
+            task::CLASS_METRICS,
+            task::MTEB_METRICS,
+            task::RETRIEVAL_METRICS,
+            task::CLUSTERING_METRICS,
+        ]
+        .concat();
         known.iter().any(|info| (info.name, info.scope, info.uncertainty) == (metric.name, scope, Uncertainty::Bootstrap))
     };
     let doubt = |metric: &Metric| {

@@ -7,7 +7,7 @@ use crate::cause::told;
 use crate::dataset::{PairGold, Slice};
 use crate::error::Error;
 use crate::plan::{Against, Cell, Texts};
-use crate::results::{Outcome, PairRow, Paired};
+use crate::results::{Measured, Outcome, PairRow};
 use crate::spec::{Protocol, Task};
 use crate::task::{self, Metric, Pairs, Similar, Similarities, Similarity, Texts as _, Thresholds};
 
@@ -38,14 +38,14 @@ impl Scoring<'_> {
         let pairs = Pairs { gold, clusters, subsets, seed: self.plan.spec.seed };
         let metrics = evaluate(task, &similar, &pairs, thresholds);
         let mut metrics = metric_rows(metrics, &names, pairs.clusters.count());
-        let samples = self.pair_rows(cell, slice.samples.len());
+        let samples = self.measured_rows(cell, slice.samples.len());
         metrics.extend(cut_metrics(samples.iter().map(|row| row.cut)));
-        Ok(Outcome::Paired(Paired { metrics, samples, scores: similar.scores }))
+        Ok(Outcome::Measured(Measured { metrics, samples, scores: similar.scores }))
     }
 
     /// The thresholds of the slice that the cell takes them from. The inner error is why there are none.
     fn thresholds(&self, cell: &Cell, found: &Found) -> Result<Result<Option<Thresholds>, String>, Error> {
-        let Against::Pairs { thresholds_from: Some(from) } = cell.scored else { return Ok(Ok(None)) };
+        let Against::Samples { with: Some(from) } = cell.scored else { return Ok(Ok(None)) };
         let slice = &self.plan.slices[from];
         let pairs = Texts::Samples { prompt: cell.prompt, slice: from };
         let texts = match self.desk.stored(pairs, cell.readout, found, self.failures) {
@@ -59,8 +59,8 @@ impl Scoring<'_> {
         }))
     }
 
-    /// Tokens and cuts of both texts of each pair, over all views.
-    fn pair_rows(&self, cell: &Cell, samples: usize) -> Vec<PairRow> {
+    /// Tokens and cuts of each sample, of a pair those of both texts, over all views.
+    pub(super) fn measured_rows(&self, cell: &Cell, samples: usize) -> Vec<PairRow> {
         let (views, rows) = (self.blocks(cell.samples()), &self.desk.work.rows);
         let places =
             |sample: usize| views.iter().flat_map(move |view| view.of_sample(sample, samples).map(move |at| (view, at)));
@@ -90,7 +90,13 @@ impl Held<'_> {
 const fn measures(task: &Task) -> &'static [Similarity] {
     match task {
         Task::PairClassification { protocol: Some(Protocol::Mteb), .. } => Similarity::MTEB,
-        Task::PairClassification { .. } | Task::Sts { .. } | Task::LabelSimilarity { .. } => Similarity::COSINE,
+        Task::PairClassification { .. }
+        | Task::Sts { .. }
+        | Task::LabelSimilarity { .. }
+        | Task::LinearProbe { .. }
+        | Task::Knn { .. }
+        | Task::Retrieval { .. }
+        | Task::Clustering { .. } => Similarity::COSINE,
     }
 }
 
@@ -106,6 +112,10 @@ fn evaluate(task: &Task, similar: &Similar, pairs: &Pairs, thresholds: Option<Th
             };
             task::pair_classification(similar, pairs, thresholds, why_not)
         }
-        Task::LabelSimilarity { .. } => Vec::new(),
+        Task::LabelSimilarity { .. }
+        | Task::LinearProbe { .. }
+        | Task::Knn { .. }
+        | Task::Retrieval { .. }
+        | Task::Clustering { .. } => Vec::new(),
     }
 }

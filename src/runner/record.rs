@@ -51,6 +51,7 @@ pub fn provenance(plan: &Plan) -> Provenance {
                 labels: slice.labels.clone(),
                 samples: slice.samples.len(),
                 origin: slice.origin.clone(),
+                mteb: slice.mteb.clone(),
             })
             .collect(),
         labels: (spec.labels.iter())

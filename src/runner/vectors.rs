@@ -72,7 +72,7 @@ impl Stored<'_> {
     }
 
     /// All of them, in order.
-    fn all(&self) -> Result<Embeddings, CacheError> {
+    pub(super) fn all(&self) -> Result<Embeddings, CacheError> {
         self.part(0..self.count())
     }
 

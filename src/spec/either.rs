@@ -107,6 +107,62 @@ impl JsonSchema for Layers {
     }
 }
 
+/// A slice of the spec, or another split.
+pub enum Companion {
+    Slice(String),
+    Split(OtherSplit),
+}
+
+/// Another split, cut as the scored slice is, but for its limits.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OtherSplit {
+    /// A dataset's name; the scored slice's own when absent.
+    #[schemars(length(min = 1))]
+    pub dataset: Option<String>,
+    /// One of its splits.
+    #[schemars(length(min = 1))]
+    pub split: String,
+}
+
+impl<'de> Deserialize<'de> for Companion {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SliceOrSplit;
+        impl<'de> Visitor<'de> for SliceOrSplit {
+            type Value = Companion;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the id of a slice or { split = \"...\" }")
+            }
+
+            fn visit_str<E>(self, id: &str) -> Result<Companion, E> {
+                Ok(Companion::Slice(id.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Companion, A::Error> {
+                OtherSplit::deserialize(MapAccessDeserializer::new(map)).map(Companion::Split)
+            }
+        }
+        deserializer.deserialize_any(SliceOrSplit)
+    }
+}
+
+impl JsonSchema for Companion {
+    fn schema_name() -> Cow<'static, str> {
+        "Companion".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The id of a slice, or another split: `{ split = \"train\" }`.",
+            "oneOf": [
+                { "type": "string", "minLength": 1 },
+                generator.subschema_for::<OtherSplit>()
+            ]
+        })
+    }
+}
+
 /// Templates in place, or a file of them.
 pub enum Views {
     Inline(Vec<Spanned<View>>),

@@ -15,7 +15,8 @@ use super::{Task, TaskKind};
 #[serde(deny_unknown_fields, default)]
 pub struct Gate {
     /// The metric that drops are of, in cells of the tasks that have it; when absent, and in all other cells: accuracy of
-    /// label similarity, `spearman` of STS, `ap` of pair classification.
+    /// label similarity, probes and neighbours, `spearman` of STS, `ap` of pair classification, `ndcg_at_10` of
+    /// retrieval, `v_measure` of clustering.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<Measure>,
     /// A significant drop fails when it is larger than this.
@@ -79,7 +80,7 @@ pub struct SliceGate {
 
 /// A metric that two runs can be compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Share of right labels; of pairs, at the threshold of another slice.
     Accuracy,
@@ -92,14 +93,21 @@ pub enum Measure {
     Pearson,
     /// Average precision of pairs ranked by cosine.
     Ap,
+    /// Normalised discounted gain of the ten documents nearest to a query.
+    #[serde(rename = "ndcg_at_10")]
+    NdcgAt10,
+    /// Harmonic mean of how pure and how whole clusters are.
+    VMeasure,
 }
 
 impl Measure {
     /// The metrics that cells of a task are compared by, the first of them unless another is asked for.
     pub const fn of(task: TaskKind) -> &'static [Self] {
         match task {
-            TaskKind::LabelSimilarity => &[Self::Accuracy, Self::MacroF1],
+            TaskKind::LabelSimilarity | TaskKind::LinearProbe | TaskKind::Knn => &[Self::Accuracy, Self::MacroF1],
             TaskKind::Sts => &[Self::Spearman, Self::Pearson],
+            TaskKind::Retrieval => &[Self::NdcgAt10],
+            TaskKind::Clustering => &[Self::VMeasure],
             TaskKind::PairClassification => &[Self::Ap, Self::Accuracy],
         }
     }

@@ -26,6 +26,7 @@ mod schema;
 mod select;
 mod source;
 mod suggest;
+mod task;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use schema::schema;
 pub use select::covers;
 pub use source::SourceError;
 pub use suggest::suggest;
+pub use task::{Aggregate, Companion, Draws, Protocol, Task, TaskKind};
 
 /// One experiment: the axes of a grid and what to do with its cells.
 #[derive(Clone, Debug)]
@@ -253,86 +255,6 @@ pub struct LabelSet {
     pub phrases: Vec<(String, Vec<String>)>,
     /// Prompt for the phrasings (a `[[prompt]]` id or a catalogue name); the cell's own prompt when absent.
     pub prompt: Option<Prompt>,
-}
-
-/// What is done with the embeddings of a cell. A slice's samples decide which tasks are theirs; the kind of each is its id on
-/// the axis of tasks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Task {
-    /// Cosine between each text and each label's phrasings; the best label is the prediction.
-    LabelSimilarity { calibrations: Vec<Calibration> },
-    /// Correlation of the cosine of two texts with how similar people say they are.
-    Sts { protocol: Option<Protocol>, aggregate: Aggregate },
-    /// Whether the cosine of two texts tells pairs that are the same from others.
-    PairClassification {
-        protocol: Option<Protocol>,
-        /// The slice that thresholds are picked on; without it, accuracy is an oracle's alone.
-        thresholds_from: Option<String>,
-    },
-}
-
-impl Task {
-    /// The word of a spec for it.
-    pub const fn kind(&self) -> TaskKind {
-        match self {
-            Self::LabelSimilarity { .. } => TaskKind::LabelSimilarity,
-            Self::Sts { .. } => TaskKind::Sts,
-            Self::PairClassification { .. } => TaskKind::PairClassification,
-        }
-    }
-}
-
-/// The kinds of task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskKind {
-    /// Cosine between each text and each label's phrasings; the best label is the prediction.
-    #[default]
-    LabelSimilarity,
-    /// Correlation of the cosine of two texts with how similar people say they are. For pairs with scores.
-    Sts,
-    /// Whether the cosine of two texts tells pairs that are the same from others. For pairs with two labels.
-    PairClassification,
-}
-
-impl TaskKind {
-    /// Whether it gives each text one of the slice's labels.
-    pub const fn labels_texts(self) -> bool {
-        match self {
-            Self::LabelSimilarity => true,
-            Self::Sts | Self::PairClassification => false,
-        }
-    }
-
-    /// Whether a cell's other choices tell that this is its task: labels are worded for one task alone, and pairs have one each.
-    pub const fn goes_without_saying(self) -> bool {
-        match self {
-            Self::LabelSimilarity | Self::Sts | Self::PairClassification => true,
-        }
-    }
-}
-
-/// Whose definition of metrics is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// That of MTEB. STS: all pairs pooled. Pair classification: cosine, dot product, Euclidean and Manhattan distance, each
-    /// with the best threshold on the very pairs that are scored; `max_ap` is the largest average precision of the four.
-    Mteb,
-    /// That of `SentEval` as `SimCSE` and the papers on prompted models use it: all pairs of a year pooled. STS alone.
-    Senteval,
-}
-
-/// How the subsets of a slice become one correlation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Aggregate {
-    /// One correlation over all pairs.
-    #[default]
-    Pooled,
-    /// The mean of the subsets' correlations.
-    PerSubset,
 }
 
 /// Correction of label similarity; each is a choice on an axis of its own.

@@ -70,6 +70,10 @@ names!(
     LabelSimilarity => "label-similarity",
     Sts => "sts",
     PairClassification => "pair-classification",
+    LinearProbe => "linear-probe",
+    Knn => "knn",
+    Retrieval => "retrieval",
+    Clustering => "clustering",
 );
 names!(Protocol, "protocol", Mteb => "mteb", Senteval => "senteval");
 names!(Aggregate, "aggregate", Pooled => "pooled", PerSubset => "per-subset");
@@ -82,6 +86,8 @@ names!(
     Spearman => "spearman",
     Pearson => "pearson",
     Ap => "ap",
+    NdcgAt10 => "ndcg_at_10",
+    VMeasure => "v_measure",
 );
 names!(
     Axis,

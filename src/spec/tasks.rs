@@ -4,14 +4,25 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::either;
 use super::lower::Lowering;
 use super::problem::Problem;
-use super::{Aggregate, Axis, Calibration, Protocol, Task, TaskKind, wire};
+use super::{Aggregate, Axis, Calibration, Companion, Draws, Protocol, Task, TaskKind, wire};
+
+/// Neighbours that vote, texts of a label and probes of MTEB's protocol, and scikit-learn's `C`, when nothing is said.
+const K: usize = 5;
+const SAMPLES_PER_LABEL: usize = 8;
+const EXPERIMENTS: usize = 10;
+const C: f64 = 1.0;
+/// How often k-means begins anew, as in scikit-learn.
+const RESTARTS: usize = 10;
 
 /// What is done with the embeddings; label similarity when nothing is said.
 pub fn tasks(entries: Option<Vec<Spanned<wire::Task>>>, lowering: &mut Lowering<'_>) -> Vec<Task> {
     let mut tasks: Vec<Task> = Vec::new();
-    for entry in entries.into_iter().flatten().map(Spanned::into_inner) {
+    for entry in entries.into_iter().flatten() {
+        let span = entry.span();
+        let entry = entry.into_inner();
         let kind = *entry.kind.get_ref();
         if tasks.iter().any(|known| known.kind() == kind) {
             let help = if kind == TaskKind::LabelSimilarity {
@@ -22,7 +33,7 @@ pub fn tasks(entries: Option<Vec<Spanned<wire::Task>>>, lowering: &mut Lowering<
             lowering.report(Problem::new(entry.kind.span(), format!("`{kind}` is there twice")).help(help));
         }
         misplaced(&entry, lowering);
-        tasks.push(task(entry, lowering));
+        tasks.extend(task(entry, span, lowering));
     }
     if tasks.is_empty() {
         tasks.push(Task::LabelSimilarity { calibrations: vec![Calibration::default()] });
@@ -35,13 +46,26 @@ fn misplaced(entry: &wire::Task, lowering: &mut Lowering<'_>) {
     const LABELS: &[TaskKind] = &[TaskKind::LabelSimilarity];
     const STS: &[TaskKind] = &[TaskKind::Sts];
     const CLASSES: &[TaskKind] = &[TaskKind::PairClassification];
-    const PAIRS: &[TaskKind] = &[TaskKind::Sts, TaskKind::PairClassification];
+    const DEFINED: &[TaskKind] = &[TaskKind::Sts, TaskKind::PairClassification, TaskKind::LinearProbe];
+    const LEARNT: &[TaskKind] = &[TaskKind::LinearProbe, TaskKind::Knn];
+    const PROBE: &[TaskKind] = &[TaskKind::LinearProbe];
+    const KNN: &[TaskKind] = &[TaskKind::Knn];
+    const SEARCH: &[TaskKind] = &[TaskKind::Retrieval];
+    const CLUSTERS: &[TaskKind] = &[TaskKind::Clustering];
     let kind = *entry.kind.get_ref();
     let keys = [
         ("calibration", entry.calibration.as_ref().map(Spanned::span), LABELS),
-        ("protocol", entry.protocol.as_ref().map(Spanned::span), PAIRS),
+        ("protocol", entry.protocol.as_ref().map(Spanned::span), DEFINED),
         ("aggregate", entry.aggregate.as_ref().map(Spanned::span), STS),
         ("thresholds_from", entry.thresholds_from.as_ref().map(Spanned::span), CLASSES),
+        ("train", entry.train.as_ref().map(Spanned::span), LEARNT),
+        ("c", entry.c.as_ref().map(Spanned::span), PROBE),
+        ("samples_per_label", entry.samples_per_label.as_ref().map(Spanned::span), PROBE),
+        ("experiments", entry.experiments.as_ref().map(Spanned::span), PROBE),
+        ("k", entry.k.as_ref().map(Spanned::span), KNN),
+        ("documents", entry.documents.as_ref().map(Spanned::span), SEARCH),
+        ("clusters", entry.clusters.as_ref().map(Spanned::span), CLUSTERS),
+        ("restarts", entry.restarts.as_ref().map(Spanned::span), CLUSTERS),
     ];
     for (key, span, kinds) in keys {
         if let Some(span) = span.filter(|_| !kinds.contains(&kind)) {
@@ -52,24 +76,24 @@ fn misplaced(entry: &wire::Task, lowering: &mut Lowering<'_>) {
     }
 }
 
-fn task(entry: wire::Task, lowering: &mut Lowering<'_>) -> Task {
-    let wire::Task { kind, calibration, protocol, aggregate, thresholds_from } = entry;
-    let named = protocol.as_ref().map(|protocol| *protocol.get_ref());
-    match kind.into_inner() {
+/// None where what it needs is not there, which is reported.
+fn task(entry: wire::Task, span: Range<usize>, lowering: &mut Lowering<'_>) -> Option<Task> {
+    let named = entry.protocol.as_ref().map(|protocol| *protocol.get_ref());
+    Some(match *entry.kind.get_ref() {
         TaskKind::LabelSimilarity => {
-            let listed = calibration.map(Spanned::into_inner).unwrap_or_default();
+            let listed = entry.calibration.map(Spanned::into_inner).unwrap_or_default();
             let calibrations: Vec<Calibration> = listed.into_iter().map(Spanned::into_inner).collect();
             let calibrations = if calibrations.is_empty() { vec![Calibration::default()] } else { calibrations };
             Task::LabelSimilarity { calibrations }
         }
         TaskKind::Sts => {
-            if let (Some(protocol), Some(aggregate)) = (named, &aggregate) {
+            if let (Some(protocol), Some(aggregate)) = (named, &entry.aggregate) {
                 fixed(lowering, aggregate.span(), "aggregate", protocol, "it pools all pairs");
             }
-            Task::Sts { protocol: named, aggregate: aggregate.map_or(Aggregate::Pooled, Spanned::into_inner) }
+            Task::Sts { protocol: named, aggregate: entry.aggregate.map_or(Aggregate::Pooled, Spanned::into_inner) }
         }
         TaskKind::PairClassification => {
-            match (named, &protocol, &thresholds_from) {
+            match (named, &entry.protocol, &entry.thresholds_from) {
                 (Some(Protocol::Senteval), Some(protocol), _) => {
                     let problem = Problem::new(protocol.span(), "`senteval` has no pair classification by similarity");
                     lowering.report(problem.help("it trains a classifier on pairs; write `mteb`, or leave `protocol` out"));
@@ -79,11 +103,93 @@ fn task(entry: wire::Task, lowering: &mut Lowering<'_>) -> Task {
                 }
                 _ => {}
             }
-            let unknown = thresholds_from.as_ref().and_then(|id| lowering.ids().unknown(Axis::Slice, id));
+            let unknown = entry.thresholds_from.as_ref().and_then(|id| lowering.ids().unknown(Axis::Slice, id));
             unknown.into_iter().for_each(|problem| lowering.report(problem));
-            Task::PairClassification { protocol: named, thresholds_from: thresholds_from.map(Spanned::into_inner) }
+            Task::PairClassification { protocol: named, thresholds_from: entry.thresholds_from.map(Spanned::into_inner) }
+        }
+        TaskKind::LinearProbe => {
+            let (draws, c) = (draws(&entry, lowering), penalty(entry.c, lowering));
+            Task::LinearProbe { train: train(entry.train, TaskKind::LinearProbe, span, lowering)?, c, draws }
+        }
+        TaskKind::Knn => {
+            let k = entry.k.map_or(K, Spanned::into_inner);
+            Task::Knn { train: train(entry.train, TaskKind::Knn, span, lowering)?, k }
+        }
+        TaskKind::Retrieval => Task::Retrieval { documents: entry.documents.map(|entry| companion(entry, lowering)) },
+        TaskKind::Clustering => Task::Clustering {
+            clusters: entry.clusters.map(Spanned::into_inner),
+            restarts: entry.restarts.map_or(RESTARTS, Spanned::into_inner),
+        },
+    })
+}
+
+/// What a task learns from.
+fn train(
+    entry: Option<Spanned<either::Companion>>,
+    kind: TaskKind,
+    span: Range<usize>,
+    lowering: &mut Lowering<'_>,
+) -> Option<Companion> {
+    let Some(entry) = entry else {
+        // What is missing may be what was misspelt.
+        if !lowering.is_pruned(&span) {
+            let problem = Problem::new(span, format!("`{kind}` has no `train`"));
+            lowering.report(problem.help("name what it learns from: the id of a slice, or `train = { split = \"train\" }`"));
+        }
+        return None;
+    };
+    Some(companion(entry, lowering))
+}
+
+/// A slice of the spec, or another split.
+fn companion(entry: Spanned<either::Companion>, lowering: &mut Lowering<'_>) -> Companion {
+    let place = entry.span();
+    match entry.into_inner() {
+        either::Companion::Slice(id) => {
+            let unknown = lowering.ids().unknown(Axis::Slice, &Spanned::new(place, id.clone()));
+            unknown.into_iter().for_each(|problem| lowering.report(problem));
+            Companion::Slice(id)
+        }
+        either::Companion::Split(other) => Companion::Split { dataset: other.dataset, split: other.split },
+    }
+}
+
+/// The draws of MTEB's protocol, whose keys mean nothing without it.
+fn draws(entry: &wire::Task, lowering: &mut Lowering<'_>) -> Option<Draws> {
+    let named = entry.protocol.as_ref().map(|protocol| (*protocol.get_ref(), protocol.span()));
+    match named {
+        Some((Protocol::Mteb, _)) => {
+            let given = |key: &Option<Spanned<usize>>, usual| key.as_ref().map_or(usual, |key| *key.get_ref());
+            return Some(Draws {
+                samples_per_label: given(&entry.samples_per_label, SAMPLES_PER_LABEL),
+                experiments: given(&entry.experiments, EXPERIMENTS),
+            });
+        }
+        Some((Protocol::Senteval, span)) => {
+            let problem = Problem::new(span, "the classifier of `senteval` cannot be had to the digit");
+            lowering.report(problem.help(
+                "torch trains it by Adam from a random start and stops it early; leave `protocol` out: the same regression, at its optimum",
+            ));
+        }
+        None => {}
+    }
+    for (key, given) in [("samples_per_label", &entry.samples_per_label), ("experiments", &entry.experiments)] {
+        if let Some(given) = given {
+            let problem = Problem::new(given.span(), format!("`{key}` means nothing without `protocol = \"mteb\"`"));
+            lowering.report(problem.help(format!("add the protocol, or remove `{key}`: all train texts are used")));
         }
     }
+    None
+}
+
+fn penalty(c: Option<Spanned<f64>>, lowering: &mut Lowering<'_>) -> f64 {
+    let Some(c) = c else { return C };
+    let value = *c.get_ref();
+    if !(value > 0.0 && value.is_finite()) {
+        let problem = Problem::new(c.span(), format!("`c` is {value}, and should be more than 0"));
+        lowering.report(problem.help("it is the inverse strength of the penalty: the larger, the closer to the train texts"));
+    }
+    value
 }
 
 fn fixed(lowering: &mut Lowering<'_>, span: Range<usize>, key: &str, protocol: Protocol, how: &str) {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::either::{Ids, Layers, Views};
+use super::either::{Companion, Ids, Layers, Views};
 use super::schema;
 use super::{
     Aggregate, Calibration, Correction, DType, Differently, Endpoint, FitSet, Gate, Layer, Pooling, Protocol, TaskKind,
@@ -248,7 +248,7 @@ pub struct Task {
     #[schemars(with = "Option<Vec<Calibration>>", length(min = 1))]
     #[serde(default)]
     pub calibration: Option<Spanned<Vec<Spanned<Calibration>>>>,
-    /// Whose definition of the metrics is used. Only for `sts` and `pair-classification`.
+    /// Whose definition of the metrics is used. Only for `sts`, `pair-classification` and `linear-probe`.
     #[schemars(with = "Option<Protocol>")]
     pub protocol: Option<Spanned<Protocol>>,
     /// How the subsets of a slice become one correlation; `pooled` when absent. Only for `sts`.
@@ -257,6 +257,32 @@ pub struct Task {
     /// Id of the slice that thresholds are picked on, so that accuracy is no oracle's. Only for `pair-classification`.
     #[schemars(with = "Option<String>")]
     pub thresholds_from: Option<Spanned<String>>,
+    /// What it learns from: the id of a slice, or `{ split = "train" }`, another split cut as the scored slice is. Only for
+    /// `linear-probe` and `knn`.
+    #[schemars(with = "Option<Companion>")]
+    pub train: Option<Spanned<Companion>>,
+    /// Inverse strength of the L2 penalty, scikit-learn's `C`; 1 when absent. Only for `linear-probe`.
+    #[schemars(with = "Option<f64>")]
+    pub c: Option<Spanned<f64>>,
+    /// How many texts of each label one probe learns from; 8 when absent. Only for `linear-probe` with `protocol = "mteb"`.
+    #[schemars(with = "Option<usize>", range(min = 1))]
+    pub samples_per_label: Option<Spanned<usize>>,
+    /// How many probes, each from texts drawn anew; 10 when absent. Only for `linear-probe` with `protocol = "mteb"`.
+    #[schemars(with = "Option<usize>", range(min = 1))]
+    pub experiments: Option<Spanned<usize>>,
+    /// What is searched: the id of a slice, or `{ split = "train" }`; without it, each text is sought among all others of its
+    /// slice. Only for `retrieval`.
+    #[schemars(with = "Option<Companion>")]
+    pub documents: Option<Spanned<Companion>>,
+    /// How many clusters are sought; one for each label when absent. Only for `clustering`.
+    #[schemars(with = "Option<usize>", range(min = 1))]
+    pub clusters: Option<Spanned<usize>>,
+    /// How often k-means begins anew; the tightest clusters are kept; 10 when absent. Only for `clustering`.
+    #[schemars(with = "Option<usize>", range(min = 1, max = 1000))]
+    pub restarts: Option<Spanned<usize>>,
+    /// How many neighbours vote; 5 when absent. Only for `knn`.
+    #[schemars(with = "Option<usize>", range(min = 1))]
+    pub k: Option<Spanned<usize>>,
 }
 
 /// Which combinations are cells.

@@ -1,6 +1,6 @@
 //! How well the numbers that a system gives to samples agree with what is right about them, on as many resamples as need be.
 
-use super::{Clusters, Ordered, RESAMPLES, Resampled, average_precision, number, pearson, spearman};
+use super::{Clusters, Ordered, RESAMPLES, Resampled, Table, average_precision, number, pearson, spearman};
 
 /// One figure of one system, prepared so that a resample costs no sorting.
 #[derive(Clone, Debug)]
@@ -16,6 +16,10 @@ enum Figure {
     Share { right: Vec<bool> },
     /// The mean over labels of their F1.
     MacroF1 { gold: Vec<usize>, predicted: Vec<usize>, labels: usize },
+    /// The mean over those samples that have a value.
+    Mean { values: Vec<Option<f64>> },
+    /// The V-measure of the parts that samples are in.
+    Parts { labels: Vec<usize>, parts: Vec<usize> },
 }
 
 /// Some of the samples.
@@ -52,6 +56,16 @@ impl Agreement {
         Self(Figure::MacroF1 { gold, predicted, labels })
     }
 
+    /// Mean of the samples' values; those without one do not count.
+    pub const fn mean(values: Vec<Option<f64>>) -> Self {
+        Self(Figure::Mean { values })
+    }
+
+    /// V-measure of the parts that samples of these labels are in.
+    pub const fn parts(labels: Vec<usize>, parts: Vec<usize>) -> Self {
+        Self(Figure::Parts { labels, parts })
+    }
+
     /// The figure over all of so many samples; None where it is undefined.
     pub fn overall(&self, samples: usize) -> Option<f64> {
         self.of(&vec![1; samples])
@@ -73,6 +87,14 @@ impl Agreement {
                 (all > 0).then(|| f64::from(hits) / f64::from(all))
             }
             Figure::MacroF1 { gold, predicted, labels } => macro_f1(gold, predicted, *labels, counts),
+            Figure::Mean { values } => {
+                let valued = || values.iter().zip(counts).filter_map(|(value, count)| Some(((*value)?, *count)));
+                let all: u32 = valued().map(|(_, count)| count).sum();
+                (all > 0).then(|| valued().map(|(value, count)| value * f64::from(count)).sum::<f64>() / f64::from(all))
+            }
+            Figure::Parts { labels, parts } => {
+                counts.iter().any(|count| *count > 0).then(|| Table::of(labels, parts, counts).agreement()[0])
+            }
         }
     }
 
@@ -146,6 +168,9 @@ mod tests {
         assert_eq!(Agreement::precision(&[vec![0.1, 0.9]], positive).overall(2), Some(0.5));
         assert_eq!(Agreement::share(vec![true, false, true]).of(&[1, 3, 0]), Some(0.25));
         assert_eq!(Agreement::share(Vec::new()).overall(0), None);
+        let means = Agreement::mean(vec![Some(1.0), None, Some(0.25)]);
+        assert_eq!((means.of(&[1, 5, 3]), means.of(&[0, 2, 0])), (Some(1.75 / 4.0), None));
+        assert_eq!(Agreement::parts(vec![0, 0, 1], vec![1, 1, 0]).overall(3), Some(1.0));
     }
 
     /// Label 0: one hit of one right and two predicted, 2/3; label 1: one hit of two right and one predicted, 2/3; 2 is nowhere.

@@ -66,6 +66,11 @@ pub(super) fn macro_f1(tallies: &[Tally]) -> Option<f64> {
     (count > 0).then(|| sum / number(count))
 }
 
+/// Mean F1 of some answers; 0 without any.
+pub(super) fn macro_f1_of(answers: &[usize], gold: &[usize], labels: usize) -> f64 {
+    macro_f1(&tally(gold.iter().zip(answers).map(|(&gold, &answer)| (gold, answer, 1)), labels)).unwrap_or(0.0)
+}
+
 /// Mean F1 weighted by the number of samples of each label.
 pub(super) fn weighted_f1(tallies: &[Tally]) -> Option<f64> {
     let samples: usize = tallies.iter().map(|tally| tally.support).sum();

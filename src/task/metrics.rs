@@ -35,7 +35,7 @@ pub enum Uncertainty {
     None,
 }
 
-/// Every metric that [`super::label_similarity`] produces, in its order.
+/// Every metric that [`super::label_similarity`] produces, in its order. Probes and neighbours have all but `label_anisotropy`.
 pub const METRICS: &[MetricInfo] = &[
     slice("accuracy", Uncertainty::Wilson),
     slice("top2", Uncertainty::Wilson),
@@ -65,6 +65,15 @@ pub(super) const fn label(name: &'static str, uncertainty: Uncertainty) -> Metri
     MetricInfo { name, scope: Scope::Label, uncertainty }
 }
 
+/// What texts are held against.
+#[derive(Clone, Copy)]
+pub(super) enum Others {
+    /// Vectors of the labels, with their anisotropy.
+    Labels(Option<f64>),
+    /// So many other texts.
+    Texts(usize),
+}
+
 /// What the metrics of a cell are computed from.
 pub(super) struct Inputs<'a> {
     pub scores: &'a [f64],
@@ -72,8 +81,8 @@ pub(super) struct Inputs<'a> {
     pub predictions: &'a [Prediction],
     pub counts: &'a Counts,
     pub anisotropy: Option<f64>,
-    pub label_anisotropy: Option<f64>,
-    /// Text and label vectors without direction.
+    pub others: Others,
+    /// Vectors without direction: of texts, and of what they are held against.
     pub zero_vectors: usize,
     pub seed: u64,
 }
@@ -131,25 +140,31 @@ impl Inputs<'_> {
         ]
     }
 
-    fn diagnosis(&self) -> [Metric; 6] {
+    fn diagnosis(&self) -> Vec<Metric> {
         let several = self.labels() > 1;
         let near = NEAR_TIE * self.mean_range();
         let near_ties = self.share(|prediction| prediction.margin.is_some_and(|margin| margin <= near));
         let exact_ties = self.share(|prediction| prediction.tied);
         let samples = self.predictions.len();
         let hub = self.counts.tallies.iter().map(|tally| tally.predicted).max().unwrap_or(0);
-        let vectors = samples + self.labels();
+        let (others, of_labels) = match self.others {
+            Others::Labels(anisotropy) => (self.labels(), Some(anisotropy)),
+            Others::Texts(count) => (count, None),
+        };
         let anisotropy = self.anisotropy.map(|value| Estimate::exact(value, samples));
-        let label_anisotropy = self.label_anisotropy.map(|value| Estimate::exact(value, self.labels()));
-        [
+        let label_anisotropy = |found: Option<f64>| {
+            optional("label_anisotropy", found.map(|value| Estimate::exact(value, self.labels())), ONE_VECTOR)
+        };
+        let mut metrics = vec![
             optional("near_ties", several.then_some(near_ties), ONE_LABEL),
             optional("exact_ties", several.then_some(exact_ties), ONE_LABEL),
             // The label was picked as the largest on these samples: the interval of a fixed label's share would be too low.
             known("hub_share", Estimate::exact(number(hub) / number(samples), samples)),
             optional("anisotropy", anisotropy, ONE_VECTOR),
-            optional("label_anisotropy", label_anisotropy, ONE_VECTOR),
-            known("zero_vectors", wilson(self.zero_vectors, vectors)),
-        ]
+        ];
+        metrics.extend(of_labels.map(label_anisotropy));
+        metrics.push(known("zero_vectors", wilson(self.zero_vectors, samples + others)));
+        metrics
     }
 
     /// Mean over samples of the highest minus the lowest score.
@@ -234,11 +249,11 @@ fn weighted_sum(values: &[f64], counts: &[u32]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-fn known(name: &'static str, estimate: Estimate) -> Metric {
+pub(super) fn known(name: &'static str, estimate: Estimate) -> Metric {
     Metric { name, label: None, estimate: Some(estimate), reason: None }
 }
 
-fn optional(name: &'static str, estimate: Option<Estimate>, why_not: &str) -> Metric {
+pub(super) fn optional(name: &'static str, estimate: Option<Estimate>, why_not: &str) -> Metric {
     let reason = estimate.is_none().then(|| why_not.to_owned());
     Metric { name, label: None, estimate, reason }
 }

@@ -1,11 +1,18 @@
 //! What is computed from embeddings: label similarity, its calibration and its metrics; and pairs of texts.
 
 mod calibrate;
+mod clustering;
 mod counts;
+mod kmeans;
 mod metrics;
+mod neighbours;
+mod optimum;
 mod pairs;
 mod plane;
+mod probe;
+mod retrieval;
 mod scores;
+mod search;
 
 use std::convert::Infallible;
 
@@ -14,11 +21,16 @@ use crate::spec::Calibration;
 use crate::stats::Estimate;
 
 use calibrate::Common;
+pub use clustering::{CLUSTERING_METRICS, Clustered, Clustering, TEXT_NUMBERS, clustering};
 pub use metrics::{METRICS, MetricInfo, Scope, Uncertainty};
+use metrics::{Others, known, optional};
+pub use neighbours::{Neighbours, nearest_neighbours};
 pub use pairs::{
     CLASS_METRICS, MTEB_METRICS, Pairs, STS_METRICS, Similar, Similarities, Similarity, Thresholds, mteb, pair_classification,
     sts,
 };
+pub use probe::{PROBE_METRICS, Probe, linear_probe, mteb_draws};
+pub use retrieval::{QUERY_FIGURES, QUERY_NUMBERS, RETRIEVAL_METRICS, Relevance, Retrieval, Retrieved, retrieval};
 
 pub use plane::{Projection, plane};
 
@@ -127,7 +139,7 @@ pub struct Metric {
 }
 
 /// Why embeddings could not be scored.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TaskError {
     #[error("there are no samples to score: the slice is empty; widen its labels, length bounds or limits")]
     NoSamples,
@@ -143,6 +155,12 @@ pub enum TaskError {
     Dimensions { texts: usize, phrasings: usize },
     #[error("{of} {row} belongs to label {label}, but there are only {labels} labels (counted from 0)")]
     LabelRange { of: Vectors, row: usize, label: usize, labels: usize },
+    #[error("the train texts have one label, or none: there is nothing to learn; take a slice with several")]
+    OneClass,
+    #[error("{k} were asked for, and there are {texts} texts: ask for fewer, or take a larger slice")]
+    FewTexts { k: usize, texts: usize },
+    #[error("no optimum was found: the loss may be {gap:e} above it; a smaller `c` makes the problem easier")]
+    NoOptimum { gap: f64 },
     #[error("label {label} (counted from 0) has no phrasing; give it at least one, or leave it out of the slice")]
     NoPhrasing { label: usize },
     #[error(
@@ -157,6 +175,8 @@ pub enum Vectors {
     Texts,
     Phrasings,
     Pairs,
+    Train,
+    Documents,
 }
 
 impl std::fmt::Display for Vectors {
@@ -165,6 +185,8 @@ impl std::fmt::Display for Vectors {
             Self::Texts => "text",
             Self::Phrasings => "phrasing",
             Self::Pairs => "pair",
+            Self::Train => "train text",
+            Self::Documents => "document",
         })
     }
 }
@@ -204,19 +226,58 @@ pub fn label_similarity<T: Texts>(
 
 fn evaluation(task: &LabelSimilarity<'_>, common: &Common, scored: scores::Scored) -> Evaluation {
     let scores::Scored { scores, without_direction, label_anisotropy } = scored;
-    let predictions = scores::predict(&scores, task.labels, task.gold);
-    let counts = counts::Counts::of(&predictions, task.labels);
-    let metrics = metrics::Inputs {
-        scores: &scores,
-        predictions: &predictions,
-        counts: &counts,
-        anisotropy: common.anisotropy,
-        label_anisotropy,
-        zero_vectors: without_direction,
-        seed: task.seed,
+    let said =
+        Said { anisotropy: common.anisotropy, others: Others::Labels(label_anisotropy), zero_vectors: without_direction };
+    said.evaluation(scores, task.gold, task.labels, task.seed)
+}
+
+/// What is known of vectors beside their scores.
+struct Said {
+    anisotropy: Option<f64>,
+    others: Others,
+    zero_vectors: usize,
+}
+
+impl Said {
+    /// Predictions and metrics of scores. Shape of those: row-major `[n, labels]`.
+    fn evaluation(&self, scores: Vec<f64>, gold: &[usize], labels: usize, seed: u64) -> Evaluation {
+        let predictions = scores::predict(&scores, labels, gold);
+        let counts = counts::Counts::of(&predictions, labels);
+        let metrics = metrics::Inputs {
+            scores: &scores,
+            predictions: &predictions,
+            counts: &counts,
+            anisotropy: self.anisotropy,
+            others: self.others,
+            zero_vectors: self.zero_vectors,
+            seed,
+        }
+        .metrics();
+        Evaluation { labels, scores, confusion: counts.confusion, predictions, metrics }
     }
-    .metrics();
-    Evaluation { labels: task.labels, scores, confusion: counts.confusion, predictions, metrics }
+
+    /// What is known of texts and of the texts that they are held against, all of them finite.
+    fn of(texts: &Embeddings, train: &Embeddings) -> Self {
+        let mut unit = vec![0.0; texts.dim()];
+        let mut sum = calibrate::ExactSum::new(texts.dim());
+        let mut zero_vectors = 0;
+        for row in texts.rows() {
+            match calibrate::direction(row, &[texts.dim()], None, &mut unit) {
+                Some(true) => sum.add(&unit),
+                _ => zero_vectors += 1,
+            }
+        }
+        zero_vectors += train.rows().filter(|row| row.iter().all(|&value| value == 0.0)).count();
+        Self { anisotropy: sum.common(None).anisotropy, others: Others::Texts(train.len()), zero_vectors }
+    }
+}
+
+/// The first vector with a value that is not a number, if there is one, is an error.
+fn finite(vectors: &Embeddings, of: Vectors) -> Result<(), TaskError> {
+    match vectors.rows().position(|row| !row.iter().all(|value| value.is_finite())) {
+        Some(row) => Err(TaskError::NotFinite { of, row }),
+        None => Ok(()),
+    }
 }
 
 fn check<T: Texts>(texts: &T, task: &LabelSimilarity<'_>) -> Result<(), TaskError> {
@@ -241,9 +302,7 @@ fn check<T: Texts>(texts: &T, task: &LabelSimilarity<'_>) -> Result<(), TaskErro
             return Err(TaskError::LabelRange { of, row, label: indices[row], labels });
         }
     }
-    if let Some(row) = phrasings.rows().position(|row| !row.iter().all(|value| value.is_finite())) {
-        return Err(TaskError::NotFinite { of: Vectors::Phrasings, row });
-    }
+    finite(phrasings, Vectors::Phrasings)?;
     match (0..labels).find(|label| !owner.contains(label)) {
         Some(label) => Err(TaskError::NoPhrasing { label }),
         None => Ok(()),

@@ -15,5 +15,6 @@ mod pairs;
 mod runs;
 mod server;
 mod summary;
+mod tasks;
 mod terminal;
 mod terms;

@@ -49,7 +49,7 @@ impl Ranked<'_> {
     pub fn samples(&self) -> usize {
         match &self.cell.outcome {
             Outcome::Scored(scored) => scored.samples.len(),
-            Outcome::Paired(paired) => paired.samples.len(),
+            Outcome::Measured(measured) => measured.samples.len(),
             Outcome::Failed { .. } => 0,
         }
     }
@@ -95,7 +95,7 @@ impl<'a> From<&'a PairContest<'a>> for Arena<'a> {
         let shown = |&(name, title)| Shown { name, title, share: false };
         let first = (contest.metric(), contest.metric_title());
         Self {
-            task: contest.slice.kind.tasks()[0],
+            task: contest.task_kind,
             slice: contest.slice,
             samples: contest.samples,
             chosen_on: contest.chosen_on,

@@ -11,6 +11,7 @@ use super::arrays::Arrays;
 use crate::report::escape;
 use crate::report::view::{AXES, Contests};
 use crate::results::{Axis, CellRecord, Gold, Outcome, PromptRecord, RunRecord, SampleRow, SampleText};
+use crate::spec::TaskKind;
 use crate::stats::Estimate;
 
 /// Most bytes of answers, of scores and of texts, before base64.
@@ -279,8 +280,9 @@ fn keep_outcomes(arenas: &[Arena], limits: &Limits, cells: &mut [Cell], arrays: 
                     }
                 }
             }
-            Outcome::Paired(paired) => {
-                if take(&mut scores, 8 * samples) {
+            // Queries and clusters are told by their cell's figures alone.
+            Outcome::Measured(paired) => {
+                if of_pairs(entry.cell.choices.task) && take(&mut scores, 8 * samples) {
                     cell.tokens = Some(arrays.counts(&paired.samples.iter().map(|sample| sample.tokens).collect::<Vec<_>>()));
                     cell.cut = Some(arrays.counts(&paired.samples.iter().map(|sample| sample.cut).collect::<Vec<_>>()));
                     cell.scores = Some(arrays.numbers(&paired.cosines()));
@@ -289,6 +291,11 @@ fn keep_outcomes(arenas: &[Arena], limits: &Limits, cells: &mut [Cell], arrays: 
             Outcome::Failed { .. } => {}
         }
     }
+}
+
+/// Whether the task scores pairs of texts.
+const fn of_pairs(task: TaskKind) -> bool {
+    matches!(task, TaskKind::Sts | TaskKind::PairClassification)
 }
 
 /// Takes so many bytes from a budget, if they are left.

@@ -9,6 +9,7 @@ use super::effects::{Effect, Worth};
 use crate::report::document::Block;
 use crate::report::escape::{code, text};
 use crate::report::number::{counted, decimal, percent, points, points_range};
+use crate::spec::TaskKind;
 use crate::stats::{Estimate, number};
 
 /// Half-width of an accuracy's interval from which more texts are worth more than more cells.
@@ -21,9 +22,12 @@ pub fn blocks(contest: &Contest, effects: &[Effect]) -> Vec<Block> {
     choices.sort_by(|a, b| b.0.unwrap_or(-1.0).total_cmp(&a.0.unwrap_or(-1.0)));
     sentences.extend(choices.into_iter().map(|(_, sentence)| sentence));
     sentences.extend(diagnosis::cut_advice(contest));
-    sentences.extend(diagnosis::centring_advice(contest));
-    sentences.extend(diagnosis::hub_advice(contest, best));
-    sentences.extend(confused(contest, best));
+    // What is learnt has no wording and no calibration to change.
+    if contest.task == TaskKind::LabelSimilarity {
+        sentences.extend(diagnosis::centring_advice(contest));
+        sentences.extend(diagnosis::hub_advice(contest, best));
+        sentences.extend(confused(contest, best));
+    }
     sentences.extend(sample_size(best));
     if sentences.is_empty() {
         sentences.push("Nothing that these cells show.".to_owned());

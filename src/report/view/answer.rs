@@ -5,7 +5,7 @@ use super::contest::{Contest, Entry, Reference};
 use super::selection::{self, Choice};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
-use crate::report::number::{bare_p, counted, percent, percent_estimate, percent_range, points};
+use crate::report::number::{bare_p, counted, decimal, percent, percent_estimate, percent_range, points};
 use crate::results::NO_CHOICE;
 use crate::stats::{Agreement, Clusters, PairedDifference, number};
 
@@ -19,9 +19,22 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
     let mut doubts = vec![];
     doubts.extend(against_others(contest, best));
     doubts.extend(equals(contest, best));
+    doubts.extend(mean_of_experiments(best));
     doubts.push(selection_note(contest, best));
     doubts.extend(super::comparison::doubts(best.cell));
     vec![Block::Paragraph(headline(contest, best)), comparisons(contest, best), Block::Bullets(doubts)]
+}
+
+/// The figure of MTEB's protocol, where answers are those of one of its experiments.
+fn mean_of_experiments(best: &Entry) -> Option<String> {
+    let (mean, times) = (best.cell.estimate("mean_accuracy")?, best.cell.estimate("experiments")?.value);
+    let spread = best.cell.estimate("sd_accuracy").map_or(0.0, |found| found.value);
+    Some(format!(
+        "By MTEB's protocol it scores **{}**: the mean over {} experiments, whose accuracies have a standard deviation of {} points. The answers told of here are those of the first.",
+        percent_estimate(&mean),
+        decimal(times, 0),
+        decimal(100.0 * spread, 1)
+    ))
 }
 
 fn headline(contest: &Contest, best: &Entry) -> String {

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Axis;
+use crate::report::escape::code;
+use crate::report::number::counted;
 use crate::results::{CellRecord, Choices, NO_CHOICE, Outcome, RunRecord, SampleText, Scored, SliceRecord};
-use crate::spec::TaskKind;
+use crate::spec::{Companion, Draws, Task, TaskKind};
 use crate::stats::{self, Estimate, PairedDifference};
 
 /// All axes but slice and task, in the order they are written.
@@ -105,10 +107,29 @@ impl<'a> Contest<'a> {
     }
 
     /// What is done with the texts.
-    pub fn task_sentence(&self) -> &'static str {
-        match self.task {
-            TaskKind::LabelSimilarity => "Label similarity: each text gets the label whose wording is closest by cosine.",
-            TaskKind::Sts | TaskKind::PairClassification => "",
+    pub fn task_sentence(&self) -> String {
+        let train = |train: &Companion| match train {
+            Companion::Slice(id) => format!("slice {}", code(id)),
+            Companion::Split { dataset: None, split } => format!("split {}", code(split)),
+            Companion::Split { dataset: Some(dataset), split } => format!("split {} of {}", code(split), code(dataset)),
+        };
+        let recorded = self.run.provenance.tasks.iter().find(|task| task.kind() == self.task);
+        match recorded {
+            Some(Task::LinearProbe { train: from, c, draws: None }) => {
+                format!("Linear probe: logistic regression (C = {c}) on frozen vectors, learnt from {}.", train(from))
+            }
+            Some(Task::LinearProbe { train: from, c, draws: Some(Draws { samples_per_label, experiments }) }) => format!(
+                "Linear probe by MTEB's protocol: logistic regression (C = {c}) on frozen vectors, learnt {experiments} times from {} of each label, drawn from {}; ranked by the mean, while answers are those of the first.",
+                counted(*samples_per_label, "text"),
+                train(from)
+            ),
+            Some(Task::Knn { train: from, k }) => {
+                format!(
+                    "Nearest neighbours: each text gets the label that most of the {k} nearest texts of {} have, by cosine.",
+                    train(from)
+                )
+            }
+            _ => "Label similarity: each text gets the label whose wording is closest by cosine.".to_owned(),
         }
     }
 
@@ -190,7 +211,7 @@ impl<'a> Entry<'a> {
         let on_dev = dev.and_then(|dev| twin(run, cell, &dev.id)).filter(|twin| twin.estimate("accuracy").is_some());
         let judged = if dev.is_some() { on_dev } else { Some(cell) };
         let value = |metric: &str| Some(judged?.estimate(metric)?.value);
-        let ranking = (value("accuracy").unwrap_or(-1.0), value("macro_f1").unwrap_or(0.0));
+        let ranking = (value("mean_accuracy").or(value("accuracy")).unwrap_or(-1.0), value("macro_f1").unwrap_or(0.0));
         let right = scored.samples.iter().map(|sample| sample.gold == sample.predicted).collect();
         let model = run.provenance.models.iter().find(|model| model.id == cell.choices.model);
         let floor = model.is_some_and(|model| model.source.starts_with("builtin:"));
@@ -262,7 +283,7 @@ fn reference(run: &RunRecord, task: TaskKind, slice: &SliceRecord, entries: &[En
     match (&cell.outcome, entries.iter().position(|entry| entry.cell.id == cell.id)) {
         (_, Some(place)) => Reference::Entry(place),
         (Outcome::Failed { reason }, None) => Reference::Failed(reason.clone()),
-        (Outcome::Scored(_) | Outcome::Paired(_), None) => Reference::Failed("it has no accuracy".to_owned()),
+        (Outcome::Scored(_) | Outcome::Measured(_), None) => Reference::Failed("it has no accuracy".to_owned()),
     }
 }
 

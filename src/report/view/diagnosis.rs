@@ -6,6 +6,7 @@ use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{counted, decimal, percent};
 use crate::results::{PromptRecord, SampleRow};
+use crate::spec::TaskKind;
 use crate::stats::number;
 
 /// Shares from which a finding is worth a sentence.
@@ -122,7 +123,7 @@ fn shared_direction(contest: &Contest) -> Option<String> {
         .filter(|entry| !entry.floor)
         .filter_map(|entry| Some((entry, entry.cell.estimate("anisotropy")?.value)));
     let (entry, cosine) = raw.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.order.cmp(&a.0.order)))?;
-    (cosine >= SHARED_DIRECTION).then(|| {
+    (cosine >= SHARED_DIRECTION && contest.task == TaskKind::LabelSimilarity).then(|| {
         let (finding, then) = if cosine > ONE_DIRECTION {
             ("The vectors share one direction", "Scores then differ in their last digits only")
         } else {

@@ -84,6 +84,7 @@ fn table(contest: &Contest) -> Block {
     if contest.chosen_on.is_some() {
         columns.push(Column::numbers("accuracy on dev"));
     }
+    columns.extend(has_means(contest).then(|| Column::numbers("mean accuracy of the experiments")));
     let p = format!("p ({})", contest.run.provenance.correction.short());
     let against_best = format!("best against it, {p}");
     columns.extend(["accuracy", "macro F1", "vs reference, points", &p, &against_best, "texts cut"].map(Column::numbers));
@@ -94,11 +95,19 @@ fn table(contest: &Contest) -> Block {
     Block::table(columns, rows.collect())
 }
 
+/// Whether cells are ranked by the mean of several experiments.
+fn has_means(contest: &Contest) -> bool {
+    contest.entries.iter().any(|entry| entry.cell.estimate("mean_accuracy").is_some())
+}
+
 fn row(contest: &Contest, entry: &Entry, place: usize, axes: &[Axis], [p, to_best]: [Option<f64>; 2]) -> Vec<String> {
     let mut row = vec![(place + 1).to_string()];
     row.extend(axes.iter().map(|axis| text(entry.on(*axis))));
     if contest.chosen_on.is_some() {
         row.push(share_or_dash(entry.dev_accuracy()));
+    }
+    if has_means(contest) {
+        row.push(entry.cell.estimate("mean_accuracy").map_or("–".to_owned(), |mean| percent_estimate(&mean)));
     }
     let accuracy = percent_estimate(&entry.accuracy);
     row.push(if place == 0 { format!("**{accuracy}**") } else { accuracy });

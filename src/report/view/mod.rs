@@ -15,6 +15,7 @@ mod leaderboard;
 mod map;
 mod margins;
 mod pairs;
+mod published;
 mod reliability;
 mod reproduce;
 mod selection;
@@ -25,7 +26,7 @@ mod worth;
 use super::document::Block;
 use super::escape::{code, text};
 use super::number::counted;
-use crate::results::{Axis, ResultsError, RunRecord};
+use crate::results::{Axis, Published, ResultsError, RunRecord};
 use crate::spec::TaskKind;
 pub use leaderboard::adjusted_p;
 pub use standing::{Ranking, Standing};
@@ -78,11 +79,11 @@ pub struct View {
 }
 
 impl View {
-    /// What the run's record says. The same record gives the same view.
+    /// What the run's record says, and others beside it. The same record gives the same view.
     ///
     /// # Errors
     /// When the table library fails to summarise the cells.
-    pub fn of(run: &RunRecord, contests: &Contests) -> Result<Self, ResultsError> {
+    pub fn of(run: &RunRecord, contests: &Contests, published: &[Published]) -> Result<Self, ResultsError> {
         let Contests { labels: contests, pairs: paired, .. } = contests;
         let effects: Vec<Vec<Effect>> = contests.iter().map(Effect::all).collect::<Result<_, _>>()?;
         let worths = paired.iter().map(pairs::worth).collect::<Result<Vec<_>, _>>()?;
@@ -114,6 +115,7 @@ impl View {
             Part::Pairs(contest, _) => pairs::leaderboard(contest),
         }));
         blocks.extend(leaderboard::failures(run));
+        blocks.extend(published::blocks(run, published));
         blocks.extend(section("What each choice is worth", &parts, |part| match part {
             Part::Labels(contest, effects) => {
                 let figures = [calibrations::figure(contest), layers::figure(contest), cost::figure(contest)];
@@ -132,6 +134,8 @@ impl View {
         blocks.extend(labels("Mistakes", examples::blocks));
         blocks.extend(pairs("Similarity and gold", pairs::similarity));
         blocks.extend(pairs("Worst pairs", pairs::worst));
+        blocks.extend(pairs("Hardest queries", pairs::queries));
+        blocks.extend(pairs("Clusters", pairs::clusters));
         blocks.extend(section("Diagnosis", &parts, |part| match part {
             Part::Labels(contest, _) => diagnosis::blocks(contest),
             Part::Pairs(contest, _) => pairs::diagnosis(contest),
@@ -159,7 +163,7 @@ impl Part<'_> {
     fn task(&self) -> TaskKind {
         match self {
             Self::Labels(contest, _) => contest.task,
-            Self::Pairs(contest, _) => contest.slice.kind.tasks()[0],
+            Self::Pairs(contest, _) => contest.task_kind,
         }
     }
 
@@ -206,7 +210,13 @@ fn head(run: &RunRecord, contests: &[Contest], paired: &[PairContest]) -> Vec<Bl
             format!("{} ({size}, {labels}){}", code(&contest.slice.id), dev.unwrap_or_default())
         })
         .collect();
-    data.extend(paired.iter().map(PairContest::described));
+    for contest in paired {
+        let described = contest.described();
+        let known = contests.iter().any(|other| other.slice.id == contest.slice.id);
+        if !known && !data.contains(&described) {
+            data.push(described);
+        }
+    }
     if data.is_empty() {
         blocks.push(Block::Paragraph("**There is no answer: the run has no cells.**".to_owned()));
         return blocks;
@@ -223,10 +233,10 @@ fn head(run: &RunRecord, contests: &[Contest], paired: &[PairContest]) -> Vec<Bl
 }
 
 /// What is done with each kind of samples.
-fn tasks(contests: &[Contest], paired: &[PairContest]) -> Vec<&'static str> {
+fn tasks(contests: &[Contest], paired: &[PairContest]) -> Vec<String> {
     let of_labels = contests.iter().map(Contest::task_sentence);
-    let mut told: Vec<&str> = Vec::new();
-    for sentence in of_labels.chain(paired.iter().map(PairContest::task_sentence)) {
+    let mut told: Vec<String> = Vec::new();
+    for sentence in of_labels.chain(paired.iter().map(|contest| contest.task_sentence().to_owned())) {
         if !told.contains(&sentence) {
             told.push(sentence);
         }

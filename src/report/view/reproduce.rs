@@ -4,7 +4,7 @@ use crate::report::document::{Block, Column};
 use crate::report::escape::{code, one_line, shorten, text};
 use crate::report::number::{decimal, grouped, percent};
 use crate::results::{Chat, Kind, LabelsRecord, Layer, PromptRecord, Provenance, ReadoutRecord, SliceRecord};
-use crate::spec::{Protocol, Task};
+use crate::spec::{Companion, Draws, Protocol, Task};
 
 /// Most entries of a model's digest that are listed, and most views of a prompt.
 const ENTRIES: usize = 16;
@@ -203,17 +203,38 @@ fn span(readout: &ReadoutRecord) -> String {
     readout.span.map(|span| format!(", over copy {span} of the text")).unwrap_or_default()
 }
 
-/// A task on pairs with what its spec fixes.
+/// A task with what its spec fixes.
 fn task(task: &Task) -> String {
     let given = |key: &str, value: Option<&str>| value.map(|value| format!(", {key} {}", code(value))).unwrap_or_default();
     let (protocol, rest) = match task {
         Task::LabelSimilarity { .. } => (None, String::new()),
+        Task::LinearProbe { train, c, draws } => {
+            let drawn = draws.map(|Draws { samples_per_label, experiments }| {
+                format!(", {experiments} experiments of {samples_per_label} texts of each label")
+            });
+            let protocol = draws.map(|_| Protocol::Mteb);
+            (protocol, format!("{}, C = {c}{}", given("train", Some(&companion(train))), drawn.unwrap_or_default()))
+        }
+        Task::Retrieval { documents } => (None, given("documents", documents.as_ref().map(companion).as_deref())),
+        Task::Clustering { clusters, restarts } => {
+            let many = clusters.map_or("one for each label".to_owned(), |clusters| clusters.to_string());
+            (None, format!(", clusters {}, restarts {restarts}", code(&many)))
+        }
+        Task::Knn { train, k } => (None, format!("{}, k = {k}", given("train", Some(&companion(train))))),
         Task::Sts { protocol, aggregate } => (*protocol, given("aggregate", Some(aggregate.name()))),
         Task::PairClassification { protocol, thresholds_from } => {
             (*protocol, given("thresholds from slice", thresholds_from.as_deref()))
         }
     };
     format!("{}{}{rest}", code(task.kind().name()), given("protocol", protocol.map(Protocol::name)))
+}
+
+fn companion(companion: &Companion) -> String {
+    match companion {
+        Companion::Slice(id) => id.clone(),
+        Companion::Split { dataset: None, split } => format!("split {split}"),
+        Companion::Split { dataset: Some(dataset), split } => format!("split {split} of {dataset}"),
+    }
 }
 
 fn slice(slice: &SliceRecord) -> String {

@@ -75,7 +75,7 @@ impl Ranking {
         };
         Self {
             slice: contest.slice.id.clone(),
-            task: contest.slice.kind.tasks()[0],
+            task: contest.task_kind,
             chosen_on: contest.chosen_on.map(|dev| dev.id.clone()),
             metric: contest.metric_title(),
             correction: contest.run.provenance.correction,

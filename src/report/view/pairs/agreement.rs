@@ -9,7 +9,7 @@ use crate::results::Kind;
 use crate::stats::number;
 
 pub fn similarity(contest: &PairContest) -> Vec<Block> {
-    let Some(best) = contest.best() else { return Vec::new() };
+    let Some(best) = contest.best().filter(|_| contest.of_pairs()) else { return Vec::new() };
     let cosines = best.paired.cosines();
     let figure =
         if contest.slice.kind == Kind::Pairs { histogram(contest, best, &cosines) } else { scatter(contest, &cosines) };
@@ -135,6 +135,9 @@ fn subsets(contest: &PairContest, best: &PairEntry) -> Option<Block> {
 
 pub fn diagnosis(contest: &PairContest) -> Vec<Block> {
     let Some(best) = contest.best() else { return vec![Block::Paragraph("No cell has a score.".to_owned())] };
+    if !contest.of_pairs() {
+        return of_texts(best);
+    }
     let mut told = Vec::new();
     if let Some(mean) = best.cell.estimate("anisotropy") {
         let reading = if mean.value > 0.8 {
@@ -174,6 +177,26 @@ pub fn diagnosis(contest: &PairContest) -> Vec<Block> {
             counted(equal, "pair"),
             percent(number(equal) / number(contest.samples.len()))
         ));
+    }
+    vec![Block::Paragraph("Of the best cell:".to_owned()), Block::Bullets(told)]
+}
+
+/// What stands in the way of queries and clusters.
+fn of_texts(best: &PairEntry) -> Vec<Block> {
+    let value = |metric: &str| best.cell.estimate(metric).map(|found| found.value).filter(|value| *value > 0.0);
+    let mut told = Vec::new();
+    told.extend(value("cut_share").map(|cut| format!("Truncation cut {} of the texts.", percent(cut))));
+    told.extend(
+        value("without_relevant")
+            .map(|share| format!("{} of the queries have no relevant document and are left out of the means.", percent(share))),
+    );
+    told.extend(value("tied_documents").map(|tied| {
+        let count = decimal(tied, 1);
+        format!("A query has {count} documents on average whose cosine equals that of a relevant one: figures are means over their orders.")
+    }));
+    told.extend(value("largest_cluster").map(|share| format!("The largest cluster holds {} of the texts.", percent(share))));
+    if told.is_empty() {
+        told.push("Nothing here stands out.".to_owned());
     }
     vec![Block::Paragraph("Of the best cell:".to_owned()), Block::Bullets(told)]
 }

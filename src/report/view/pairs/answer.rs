@@ -121,7 +121,16 @@ fn thresholds(contest: &PairContest, best: &PairEntry) -> Vec<Block> {
     vec![Block::table(columns, rows)]
 }
 
-/// How many cells the pairs cannot tell from the best one.
+/// What the samples are called.
+pub fn plural(contest: &PairContest) -> &'static str {
+    match contest.noun() {
+        "query" => "queries",
+        "text" => "texts",
+        _ => "pairs",
+    }
+}
+
+/// How many cells the samples cannot tell from the best one.
 fn equals(contest: &PairContest, best: &PairEntry) -> Option<String> {
     let rivals = contest.entries.iter().skip(1).filter_map(|entry| PairContest::difference(best, entry));
     let raw: Vec<f64> = rivals.map(|(_, p)| p).collect();
@@ -130,7 +139,8 @@ fn equals(contest: &PairContest, best: &PairEntry) -> Option<String> {
     }
     let correction = contest.run.provenance.correction;
     let close = correction.adjust(&raw).iter().filter(|p| **p >= ALPHA).count();
-    let family = format!("bootstrap of the pairs, {} over {}", correction.title(), counted(raw.len(), "comparison"));
+    let over = counted(raw.len(), "comparison");
+    let family = format!("bootstrap of the {}, {} over {over}", plural(contest), correction.title());
     Some(match close {
         0 => format!("Every other cell differs from it by more than noise ({family})."),
         _ if close == raw.len() => format!("No other cell can be told from it ({family}): this ranking may be noise."),
@@ -158,7 +168,8 @@ fn selection(contest: &PairContest, best: &PairEntry) -> String {
             )
         }
         None => format!(
-            "The best of {cells} was picked on the pairs it is reported on, which flatters it{}: add a slice of a dev split to the spec, and cells are ranked there.",
+            "The best of {cells} was picked on the {} it is reported on, which flatters it{}: add a slice of a dev split to the spec, and cells are ranked there.",
+            plural(contest),
             optimism(contest, best.value.value).map_or(String::new(), |optimism| format!(" by {optimism}"))
         ),
     }

@@ -1,14 +1,17 @@
-//! The cells that compete on one slice of pairs, ranked by their task's first metric.
+//! The cells that compete in one task that measures samples one by one, on one slice: pairs, queries, clusters. Ranked by their
+//! task's first metric.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::report::escape::code;
 use crate::report::number::{counted, decimal};
 use crate::report::view::contest::{AXES, counterpart, dev_slice, twin};
 use crate::report::view::selection::Choice;
-use crate::results::{Axis, CellRecord, Kind, NO_CHOICE, PairGold, Paired, RunRecord, SampleText, SliceRecord};
-use crate::spec::{Aggregate, Protocol, Task};
+use crate::results::{Axis, CellRecord, Kind, Measured, NO_CHOICE, PairGold, RunRecord, SampleText, SliceRecord};
+use crate::spec::{Aggregate, Protocol, Task, TaskKind};
 use crate::stats::{Agreement, Estimate, Resampled};
 
-/// The cells of one slice of pairs.
+/// The cells of one task on one slice.
 pub struct PairContest<'a> {
     pub run: &'a RunRecord,
     pub slice: &'a SliceRecord,
@@ -21,6 +24,7 @@ pub struct PairContest<'a> {
     pub chosen_on: Option<&'a SliceRecord>,
     /// The cell that the others are compared with, as its place among the entries.
     pub reference: Option<usize>,
+    pub task_kind: TaskKind,
     task: Option<&'a Task>,
     /// Its place among the report's contests, from 1.
     number: usize,
@@ -29,7 +33,7 @@ pub struct PairContest<'a> {
 /// A scored cell.
 pub struct PairEntry<'a> {
     pub cell: &'a CellRecord,
-    pub paired: &'a Paired,
+    pub paired: &'a Measured,
     /// The metric it is ranked by.
     pub value: Estimate,
     /// The same on the slice that the ranking comes from, where that is another one.
@@ -41,31 +45,46 @@ pub struct PairEntry<'a> {
 }
 
 impl<'a> PairContest<'a> {
-    /// One contest for each slice of pairs that has cells, but for those that others' choices come from; `before` contests of
-    /// other kinds come first in the report.
+    /// One contest for each task and slice that have cells, but for the slices that others' choices come from, in the order of the
+    /// tasks; `before` contests of other kinds come first in the report.
     pub fn all(run: &'a RunRecord, before: usize) -> Vec<Self> {
-        let with_cells = |slice: &&SliceRecord| {
-            slice.kind != Kind::Classification && run.cells.iter().any(|cell| cell.choices.slice == slice.id)
-        };
-        let slices: Vec<&SliceRecord> = run.provenance.slices.iter().filter(with_cells).collect();
-        let dev: Vec<Option<&SliceRecord>> = slices.iter().map(|slice| chosen_on(run, slice)).collect();
-        let serves = |slice: &SliceRecord| dev.iter().flatten().any(|dev| dev.id == slice.id);
-        let contested = slices.iter().zip(&dev).filter(|(slice, _)| !serves(slice));
-        contested.enumerate().map(|(i, (slice, dev))| Self::on(run, slice, *dev, before + i + 1)).collect()
+        let kinds: BTreeSet<TaskKind> =
+            run.cells.iter().map(|cell| cell.choices.task).filter(|task| !task.labels_texts()).collect();
+        let mut kinds: Vec<TaskKind> = kinds.into_iter().collect();
+        kinds.sort_by_key(|kind| run.provenance.place(*kind));
+        let mut contests = Vec::new();
+        for kind in kinds {
+            let has_cells =
+                |slice: &&SliceRecord| run.cells.iter().any(|cell| cell.choices.slice == slice.id && cell.choices.task == kind);
+            let slices: Vec<&SliceRecord> = run.provenance.slices.iter().filter(has_cells).collect();
+            let dev: Vec<Option<&SliceRecord>> = slices.iter().map(|slice| chosen_on(run, kind, slice)).collect();
+            let serves = |slice: &SliceRecord| dev.iter().flatten().any(|dev| dev.id == slice.id);
+            for (slice, dev) in slices.iter().zip(&dev).filter(|(slice, _)| !serves(slice)) {
+                contests.push(Self::on(run, kind, slice, *dev, before + contests.len() + 1));
+            }
+        }
+        contests
     }
 
     /// One contest for each slice that others' choices come from, which these contests leave out; they rank by themselves.
     pub fn of_dev(run: &'a RunRecord, contests: &[Self]) -> Vec<Self> {
-        let mut slices: Vec<&SliceRecord> = contests.iter().filter_map(|contest| contest.chosen_on).collect();
-        slices.sort_by_key(|slice| &slice.id);
-        slices.dedup_by_key(|slice| &slice.id);
-        slices.into_iter().map(|slice| Self::on(run, slice, None, 0)).collect()
+        let chosen_on = |contest: &Self| contest.chosen_on.map(|slice| ((contest.task_kind, &slice.id), slice));
+        let dev: BTreeMap<(TaskKind, &String), &SliceRecord> = contests.iter().filter_map(chosen_on).collect();
+        dev.into_iter().map(|((kind, _), slice)| Self::on(run, kind, slice, None, 0)).collect()
     }
 
-    fn on(run: &'a RunRecord, slice: &'a SliceRecord, chosen_on: Option<&'a SliceRecord>, number: usize) -> Self {
+    fn on(
+        run: &'a RunRecord,
+        task_kind: TaskKind,
+        slice: &'a SliceRecord,
+        chosen_on: Option<&'a SliceRecord>,
+        number: usize,
+    ) -> Self {
         let samples = run.samples.get(&slice.id).map_or(&[][..], |texts| texts.as_slice());
-        let (task, gold) = (run.provenance.task(slice.kind), PairGold::of(samples));
-        let cells = || run.cells.iter().enumerate().filter(|(_, cell)| cell.choices.slice == slice.id);
+        let task = run.provenance.tasks.iter().find(|task| task.kind() == task_kind);
+        let gold = PairGold::of(samples);
+        let own = move |cell: &CellRecord| cell.choices.slice == slice.id && cell.choices.task == task_kind;
+        let cells = || run.cells.iter().enumerate().filter(move |(_, cell)| own(cell));
         let mut entries: Vec<PairEntry> =
             cells().filter_map(|(order, cell)| PairEntry::new(run, cell, order, chosen_on, (task, &gold))).collect();
         let judged = |entry: &PairEntry| {
@@ -74,17 +93,19 @@ impl<'a> PairContest<'a> {
         entries.sort_by(|a, b| judged(b).total_cmp(&judged(a)).then(a.order.cmp(&b.order)));
         let named = run.provenance.reference.as_ref().and_then(|id| run.cells.iter().find(|cell| cell.id == *id));
         // The named cell may be one of another task.
-        let own = entries.first().and_then(|entry| counterpart(run, named?, entry.cell.choices.task, &slice.id));
+        let own = named.and_then(|cell| counterpart(run, cell, task_kind, &slice.id));
         let reference = own.and_then(|cell| entries.iter().position(|entry| entry.cell.id == cell.id));
         let failed = cells().filter(|(_, cell)| cell.failure().is_some()).count();
-        Self { run, slice, samples, gold, entries, failed, chosen_on, reference, task, number }
+        Self { run, slice, samples, gold, entries, failed, chosen_on, reference, task_kind, task, number }
     }
 
     /// The name of the metric that cells are ranked by.
     pub fn metric(&self) -> &'static str {
-        match self.task {
-            Some(Task::PairClassification { protocol: Some(Protocol::Mteb), .. }) => "max_ap",
-            Some(Task::PairClassification { .. }) => "ap",
+        match (self.task_kind, self.task) {
+            (TaskKind::Retrieval, _) => "ndcg_at_10",
+            (TaskKind::Clustering, _) => "v_measure",
+            (TaskKind::PairClassification, Some(Task::PairClassification { protocol: Some(Protocol::Mteb), .. })) => "max_ap",
+            (TaskKind::PairClassification, _) => "ap",
             _ => "spearman",
         }
     }
@@ -92,6 +113,8 @@ impl<'a> PairContest<'a> {
     /// The metric as a sentence or a column's head calls it.
     pub fn metric_title(&self) -> &'static str {
         match (self.metric(), self.task) {
+            ("ndcg_at_10", _) => "nDCG@10",
+            ("v_measure", _) => "V-measure",
             ("max_ap", _) => "largest average precision",
             ("ap", _) => "average precision",
             (_, Some(Task::Sts { aggregate: Aggregate::PerSubset, .. })) => "mean Spearman of the subsets",
@@ -99,9 +122,37 @@ impl<'a> PairContest<'a> {
         }
     }
 
-    /// What is done with such pairs, and by whose definition.
+    /// Whether its samples are pairs of texts.
+    pub fn of_pairs(&self) -> bool {
+        self.slice.kind != Kind::Classification
+    }
+
+    /// What one sample is called.
+    pub fn noun(&self) -> &'static str {
+        match self.task_kind {
+            TaskKind::Retrieval => "query",
+            TaskKind::Clustering => "text",
+            _ => "pair",
+        }
+    }
+
+    /// The label of each text.
+    pub fn labels(&self) -> Vec<usize> {
+        self.samples.iter().filter_map(|sample| sample.gold.label()).collect()
+    }
+
+    /// What is done with the samples, and by whose definition.
     pub fn task_sentence(&self) -> &'static str {
         match self.task {
+            Some(Task::Retrieval { documents: Some(_) }) => {
+                "Retrieval: whether the documents nearest to a text by cosine, of another slice, have its label; exact search."
+            }
+            Some(Task::Retrieval { documents: None }) => {
+                "Retrieval: whether the texts of the slice nearest to each of them by cosine have its label; exact search."
+            }
+            Some(Task::Clustering { .. }) => {
+                "Clustering: whether k-means brings texts of one label together: the harmonic mean of how pure and how whole clusters are."
+            }
             Some(Task::PairClassification { protocol: Some(_), .. }) => {
                 "Pair classification by MTEB's definition: the largest average precision of cosine, dot product, Euclidean and Manhattan distance."
             }
@@ -119,8 +170,9 @@ impl<'a> PairContest<'a> {
 
     /// The slice as the head of a report names it.
     pub fn described(&self) -> String {
-        let size = counted(self.slice.samples, "pair");
-        let from = self.chosen_on.map(|dev| format!(", chosen on {} ({})", code(&dev.id), counted(dev.samples, "pair")));
+        let noun = if self.of_pairs() { "pair" } else { "text" };
+        let size = counted(self.slice.samples, noun);
+        let from = self.chosen_on.map(|dev| format!(", chosen on {} ({})", code(&dev.id), counted(dev.samples, noun)));
         format!("{} ({size}){}", code(&self.slice.id), from.unwrap_or_default())
     }
 
@@ -154,6 +206,10 @@ impl<'a> PairContest<'a> {
     pub fn further(&self) -> &'static [(&'static str, &'static str)] {
         match self.metric() {
             "spearman" => &[("pearson", "Pearson")],
+            "ndcg_at_10" => &[("map", "MAP"), ("mrr", "MRR"), ("recall_at_10", "recall@10"), ("precision_at_1", "precision@1")],
+            "v_measure" => {
+                &[("homogeneity", "homogeneity"), ("completeness", "completeness"), ("adjusted_rand", "adjusted Rand")]
+            }
             "ap" => &[("auc", "AUC"), ("accuracy", "accuracy"), ("f1", "F1")],
             _ => &[("cosine_ap", "AP, cosine"), ("max_accuracy", "oracle's accuracy"), ("max_f1", "oracle's F1")],
         }
@@ -167,7 +223,7 @@ impl<'a> PairContest<'a> {
         let mut in_plan: Vec<&PairEntry> = self.entries.iter().collect();
         in_plan.sort_by_key(|entry| entry.order);
         let figure = |entry: &&PairEntry| {
-            let paired = if self.chosen_on.is_some() { entry.on_dev?.paired()? } else { entry.paired };
+            let paired = if self.chosen_on.is_some() { entry.on_dev?.measured()? } else { entry.paired };
             Some(agreement(self.task, paired, &gold))
         };
         Choice { cells: in_plan.iter().filter_map(figure).collect(), clusters: gold.clusters.clone() }
@@ -204,7 +260,7 @@ impl<'a> PairEntry<'a> {
         dev: Option<&SliceRecord>,
         (task, gold): (Option<&Task>, &PairGold),
     ) -> Option<Self> {
-        let (paired, value) = (cell.paired()?, cell.headline()?.estimate?);
+        let (paired, value) = (cell.measured()?, cell.headline()?.estimate?);
         let model = run.provenance.models.iter().find(|model| model.id == cell.choices.model);
         let floor = model.is_some_and(|model| model.source.starts_with("builtin:"));
         let resampled = agreement(task, paired, gold).resampled(&gold.clusters, run.provenance.seed);
@@ -227,8 +283,14 @@ impl<'a> PairEntry<'a> {
 }
 
 /// The metric of a cell, as its task has it.
-fn agreement(task: Option<&Task>, paired: &Paired, gold: &PairGold) -> Agreement {
+fn agreement(task: Option<&Task>, paired: &Measured, gold: &PairGold) -> Agreement {
     match task {
+        Some(Task::Retrieval { .. }) => Agreement::mean(paired.figures().collect()),
+        Some(Task::Clustering { .. }) => {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a label's index, from 0")]
+            let labels = gold.gold.iter().map(|label| *label as usize).collect();
+            Agreement::parts(labels, paired.clusters().collect())
+        }
         Some(Task::PairClassification { .. }) => {
             let measures = paired.scores.len() / paired.samples.len().max(1);
             let of = |place: usize| paired.scores.iter().skip(place).step_by(measures.max(1)).copied().collect();
@@ -243,9 +305,10 @@ fn agreement(task: Option<&Task>, paired: &Paired, gold: &PairGold) -> Agreement
 }
 
 /// The slice that choices for this one are made on.
-fn chosen_on<'a>(run: &'a RunRecord, slice: &SliceRecord) -> Option<&'a SliceRecord> {
-    let Some(Task::PairClassification { thresholds_from: Some(from), .. }) = run.provenance.task(slice.kind) else {
-        return slice.kind.tasks().iter().find_map(|task| dev_slice(run, *task, slice));
+fn chosen_on<'a>(run: &'a RunRecord, kind: TaskKind, slice: &SliceRecord) -> Option<&'a SliceRecord> {
+    let task = run.provenance.tasks.iter().find(|task| task.kind() == kind);
+    let Some(Task::PairClassification { thresholds_from: Some(from), .. }) = task else {
+        return dev_slice(run, kind, slice);
     };
     let has_scores = |id: &str| run.cells.iter().any(|cell| cell.choices.slice == id && cell.failure().is_none());
     run.provenance.slice(from).filter(|from| from.id != slice.id && has_scores(&from.id) && has_scores(&slice.id))

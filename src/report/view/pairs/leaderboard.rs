@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::answer::gap;
+use super::answer::{gap, plural};
 use super::contest::{PairContest, PairEntry, hundredths, with_interval};
 use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
@@ -38,8 +38,11 @@ fn preface(contest: &PairContest) -> String {
         }
         None => format!("Ranked by {metric}."),
     }];
-    sentences
-        .push("Correlations and precisions are times 100. Brackets: 95 % intervals from resamples of the pairs.".to_owned());
+    sentences.push(format!(
+        "{} are times 100. Brackets: 95 % intervals from resamples of the {}.",
+        if contest.of_pairs() { "Correlations and precisions" } else { "Figures" },
+        plural(contest)
+    ));
     if let Some(place) = contest.reference.filter(|_| contest.entries.len() > 1) {
         let others = counted(contest.entries.len() - 1, "comparison");
         sentences.push(format!(
@@ -58,8 +61,9 @@ fn table(contest: &PairContest) -> Block {
     columns.extend(contest.chosen_on.map(|dev| Column::numbers(format!("on {}", text(&dev.id)))));
     columns.push(Column::numbers(contest.metric_title()));
     columns.extend(contest.further().iter().map(|(_, title)| Column::numbers(*title)));
+    let cut = if contest.of_pairs() { "pairs cut" } else { "texts cut" };
     let p = format!("p ({})", contest.run.provenance.correction.short());
-    columns.extend(["vs reference, points [95 %]", &p, &format!("best against it, {p}"), "pairs cut"].map(Column::numbers));
+    columns.extend(["vs reference, points [95 %]", &p, &format!("best against it, {p}"), cut].map(Column::numbers));
     columns.push(Column::words("cell"));
     let against = contest.against_reference().into_iter().zip(contest.against(contest.best()));
     let shown = contest.entries.iter().zip(against).enumerate().take(ROWS);
@@ -120,7 +124,8 @@ fn figure(contest: &PairContest) -> Figure {
 /// Cells that were scored and whose metric is not defined, by reason.
 fn undefined(contest: &PairContest) -> Vec<Block> {
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for cell in contest.run.cells.iter().filter(|cell| cell.choices.slice == contest.slice.id) {
+    let own = |cell: &&CellRecord| (&cell.choices.slice, cell.choices.task) == (&contest.slice.id, contest.task_kind);
+    for cell in contest.run.cells.iter().filter(own) {
         if let Some(reason) =
             cell.headline().filter(|metric| metric.estimate.is_none()).and_then(|metric| metric.reason.as_deref())
         {

@@ -3,7 +3,7 @@
 use crate::dataset::{Kind, PairGold};
 use crate::embeddings::Embeddings;
 use crate::report::{fixture, render};
-use crate::results::{Choices, Gold, MetricRow, Outcome, PairRow, Paired, Partner, RunRecord, SampleText};
+use crate::results::{Choices, Gold, Measured, MetricRow, Outcome, PairRow, Partner, RunRecord, SampleText};
 use crate::spec::{Aggregate, Task};
 use crate::task::{Metric, Pairs, Similar, Similarities, Similarity, Thresholds, pair_classification, sts};
 
@@ -73,13 +73,13 @@ fn score(run: &mut RunRecord, prompt: &str, degrees: &[f64]) {
         estimate,
         reason,
     };
-    let paired = Paired {
+    let paired = Measured {
         metrics: metrics.into_iter().map(row).collect(),
         samples: vec![PairRow { tokens: 20, cut: 0 }; degrees.len()],
         scores: similar.scores,
     };
     let id = fixture::cell_id(&choices);
-    run.cells.push(crate::results::CellRecord { id, choices, outcome: Outcome::Paired(paired) });
+    run.cells.push(crate::results::CellRecord { id, choices, outcome: Outcome::Measured(paired) });
 }
 
 /// One prompt that follows the gold scores but for one pair, and one that hardly does.

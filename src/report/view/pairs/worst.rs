@@ -15,7 +15,7 @@ const CHARACTERS: usize = 100;
 type Ranked = (usize, f64);
 
 pub fn worst(contest: &PairContest) -> Vec<Block> {
-    let Some(best) = contest.best() else { return Vec::new() };
+    let Some(best) = contest.best().filter(|_| contest.of_pairs()) else { return Vec::new() };
     let cosines = best.paired.cosines();
     let once = vec![1; cosines.len()];
     let ranks = |values: &[f64]| Ordered::new(values).ranks(&once);

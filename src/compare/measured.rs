@@ -1,0 +1,81 @@
+//! Two cells that measured the same queries, or that clustered the same texts.
+
+use std::borrow::Cow;
+
+use super::pairing::Refusal;
+use super::{Flip, Noise, Pair, SEED, Sides};
+use crate::results::Answers;
+use crate::spec::Measure;
+use crate::stats::{self, Agreement, Clusters, PairedDifference};
+
+/// Queries that moved most: those that are told.
+const MOVED: usize = 20;
+
+pub fn pair<'a>(sides: &Sides<'a, '_>, metric: Measure, family: usize) -> Result<Pair<'a>, Refusal> {
+    let partners = sides.partners;
+    let unknown = |why: &str| Refusal::Metric { metric, why: why.to_owned() };
+    let gold = sides.baseline.gold.get(&partners.baseline.choices.slice).ok_or_else(|| unknown("no labels are kept"))?;
+    let alone = Clusters::from_numbers((0..gold.len()).collect());
+    let of = |answers: &Answers| match answers {
+        Answers::Queries(figures) => Some(Agreement::mean(figures.clone())),
+        Answers::Clusters(clusters) => Some(Agreement::parts(gold.clone(), clusters.clone())),
+        Answers::Labels(_) | Answers::Pairs { .. } => None,
+    };
+    let (Some(before), Some(after)) = (of(partners.before), of(partners.after)) else {
+        return Err(unknown("one side measured something else"));
+    };
+    let [was, is] = [before, after].map(|side| side.resampled(&alone, SEED));
+    let gain = is.minus(&was);
+    let (Some(was_value), Some(is_value), Some(difference)) = (was.overall, is.overall, gain.estimate()) else {
+        return Err(unknown("no query has a relevant document"));
+    };
+    let p_value = gain.p_value();
+    let same = partners.before == partners.after;
+    let moved = moved(sides);
+    let count = |holds: fn(f64) -> bool| moved.iter().filter(|(_, before, after)| holds(after - before)).count();
+    Ok(Pair {
+        baseline_cell: partners.baseline.id.clone(),
+        candidate_cell: partners.candidate.id.clone(),
+        choices: partners.candidate.choices.clone(),
+        differs: sides.differs(),
+        metric,
+        baseline_value: was_value,
+        candidate_value: is_value,
+        paired: PairedDifference { difference, wins: count(|gain| gain > 0.0), losses: count(|gain| gain < 0.0), p_value },
+        p_adjusted: p_value,
+        detectable: super::detectable(&gain, family),
+        // The same answers differ by nothing, however few they are.
+        doubt: if same { None } else { stats::doubt(&difference, gold.len(), "sample") },
+        noise: Noise::default(),
+        flips: moved.iter().take(MOVED).map(|&(index, before, after)| flip(sides, gold, index, [before, after])).collect(),
+    })
+}
+
+/// Queries whose figure changed, those that changed most first, with both figures; none of clusters, whose texts have none.
+fn moved(sides: &Sides<'_, '_>) -> Vec<(usize, f64, f64)> {
+    let (Answers::Queries(before), Answers::Queries(after)) = (sides.partners.before, sides.partners.after) else {
+        return Vec::new();
+    };
+    let both = before.iter().zip(after).enumerate();
+    let mut moved: Vec<(usize, f64, f64)> = both.filter_map(|(index, (was, is))| Some((index, (*was)?, (*is)?))).collect();
+    moved.retain(|(_, was, is)| was.total_cmp(is).is_ne());
+    moved.sort_by(|a, b| (b.2 - b.1).abs().total_cmp(&(a.2 - a.1).abs()).then(a.0.cmp(&b.0)));
+    moved
+}
+
+fn flip<'a>(sides: &Sides<'a, '_>, gold: &[usize], index: usize, figures: [f64; 2]) -> Flip<'a> {
+    let text = sides.texts().get(index);
+    let [before, after] = figures.map(|figure| Cow::Owned(format!("{figure:.4}")));
+    Flip {
+        index,
+        sample: text.map(|text| text.id.as_str()),
+        text: text.map(|text| text.text.as_str()),
+        gold: Cow::Borrowed(sides.labels().get(gold[index]).map_or("?", String::as_str)),
+        before,
+        after,
+        margin_before: None,
+        margin_after: None,
+        gained: figures[1] > figures[0],
+        noise: false,
+    }
+}

@@ -1,0 +1,86 @@
+//! What a report says of queries that found little, and of clusters.
+
+use super::contest::{PairContest, hundredths};
+use crate::report::document::{Block, Column, Example};
+use crate::report::escape::{code, shorten, text};
+use crate::report::number::{counted, percent};
+use crate::spec::TaskKind;
+use crate::stats::{Table, number};
+
+/// Queries and clusters that are shown.
+const SHOWN: usize = 5;
+const CLUSTERS: usize = 20;
+/// Most characters of one text.
+const CHARACTERS: usize = 100;
+
+/// The queries for which the best cell finds least.
+pub fn queries(contest: &PairContest) -> Vec<Block> {
+    let Some(best) = contest.best().filter(|_| contest.task_kind == TaskKind::Retrieval) else { return Vec::new() };
+    let figures = best.paired.figures().enumerate();
+    let mut poor: Vec<(usize, f64)> = figures.filter_map(|(query, figure)| Some((query, figure?))).collect();
+    poor.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    let nothing = poor.iter().filter(|(_, figure)| *figure <= 0.0).count();
+    let example = |&(query, figure): &(usize, f64)| {
+        let sample = contest.samples.get(query);
+        let label = sample.and_then(|sample| contest.slice.labels.get(sample.gold.label()?)).map_or("?", String::as_str);
+        let numbers = best.paired.scores_of(query);
+        let [map, first, relevant] = [1, 2, numbers.len().saturating_sub(2)].map(|at| numbers.get(at).copied().unwrap_or(0.0));
+        let id = sample.map_or("?", |sample| sample.id.as_str());
+        Example {
+            verdict: format!(
+                "**label {}**, nDCG@10 **{}** (sample {})",
+                code(label),
+                hundredths(figure),
+                code(&shorten(id, 60))
+            ),
+            text: sample.map_or_else(|| "(text not kept)".to_owned(), |sample| text(&shorten(&sample.text, CHARACTERS))),
+            scores: format!(
+                "Average precision {}, one over the rank of the first relevant document {}; {relevant} documents are relevant.",
+                hundredths(map),
+                hundredths(first)
+            ),
+        }
+    };
+    let sentence = format!(
+        "{} of {} with relevant documents find none of them among the first ten.",
+        percent(number(nothing) / number(poor.len().max(1))),
+        counted(poor.len(), "query")
+    );
+    vec![Block::Paragraph(sentence), Block::Examples(poor.iter().take(SHOWN).map(example).collect())]
+}
+
+/// What each cluster of the best cell is made of, the largest first.
+pub fn clusters(contest: &PairContest) -> Vec<Block> {
+    let Some(best) = contest.best().filter(|_| contest.task_kind == TaskKind::Clustering) else { return Vec::new() };
+    let of: Vec<usize> = best.paired.clusters().collect();
+    let gold = contest.labels();
+    let sizes = Table::of(&gold, &of, &vec![1; of.len()]).sizes();
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by(|&a, &b| sizes[b].total_cmp(&sizes[a]).then(a.cmp(&b)));
+    let row = |&cluster: &usize| {
+        let mut counts: Vec<(usize, usize)> = (0..contest.slice.labels.len())
+            .map(|label| (label, of.iter().zip(&gold).filter(|(of, gold)| (**of, **gold) == (cluster, label)).count()))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        let named = |(label, count): &(usize, usize)| format!("{} ({count})", text(&contest.slice.labels[*label]));
+        let most = counts.first().map_or(0, |(_, count)| *count);
+        vec![
+            (cluster + 1).to_string(),
+            counted(counts.iter().map(|(_, count)| count).sum(), "text"),
+            percent(number(most) / sizes[cluster].max(1.0)),
+            counts.iter().take(3).map(named).collect::<Vec<_>>().join(", "),
+        ]
+    };
+    let columns = vec![
+        Column::numbers("cluster of the best cell"),
+        Column::numbers("size"),
+        Column::numbers("share of its first label"),
+        Column::words("most frequent labels"),
+    ];
+    let mut blocks = vec![Block::table(columns, order.iter().take(CLUSTERS).map(row).collect())];
+    if sizes.len() > CLUSTERS {
+        blocks.push(Block::Paragraph(format!("{} are smaller.", counted(sizes.len() - CLUSTERS, "more cluster"))));
+    }
+    blocks
+}

@@ -1,0 +1,75 @@
+//! Scores a cell whose samples are measured one by one: queries by what they find, texts by their cluster.
+
+use super::learned::{handed_out, labels};
+use super::vectors::Stored;
+use super::{Scoring, cut_metrics, metric_rows};
+use crate::cache::Found;
+use crate::cause::told;
+use crate::embeddings::Embeddings;
+use crate::error::Error;
+use crate::plan::{Against, Cell, Texts};
+use crate::results::{Measured, Outcome};
+use crate::spec::Task;
+use crate::task::{self, Clustering, Metric, Relevance, Retrieval, TaskError};
+
+impl Scoring<'_> {
+    /// Scores a cell of queries or of clusters, given where the vectors of its samples lie.
+    pub(super) fn measured(&self, cell: &Cell, texts: &Stored<'_>, found: &Found) -> Result<Outcome, Error> {
+        let vectors = handed_out(texts)?;
+        let outcome = match self.plan.task(cell) {
+            Task::Retrieval { .. } => {
+                let documents = match cell.scored {
+                    Against::Samples { with: Some(slice) } => {
+                        let documents = Texts::Samples { prompt: cell.prompt, slice };
+                        match self.desk.stored(documents, cell.readout, found, self.failures) {
+                            Ok(documents) => Some(handed_out(&documents)?),
+                            Err(reason) => return Ok(Outcome::Failed { reason }),
+                        }
+                    }
+                    Against::Samples { with: None } | Against::Labels { .. } => None,
+                };
+                self.found(cell, &vectors, documents.as_ref())
+            }
+            Task::Clustering { clusters, restarts } => self.clustered(cell, &vectors, *clusters, *restarts),
+            _ => return Ok(Outcome::Failed { reason: "its task measures no samples".to_owned() }),
+        };
+        let (metrics, scores) = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => return Ok(Outcome::Failed { reason: told(&error) }),
+        };
+        let samples = self.measured_rows(cell, self.plan.slices[cell.slice].samples.len());
+        let mut metrics = metric_rows(metrics, &[], samples.len());
+        metrics.extend(cut_metrics(samples.iter().map(|row| row.cut)));
+        Ok(Outcome::Measured(Measured { metrics, samples, scores }))
+    }
+
+    fn found(
+        &self,
+        cell: &Cell,
+        queries: &Embeddings,
+        documents: Option<&Embeddings>,
+    ) -> Result<(Vec<Metric>, Vec<f64>), TaskError> {
+        let own = labels(&self.plan.slices[cell.slice]);
+        let others = match cell.scored {
+            Against::Samples { with: Some(slice) } => labels(&self.plan.slices[slice]),
+            Against::Samples { with: None } | Against::Labels { .. } => own.clone(),
+        };
+        let relevance = Relevance::SameLabel { queries: &own, documents: &others };
+        let found = task::retrieval(&Retrieval { queries, documents, relevance, seed: self.plan.spec.seed })?;
+        Ok((found.metrics, found.numbers))
+    }
+
+    fn clustered(
+        &self,
+        cell: &Cell,
+        texts: &Embeddings,
+        clusters: Option<usize>,
+        restarts: usize,
+    ) -> Result<(Vec<Metric>, Vec<f64>), TaskError> {
+        let slice = &self.plan.slices[cell.slice];
+        let clusters = clusters.unwrap_or(slice.labels.len());
+        let gold = labels(slice);
+        let found = task::clustering(&Clustering { texts, gold: &gold, clusters, restarts, seed: self.plan.spec.seed })?;
+        Ok((found.metrics, found.numbers))
+    }
+}

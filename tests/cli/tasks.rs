@@ -1,0 +1,150 @@
+//! Several tasks on labelled texts, from the spec to the gate, and MTEB's result files.
+
+use crate::lab::Lab;
+
+const ONE: &str = "[[task]]\nkind = \"label-similarity\"\ncalibration = [\"none\", \"center\"]\n";
+
+const TASKS: &str = r#"[[task]]
+kind = "knn"
+train = { split = "train" }
+k = 3
+
+[[task]]
+kind = "label-similarity"
+
+[[task]]
+kind = "linear-probe"
+train = { split = "train" }
+
+[[task]]
+kind = "retrieval"
+documents = { split = "train" }
+
+[[task]]
+kind = "clustering"
+"#;
+
+/// A lab whose dataset has a second split, with other texts of the same topics, and whose spec has these tasks.
+fn lab(tasks: &str) -> Lab {
+    let lab = Lab::new(30);
+    let rows = lab.read("datasets/toy/test.jsonl");
+    lab.write("datasets/toy/train.jsonl", &rows.replace("\"id\":\"t", "\"id\":\"u").replace("number", "the app with number"));
+    let splits = "[splits.train]\nfiles = [\"train.jsonl\"]\nformat = \"jsonl\"\n\n[splits.test]";
+    lab.edit("datasets/toy/dataset.toml", "[splits.test]", splits);
+    lab.edit("toy.toml", ONE, tasks);
+    lab
+}
+
+#[test]
+fn each_task_has_its_own_ranking_and_the_first_one_is_the_answer() {
+    let lab = lab(TASKS);
+    let plan = lab.expect(0, &["plan", "toy.toml", "--cells"]).out;
+    assert!(plan.contains("slice toy:train: 30 samples, 3 labels") && plan.contains("linear-probe"), "{plan}");
+    let said = lab.expect(0, &["run", "toy.toml"]).out;
+    let tasks = ["knn", "label-similarity", "linear-probe", "retrieval", "clustering"];
+    let places: Vec<usize> = tasks.iter().map(|task| said.find(&format!("slice toy, {task}")).unwrap()).collect();
+    assert!(places.is_sorted(), "{said}");
+    let report = lab.read("reports/toy/report.md");
+    for words in [
+        "### Slice `toy`, knn",
+        "Nearest neighbours: each text",
+        "Linear probe: logistic regression (C = 1)",
+        "nDCG@10",
+        "V-measure",
+    ] {
+        assert!(report.contains(words), "{words}\n{report}");
+    }
+    let answer = report.find("### Slice `toy`, knn").unwrap();
+    assert!(answer < report.find("### Slice `toy`, label-similarity").unwrap(), "the spec's first task is answered first");
+    let first = (lab.files("results"), lab.files("reports"));
+    lab.expect(0, &["run", "toy.toml"]);
+    assert!(first.0 == lab.files("results"), "results of a second run differ");
+    assert!(first.1.len() == lab.files("reports").len(), "reports of a second run differ");
+    lab.expect(0, &["bless", "results/toy", "-o", "kept"]);
+    let judged = lab.expect(0, &["gate", "results/toy", "--baseline", "kept"]).out;
+    assert!(!judged.contains("regressed"), "{judged}");
+    let compared = lab.expect(0, &["compare", "kept", "results/toy"]).out;
+    assert!(
+        compared.contains("retrieval") && compared.contains("clustering") && !compared.contains("not compared"),
+        "{compared}"
+    );
+    lab.expect(0, &["embed", "results/toy", "--cell", "best", "--input", "datasets/toy/train.jsonl", "-o", "v.parquet"]);
+}
+
+#[test]
+fn a_slice_is_not_scored_on_what_it_learns_from() {
+    let lab = lab("[[task]]\nkind = \"knn\"\ntrain = \"toy\"\n");
+    let said = lab.expect(2, &["plan", "toy.toml"]).err;
+    assert!(
+        said.contains("`knn` has nothing to do: the only slice for it is the one that it learns from or searches"),
+        "{said}"
+    );
+    lab.edit(
+        "toy.toml",
+        "train = \"toy\"",
+        "train = \"learnt\"\n[[slice]]\nid = \"learnt\"\ndataset = \"toy\"\nsplit = \"train\"\n",
+    );
+    let plan = lab.expect(0, &["plan", "toy.toml", "--cells"]).out;
+    // Two models, one of them under two prompts.
+    assert!(plan.contains("3 cells"), "{plan}");
+    lab.edit("toy.toml", "split = \"train\"\n", "split = \"train\"\nlabels = [\"music\", \"money\"]\n");
+    let said = lab.expect(2, &["plan", "toy.toml"]).err;
+    assert!(
+        said.contains("slice `toy` is to be held against `learnt`, which does not hold labelled texts of the same labels"),
+        "{said}"
+    );
+}
+
+#[test]
+fn mistakes_are_named_in_their_place() {
+    let lab = lab(
+        "[[task]]\nkind = \"linear-probe\"\nprotocol = \"senteval\"\nc = 0.0\nk = 3\nexperiments = 4\n[[task]]\nkind = \"knn\"\ntrain = \"tset\"\n[[task]]\nkind = \"retrieval\"\ndocuments = { spilt = \"train\" }\n",
+    );
+    let said = lab.expect(2, &["check", "toy.toml"]);
+    let said = said.out + &said.err;
+    for words in [
+        "the classifier of `senteval` cannot be had to the digit",
+        "`c` is 0, and should be more than 0",
+        "`k` means nothing to `linear-probe`",
+        "`experiments` means nothing without `protocol = \"mteb\"`",
+        "`linear-probe` has no `train`",
+        "there is no slice `tset` in this spec",
+        "unknown key `spilt`",
+    ] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+}
+
+#[test]
+fn cells_that_are_tasks_of_mteb_are_written_as_it_writes_them_and_read_back() {
+    let lab = lab(
+        "[[task]]\nkind = \"linear-probe\"\nprotocol = \"mteb\"\ntrain = { split = \"train\" }\nsamples_per_label = 4\nexperiments = 3\n",
+    );
+    lab.expect(0, &["run", "toy.toml"]);
+    let said = lab.expect(2, &["results", "export-mteb", "results/toy", "-o", "out"]).err;
+    assert!(said.contains("no cell of run `toy` is a task of MTEB"), "{said}");
+    let mteb =
+        "mteb = { task = \"Toy\", revision = \"r1\", languages = [\"eng-Latn\"], samples_per_label = 4, experiments = 3 }\n";
+    lab.edit("datasets/toy/dataset.toml", "files = [\"test.jsonl\"]\n", &format!("files = [\"test.jsonl\"]\n{mteb}"));
+    lab.expect(0, &["run", "toy.toml"]);
+    lab.expect(0, &["results", "export-mteb", "results/toy", "-o", "out"]);
+    let file = "out/llama/no_revision_available/Toy.json";
+    let value: serde_json::Value = serde_json::from_str(&lab.read(file)).unwrap();
+    let scores = &value["scores"]["test"][0];
+    assert_eq!((&value["task_name"], &value["dataset_revision"]), (&"Toy".into(), &"r1".into()));
+    assert_eq!((&scores["main_score"], &scores["hf_subset"]), (&scores["accuracy"], &"default".into()));
+    assert!(
+        scores["main_score"].as_f64().is_some_and(|score| (0.0..=1.0).contains(&score)) && scores["f1"].is_f64(),
+        "{scores}"
+    );
+    assert!(lab.path("out/llama/no_revision_available/experiments/eol-own/Toy.json").is_file());
+    let meta: serde_json::Value = serde_json::from_str(&lab.read("out/llama/no_revision_available/model_meta.json")).unwrap();
+    assert_eq!(meta["name"], "llama");
+    lab.write("theirs/org__model/abc/Toy.json", &lab.read(file));
+    lab.expect(0, &["report", "results/toy", "--mteb", "theirs/org__model/abc/Toy.json"]);
+    let report = lab.read("reports/toy/report.md");
+    assert!(report.contains("### Published by others") && report.contains("| org/model | abc | Toy, test |"), "{report}");
+    lab.write("theirs/org__model/abc/Broken.json", "{}");
+    let said = lab.expect(2, &["report", "results/toy", "--mteb", "theirs/org__model/abc/Broken.json"]).err;
+    assert!(said.contains("is no result file of MTEB"), "{said}");
+}
