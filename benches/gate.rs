@@ -85,6 +85,7 @@ fn outcomes(cells: &[&[bool]]) -> Outcomes {
             slice: "s".into(),
             task: embed_bench::spec::TaskKind::LabelSimilarity,
             labels: "l".into(),
+            transform: "none".into(),
             calibration: "none".into(),
         },
         answers: Ok(Answers::Labels(right.iter().map(|right| usize::from(!right)).collect())),

@@ -210,6 +210,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         model: 0,
         prompt: 0,
         readout: 0,
+        transform: None,
         slice: 0,
         task: 0,
         scored: Against::Labels { labels: 0, calibration },
@@ -241,7 +242,9 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
     Ok(Plan {
         spec,
         slices: vec![slice],
-        wordings: vec![vec![Wording { phrasings: names, owner: (0..size.labels).collect() }]],
+        wordings: vec![vec![Wording { phrasings: names, owner: (0..size.labels).collect(), samples: Vec::new() }]],
+        fits: Vec::new(),
+        fitted_on: Vec::new(),
         models: vec![work],
         cells,
         reference: None,

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use polars::prelude::*;
 
 use crate::cache::Store;
-use crate::dataset::Input;
+use crate::cause::told;
+use crate::dataset::{Catalog, DatasetError, Input};
 use crate::digest::Digest;
 use crate::embed::{EmbedError, Encoder, Prepared, Resolved};
 use crate::embeddings::Embeddings;
@@ -17,8 +18,9 @@ use crate::observe::{Observer, Stop};
 use crate::plan::{self, ModelWork, Reading, Texts, Unready, Words};
 use crate::prompt::{Prompt, Template, View};
 use crate::results::{CellRecord, Choices, ModelRecord, PromptRecord, Provenance, RunRecord, Times};
-use crate::runner::{Desk, repairing};
-use crate::spec::{Device, Model, Readout, Source};
+use crate::runner::{Desk, Stored, repairing};
+use crate::spec::{Device, FitTexts, Model, PLAIN, Readout, Source, TransformRule};
+use crate::transform::{Fitted, TransformError};
 
 /// Texts embedded and written at a time: bounds memory whatever the file's size.
 const CHUNK: usize = 4096;
@@ -32,8 +34,22 @@ pub struct Recipe {
     pub model: Model,
     pub prompt: Prompt,
     pub readout: Readout,
+    /// What is done to the vector that is read; None leaves it as it is.
+    pub transform: Option<FittedOn>,
     /// What the model was when the recipe was made; None takes it as it is.
     pub identity: Option<Digest>,
+}
+
+/// A transform, and the texts that it is fitted on.
+#[derive(Clone, Debug)]
+pub struct FittedOn {
+    pub id: String,
+    pub rule: TransformRule,
+    pub fit: FitTexts,
+    /// Seed of the draw that a limit makes.
+    pub seed: u64,
+    /// What the texts were when the recipe was made.
+    pub digest: Digest,
 }
 
 impl Recipe {
@@ -58,6 +74,10 @@ impl Recipe {
         let model = provenance.models.iter().find(|model| model.id == choices.model)?;
         let prompt = provenance.prompts.iter().find(|prompt| prompt.id == choices.prompt)?;
         let readout = provenance.readouts.iter().find(|readout| readout.id == choices.readout)?;
+        let transform = match choices.transform.as_str() {
+            PLAIN => None,
+            id => Some(provenance.transforms.iter().find(|transform| transform.id == id)?),
+        };
         Some(Self {
             model: Model {
                 id: model.id.clone(),
@@ -77,6 +97,13 @@ impl Recipe {
                 dim: readout.dim,
                 normalize: readout.normalize,
             },
+            transform: transform.map(|record| FittedOn {
+                id: record.id.clone(),
+                rule: record.rule,
+                fit: record.fit.clone(),
+                seed: provenance.seed,
+                digest: record.digest,
+            }),
             identity: Some(model.identity),
         })
     }
@@ -102,6 +129,8 @@ fn source_of(model: &ModelRecord) -> Option<Source> {
 /// Where a recipe is applied.
 pub struct Bench<'a> {
     pub encoder: Box<dyn Encoder>,
+    /// Where the texts are that a transform is fitted on.
+    pub catalog: &'a Catalog,
     pub store: &'a Store,
     pub observer: &'a dyn Observer,
     pub stop: &'a Stop,
@@ -130,7 +159,16 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[Input], output: &Path) 
     if let Some(problem) = reading.problem(&recipe.prompt, &recipe.readout) {
         return Err(ApplyError::Recipe(Box::new(problem)).into());
     }
-    let dim = reading.width();
+    let mut work = ModelWork::new(bench.encoder);
+    let place = Place { recipe, reading: &reading, store: bench.store, observer: bench.observer, stop: bench.stop };
+    let by = match &recipe.transform {
+        None => None,
+        Some(transform) => match place.fit(&mut work, transform, bench.catalog)? {
+            Some(fitted) => Some(fitted),
+            None => return Ok(Applied::Interrupted),
+        },
+    };
+    let dim = by.as_ref().map_or(reading.width(), Fitted::width);
     let folder = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -144,21 +182,18 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[Input], output: &Path) 
     let file = temporary.reopen().map_err(broken)?;
     let table = |source| ApplyError::Table { path: output.to_owned(), source };
     let mut writer = ParquetWriter::new(file).batched(&schema(dim)).map_err(table)?;
-    let mut work = ModelWork::new(bench.encoder);
     let mut cut = 0;
     for (chunk, texts) in texts.chunks(CHUNK).enumerate() {
         let first = chunk * CHUNK;
-        let views = prepare(&work, recipe, &reading, texts, first)?;
-        work = ModelWork::new(work.encoder);
-        work.add(TEXTS, &views, BTreeMap::from([(0, reading.clone())]));
-        let shelf = work.shelf(bench.store)?;
-        let desk = Desk { model: &recipe.model.id, work: &work, shelf, observer: bench.observer, stop: bench.stop };
-        let embedded = repairing(bench.observer, || {
-            let Some(failures) = desk.embed(&mut Times::default())? else { return Ok(None) };
-            desk.vectors(TEXTS, 0, &work.stored(&desk.shelf)?, &failures).map(Some)
-        })?;
-        let Some(vectors) = embedded else { return Ok(Applied::Interrupted) };
-        let mut vectors = vectors.map_err(|reason| ApplyError::NoVectors { model: recipe.model.id.clone(), reason })?;
+        let prepared = place.prepare(&work, &words(recipe, texts));
+        let views = prepared.map_err(|(i, source)| ApplyError::Text { index: first + i + 1, source })?;
+        let Some(vectors) = place.embed(&mut work, &views, |stored| Ok(stored.all()?))? else {
+            return Ok(Applied::Interrupted);
+        };
+        let mut vectors = match &by {
+            Some(by) => by.apply(&vectors),
+            None => vectors,
+        };
         if reading.normalize {
             vectors.normalize();
         }
@@ -173,27 +208,69 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[Input], output: &Path) 
     Ok(Applied::Done { texts: texts.len(), dim, cut })
 }
 
-/// One list of prepared texts per view of the prompt.
-fn prepare(
-    work: &ModelWork,
-    recipe: &Recipe,
-    reading: &Reading,
-    texts: &[Input],
-    first: usize,
-) -> Result<Vec<Vec<Prepared>>, ApplyError> {
+/// The texts of a file, whose fields fill the other slots of a recipe's prompt.
+fn words<'a>(recipe: &'a Recipe, texts: &'a [Input]) -> Vec<Words<'a>> {
     let names = recipe.prompt.names();
-    let texts: Vec<Words<'_>> = (texts.iter())
-        .map(|input| Words {
-            text: &input.text,
-            others: names.iter().copied().zip(input.fields.iter().map(String::as_str)).collect(),
+    let others = |input: &'a Input| names.iter().copied().zip(input.fields.iter().map(String::as_str)).collect();
+    texts.iter().map(|input| Words { text: &input.text, others: others(input) }).collect()
+}
+
+/// Where and as what texts are embedded.
+struct Place<'a> {
+    recipe: &'a Recipe,
+    reading: &'a Reading,
+    store: &'a Store,
+    observer: &'a dyn Observer,
+    stop: &'a Stop,
+}
+
+impl Place<'_> {
+    /// One list of prepared texts per view of the prompt. The error is about the text at this place.
+    fn prepare(&self, work: &ModelWork, texts: &[Words<'_>]) -> Result<Vec<Vec<Prepared>>, (usize, EmbedError)> {
+        let prompt = &self.recipe.prompt;
+        let spans = |read: &Resolved| read.span.into_iter().collect();
+        let views = prompt.views.iter().zip(&self.reading.views);
+        views.map(|(view, read)| plan::prepare(work.encoder.as_ref(), prompt, &view.template, texts, &spans(read))).collect()
+    }
+
+    /// Embeds texts and uses their vectors, again where the cache turns out damaged. None: asked to stop.
+    fn embed<T>(
+        &self,
+        work: &mut ModelWork,
+        views: &[Vec<Prepared>],
+        take: impl Fn(&Stored<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        work.clear();
+        work.add(TEXTS, views, BTreeMap::from([(0, self.reading.clone())]));
+        let work = &*work;
+        let shelf = work.shelf(self.store)?;
+        let desk = Desk { model: &self.recipe.model.id, work, shelf, observer: self.observer, stop: self.stop };
+        repairing(self.observer, || {
+            let Some(failures) = desk.embed(&mut Times::default())? else { return Ok(None) };
+            let found = work.stored(&desk.shelf)?;
+            let stored = desk.stored(TEXTS, 0, &found, &failures);
+            let stored = stored.map_err(|reason| ApplyError::NoVectors { model: self.recipe.model.id.clone(), reason })?;
+            take(&stored).map(Some)
         })
-        .collect();
-    let views = recipe.prompt.views.iter().zip(&reading.views);
-    let spans = |read: &Resolved| read.span.into_iter().collect();
-    views
-        .map(|(view, read)| plan::prepare(work.encoder.as_ref(), &recipe.prompt, &view.template, &texts, &spans(read)))
-        .collect::<Result<_, _>>()
-        .map_err(|(i, source)| ApplyError::Text { index: first + i + 1, source })
+    }
+
+    /// Fits the recipe's transform on the texts that it was fitted on. None: asked to stop.
+    fn fit(&self, work: &mut ModelWork, transform: &FittedOn, catalog: &Catalog) -> Result<Option<Fitted>, Error> {
+        let FittedOn { id, rule, fit, seed, digest } = transform;
+        let name = || id.clone();
+        let (texts, _) = catalog.fit_texts(fit, *seed).map_err(|source| ApplyError::FitTexts { transform: name(), source })?;
+        if plan::fit_digest(&texts) != *digest {
+            return Err(ApplyError::OtherTexts { transform: name(), fit: fit.to_string() }.into());
+        }
+        let texts: Vec<Words<'_>> = texts.iter().map(|text| Words::from(text.as_str())).collect();
+        let views = self.prepare(work, &texts).map_err(|(i, source)| ApplyError::FitText {
+            transform: name(),
+            index: i + 1,
+            source,
+        })?;
+        let fitted = self.embed(work, &views, |stored| Ok(Fitted::on(*rule, stored, stored.length())?))?;
+        Ok(fitted.transpose().map_err(|source| ApplyError::NotFitted { transform: name(), source })?)
+    }
 }
 
 fn schema(dim: usize) -> Schema {
@@ -245,6 +322,16 @@ pub enum ApplyError {
     Recipe(Box<Unready>),
     #[error("text {index} of the input cannot be embedded with this recipe: {source}")]
     Text { index: usize, source: EmbedError },
+    #[error("the texts that transform `{transform}` was fitted on cannot be read: {}", told(source))]
+    FitTexts { transform: String, source: DatasetError },
+    #[error(
+        "the texts of {fit} are not those that transform `{transform}` was fitted on when the run was made; run the spec again"
+    )]
+    OtherTexts { transform: String, fit: String },
+    #[error("text {index} of those that transform `{transform}` is fitted on cannot be embedded with this recipe: {source}")]
+    FitText { transform: String, index: usize, source: EmbedError },
+    #[error("transform `{transform}`: {source}")]
+    NotFitted { transform: String, source: TransformError },
     #[error("model `{model}` gave no vectors: {reason}")]
     NoVectors { model: String, reason: String },
     #[error("cannot write {}: {source}", path.display())]

@@ -25,6 +25,7 @@ pub mod runner;
 pub mod spec;
 pub mod stats;
 pub mod task;
+pub mod transform;
 pub mod visible;
 
 pub use error::Error;

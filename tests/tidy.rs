@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["prompt", "stats", "cache"],
     &["spec"],
     &["dataset", "task"],
-    &["model"],
+    &["model", "transform"],
     &["embed"],
     &["results"],
     &["plan"],

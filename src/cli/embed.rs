@@ -135,7 +135,7 @@ impl Flags {
             normalize: !self.no_normalize,
             ..Readout::new("flags", self.layer, self.pool)
         };
-        Ok(Recipe { model, prompt, readout, identity: None })
+        Ok(Recipe { model, prompt, readout, transform: None, identity: None })
     }
 }
 
@@ -187,8 +187,9 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
     let progress = Progress::new();
     let stop = stop_on_signal()?;
     let store = places.store();
-    let encoder = embed::open(&recipe.model, &places.sources(&places.catalog()?, &progress))?;
-    let bench = Bench { encoder, store: &store, observer: &progress, stop: &stop };
+    let catalog = places.catalog()?;
+    let encoder = embed::open(&recipe.model, &places.sources(&catalog, &progress))?;
+    let bench = Bench { encoder, catalog: &catalog, store: &store, observer: &progress, stop: &stop };
     match apply::apply(&recipe, bench, &texts, &arguments.output)? {
         Applied::Interrupted => {
             out::note("interrupted: vectors so far are cached, nothing was written; the same command continues");

@@ -1,12 +1,11 @@
 //! The one place that prints: lines to standard output, failures to standard error.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use embed_bench::results::{Axis, Choices};
-use embed_bench::spec::{Problems, TaskKind};
+use embed_bench::spec::Problems;
 use embed_bench::{Error, cause, visible};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use unicode_width::UnicodeWidthChar as _;
@@ -56,10 +55,16 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
-/// The axes that a table of cells shows: all, but for the task where every cell has the same.
+/// The axes that a table of cells shows: all, but for the task where every cell has the same, and the transform where none has
+/// one.
 pub fn axes<'a>(cells: impl IntoIterator<Item = &'a Choices>) -> Vec<Axis> {
-    let tasks: BTreeSet<TaskKind> = cells.into_iter().map(|choices| choices.task).collect();
-    Axis::ALL.iter().copied().filter(|axis| *axis != Axis::Task || tasks.len() > 1).collect()
+    let cells: Vec<&Choices> = cells.into_iter().collect();
+    let shown = |axis: &Axis| match axis {
+        Axis::Task => cells.iter().any(|choices| choices.task != cells[0].task),
+        Axis::Transform => cells.iter().any(|choices| choices.names(Axis::Transform)),
+        _ => true,
+    };
+    Axis::ALL.iter().copied().filter(shown).collect()
 }
 
 /// A table of prose: cells wrap at the width of the terminal.

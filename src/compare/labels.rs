@@ -1,6 +1,7 @@
 //! Two cells that gave labels to the same texts.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::pairing::Refusal;
 use super::{ALPHA, Flip, Noise, Pair, SEED, Sides, Terms};
@@ -68,10 +69,17 @@ fn macro_f1<'a>(
         p_adjusted: p_value,
         detectable: super::detectable(&gain, family),
         // The same answers on both sides differ by nothing, however few they are.
-        doubt: if answers[0] == answers[1] { None } else { stats::doubt(&difference, gold.len(), "sample") },
+        doubt: if answers[0] == answers[1] { None } else { stats::doubt(&difference, evenly(gold), "sample") },
         noise: Noise::default(),
         ..of_accuracy
     })
+}
+
+/// How many samples there would be if every label had as few as the rarest one: as many as a mean over labels rests on.
+fn evenly(gold: &[usize]) -> usize {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    gold.iter().for_each(|gold| *counts.entry(*gold).or_default() += 1);
+    counts.len() * counts.values().copied().min().unwrap_or(0)
 }
 
 /// Samples that one side alone gets right, the clearest first.

@@ -19,6 +19,7 @@ fn outcomes(n: usize, cells: &[(&str, std::ops::Range<usize>)]) -> Outcomes {
             model: "tiny".into(),
             prompt: (*prompt).into(),
             readout: "own".into(),
+            transform: "none".into(),
             slice: "test".into(),
             task: crate::spec::TaskKind::LabelSimilarity,
             labels: "names".into(),

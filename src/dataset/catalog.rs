@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::draw::draw;
 use super::error::{DatasetError, MissingFile};
 use super::fetch::{self, FetchReport};
 use super::manifest::{Column, Format, Kind, Manifest, Split};
 use super::read::{self, FileRows};
-use super::{Origin, Row, Slice, slice};
+use super::{Gold, Origin, Row, Sample, Slice, slice};
 use crate::digest::Digest;
 use crate::observe::Observer;
 use crate::spec::{self, suggest};
@@ -129,6 +130,22 @@ impl Catalog {
     pub fn texts(&self, dataset: &str, split: &str) -> Result<Vec<String>, DatasetError> {
         let (rows, _) = self.rows(dataset, split)?;
         Ok(rows.into_iter().flat_map(|row| std::iter::once(row.text).chain(row.text2)).collect())
+    }
+
+    /// The texts that a transform is fitted on, both texts of a pair, in the order of the files: all of a split, or as many as
+    /// its limit keeps, drawn by seed.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub fn fit_texts(&self, fit: &spec::FitTexts, seed: u64) -> Result<(Vec<String>, Origin), DatasetError> {
+        let (rows, origin) = self.rows(&fit.dataset, &fit.split)?;
+        let texts = rows.into_iter().flat_map(|row| std::iter::once(row.text).chain(row.text2));
+        let sample = |text| Sample { id: String::new(), text, gold: Gold::Score(0.0), partner: None };
+        let kept = match fit.limit {
+            Some(limit) => draw(texts.map(sample).collect(), &[], seed, |_| vec![limit]),
+            None => texts.map(sample).collect(),
+        };
+        Ok((kept.into_iter().map(|sample| sample.text).collect(), origin))
     }
 
     /// Every row of a split, in the order of the files.

@@ -8,7 +8,7 @@ use crate::digest::{Digest, Hasher};
 
 /// Keeps, of each label, as many samples as `quotas` says from the labels' counts: those with the smallest digests. Samples
 /// without labels are as if they all had the same.
-pub(super) fn draw(samples: Vec<Sample>, labels: &[String], seed: u64, quotas: impl Fn(&[usize]) -> Vec<usize>) -> Vec<Sample> {
+pub fn draw(samples: Vec<Sample>, labels: &[String], seed: u64, quotas: impl Fn(&[usize]) -> Vec<usize>) -> Vec<Sample> {
     let mut ranked: Vec<Vec<(Digest, usize)>> = vec![Vec::new(); labels.len().max(1)];
     for (i, sample) in samples.iter().enumerate() {
         let label = sample.gold.label();

@@ -18,6 +18,7 @@ mod read;
 mod slice;
 
 pub use catalog::Catalog;
+pub(crate) use draw::draw;
 pub use error::{DatasetError, MissingFile, Removed, RowProblem, UnknownLabel};
 pub use fetch::{FetchReport, Fetched};
 pub use input::{Input, read_texts};

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Draft;
-use super::{Against, Cell, ModelWork, Plan, PlanError, Reading, Texts, Unready, Wording};
+use super::wordings::wordings;
+use super::{Against, Cell, Fit, ModelWork, Plan, PlanError, Reading, Texts, Unready};
 use crate::dataset::{Kind, Slice};
 use crate::digest::Hasher;
 use crate::embed::{self, Encoder, Resolved, Sources};
 use crate::prompt::{Clean, Prompt, Template, Truncation};
-use crate::spec::{Companion, LabelSet, Layer, Protocol, Readout, Spec, Task};
+use crate::spec::{Companion, Layer, Protocol, Readout, Spec, Task};
+use crate::stats;
 
 impl Plan {
     /// Plans a grid: reads data, tokenizers and configurations, no weights.
@@ -26,7 +28,13 @@ impl Plan {
         if !problems.is_empty() {
             return Err(PlanError(problems));
         }
-        let wordings = word_labels(&spec, &slices, &mut problems);
+        // What others learn from is not scored itself.
+        let scored = &slices[..spec.slices.len()];
+        let wordings = wordings(&spec, scored, sources, &mut problems);
+        let (fits, fitted_on) = Fit::all(&spec, scored, sources, &mut problems);
+        if !problems.is_empty() {
+            return Err(PlanError(problems));
+        }
         let blocks: Vec<Option<usize>> = encoders.iter().map(|encoder| encoder.card().blocks).collect();
         let every = every_layer(&mut spec.readouts, &blocks);
         let exists = |model: usize, readout: usize| !every.contains(&(model, readout));
@@ -39,14 +47,23 @@ impl Plan {
             let own: Vec<&Cell> = cells.iter().filter(|cell| cell.model == model).collect();
             let mut work = ModelWork::new(encoder);
             work.readouts = resolve_readouts(&spec, model, &own, work.encoder.as_ref(), &mut problems);
-            let draft = Draft { spec: &spec, slices: &slices, wordings: &wordings, observer: sources.observer };
+            let draft = Draft {
+                spec: &spec,
+                slices: &slices,
+                wordings: &wordings,
+                fits: &fits,
+                fitted_on: &fitted_on,
+                observer: sources.observer,
+            };
             draft.tokenise(model, &own, &mut work, &mut problems);
             models.push(work);
         }
         if !problems.is_empty() {
             return Err(PlanError(problems));
         }
-        let mut plan = Self { spec, slices, wordings, models, cells, reference: None, warnings: Vec::new() };
+        let seen = fits.iter().flat_map(|fit| fit.warnings(scored));
+        let warnings = seen.chain(scored.iter().filter_map(|slice| unbalanced(&spec, slice))).collect();
+        let mut plan = Self { spec, slices, wordings, fits, fitted_on, models, cells, reference: None, warnings };
         plan.identify();
         if plan.spec.reference.is_some() && plan.reference.is_none() {
             return Err(PlanError(vec![Unready::Reference]));
@@ -94,16 +111,25 @@ impl Plan {
             .columns(cell)
             .into_iter()
             .fold(hasher, |hasher, (name, values)| hasher.json(&format!("column {name}"), values));
+        let hasher = match cell.transform {
+            Some(transform) => hasher
+                .json("transform", &self.spec.transforms[transform].rule)
+                .field("fitted on", self.fits[self.fitted_on[transform]].digest.as_bytes())
+                .json("scaled first", &work.readings.get(&(cell.readout, cell.samples())).map(|reading| reading.normalize)),
+            None => hasher,
+        };
         let hasher = match cell.scored {
-            Against::Labels { labels, calibration } => {
-                let own = self.spec.labels[labels].prompt.as_ref();
-                // Labels are read as texts are, unless the views of their own prompt read otherwise.
-                let differently = readout(cell.others(&self.spec)).filter(|labels| *labels != read);
-                let hasher = differently.iter().fold(hasher, |hasher, labels| hasher.field("label readout", labels));
-                hasher
-                    .json("wording", &self.wordings[labels][cell.slice])
-                    .json("label prompt", &content(own.unwrap_or(prompt)))
-                    .field("calibration", calibration.to_string())
+            Against::Labels { calibration, .. } => {
+                let word = |hasher: Hasher, (labels, texts): (usize, Texts)| {
+                    let own = self.spec.labels[labels].prompt();
+                    // Labels are read as texts are, unless the views of their own prompt read otherwise.
+                    let differently = readout(Some(texts)).filter(|labels| *labels != read);
+                    let hasher = differently.iter().fold(hasher, |hasher, labels| hasher.field("label readout", labels));
+                    hasher
+                        .json("wording", &self.wordings[labels][cell.slice])
+                        .json("label prompt", &content(own.unwrap_or(prompt)))
+                };
+                cell.wordings(&self.spec).into_iter().fold(hasher, word).field("calibration", calibration.to_string())
             }
             Against::Samples { with } => {
                 let task = self.task(cell);
@@ -208,42 +234,9 @@ fn open_encoders(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>
     encoders
 }
 
-fn word_labels(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) -> Vec<Vec<Wording>> {
-    let known = |slice: &Slice| slice.labels.join(", ");
-    for set in &spec.labels {
-        for (label, _) in &set.phrases {
-            // A set may serve several slices: a label must be in one of them at least.
-            if !slices.iter().any(|slice| slice.labels.contains(label))
-                && let Some(slice) = slices.first()
-            {
-                problems.push(Unready::Label {
-                    labels: set.id.clone(),
-                    label: label.clone(),
-                    slice: slice.id.clone(),
-                    known: known(slice),
-                });
-            }
-        }
-    }
-    spec.labels.iter().map(|set| slices.iter().map(|slice| word(set, slice)).collect()).collect()
-}
-
-/// The phrasings of each of the slice's labels; a label without any is worded by its name.
-fn word(set: &LabelSet, slice: &Slice) -> Wording {
-    let mut wording = Wording { phrasings: Vec::new(), owner: Vec::new() };
-    for (i, label) in slice.labels.iter().enumerate() {
-        let phrases = set.phrases.iter().find(|(name, _)| name == label).map(|(_, phrases)| phrases.as_slice());
-        for phrase in phrases.unwrap_or(std::slice::from_ref(label)) {
-            wording.phrasings.push(phrase.clone());
-            wording.owner.push(i);
-        }
-    }
-    wording
-}
-
 fn combinations(spec: &Spec, slices: &[Slice]) -> usize {
     let on_slice = |slice: usize| against(spec, slices, slice, &mut Vec::new()).len();
-    [spec.models.len(), spec.prompts.len(), spec.readouts.len()].iter().product::<usize>()
+    [spec.models.len(), spec.prompts.len(), spec.readouts.len(), 1 + spec.transforms.len()].iter().product::<usize>()
         * (0..spec.slices.len()).map(on_slice).sum::<usize>()
 }
 
@@ -330,12 +323,20 @@ fn product(spec: &Spec, slices: &[Slice], exists: impl Fn(usize, usize) -> bool,
     for model in 0..spec.models.len() {
         for prompt in 0..spec.prompts.len() {
             for readout in (0..spec.readouts.len()).filter(|readout| exists(model, *readout)) {
-                for (slice, against) in against.iter().enumerate() {
-                    for &(task, scored) in against {
-                        let cell = Cell { id: String::new(), model, prompt, readout, slice, task, scored };
-                        if !spec.skips.iter().any(|skip| skip.matches(|axis| cell.on(axis, spec))) {
-                            cells.push(cell);
-                        }
+                for transform in std::iter::once(None).chain((0..spec.transforms.len()).map(Some)) {
+                    for (slice, against) in against.iter().enumerate() {
+                        let cell = |&(task, scored): &(usize, Against)| Cell {
+                            id: String::new(),
+                            model,
+                            prompt,
+                            readout,
+                            transform,
+                            slice,
+                            task,
+                            scored,
+                        };
+                        let kept = |cell: &Cell| !spec.skips.iter().any(|skip| skip.matches(|axis| cell.on(axis, spec)));
+                        cells.extend(against.iter().map(cell).filter(kept));
                     }
                 }
             }
@@ -364,4 +365,26 @@ fn resolve_readouts(
         }
     }
     resolved
+}
+
+/// A warning where calibrations take all labels of a slice for equally frequent, and they are not.
+fn unbalanced(spec: &Spec, slice: &Slice) -> Option<String> {
+    let mut counts = vec![0; slice.labels.len()];
+    slice.samples.iter().filter_map(|sample| sample.gold.label()).for_each(|label| counts[label] += 1);
+    let share = stats::imbalance(&counts);
+    let assume: Vec<String> = (spec.tasks.iter())
+        .filter_map(|task| if let Task::LabelSimilarity { calibrations } = task { Some(calibrations) } else { None })
+        .flatten()
+        .filter(|calibration| calibration.assumes_balance())
+        .map(|calibration| format!("`{calibration}`"))
+        .collect();
+    let concerned = slice.kind == Kind::Classification && !assume.is_empty() && share > stats::UNBALANCED;
+    concerned.then(|| {
+        format!(
+            "slice `{}`: {} take its labels for about equally frequent, but {:.0} % of its samples would need another label for that; see what they gain with care",
+            slice.id,
+            assume.join(", "),
+            100.0 * share
+        )
+    })
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::texts::{self, Words};
-use super::{Against, Cell, ModelWork, Reading, Texts, Unready, Wording};
+use super::{CONTENT_FREE, Cell, Fit, ModelWork, Reading, Texts, Unready, Wording, fit_of};
 use crate::dataset::Slice;
 use crate::observe::{Event, Observer, Unit};
 use crate::prompt::Prompt;
@@ -17,6 +17,8 @@ pub struct Draft<'a> {
     pub spec: &'a Spec,
     pub slices: &'a [Slice],
     pub wordings: &'a [Vec<Wording>],
+    pub fits: &'a [Fit],
+    pub fitted_on: &'a [usize],
     pub observer: &'a dyn Observer,
 }
 
@@ -25,7 +27,7 @@ impl Draft<'_> {
     pub fn tokenise(&self, model: usize, cells: &[&Cell], work: &mut ModelWork, problems: &mut Vec<Unready>) {
         let mut sets: BTreeMap<Texts, BTreeSet<usize>> = BTreeMap::new();
         for cell in cells {
-            for set in std::iter::once(cell.samples()).chain(cell.others(self.spec)) {
+            for set in self.sets(cell) {
                 sets.entry(set).or_default().insert(cell.readout);
             }
         }
@@ -35,7 +37,10 @@ impl Draft<'_> {
         for (set, readouts) in sets {
             let Some(prompt) = set.prompt(self.spec) else { continue };
             let readings = self.readings(model, prompt, &readouts, work, problems);
-            let (texts, before) = (self.texts(set), problems.len());
+            let (mut texts, before) = (self.texts(set), problems.len());
+            if matches!(set, Texts::ContentFree { .. }) {
+                texts.retain(|words| words.is_readable(work.encoder.as_ref(), prompt, &readings));
+            }
             for (first, texts) in (0..).step_by(TOGETHER).zip(texts.chunks(TOGETHER)) {
                 let mut views = Vec::new();
                 for (at, view) in prompt.views.iter().enumerate() {
@@ -89,12 +94,20 @@ impl Draft<'_> {
         readings
     }
 
+    /// All texts that a cell reads.
+    fn sets(&self, cell: &Cell) -> impl Iterator<Item = Texts> + use<> {
+        let others = [cell.content_free(), cell.others(), fit_of(cell, self.fitted_on)];
+        let wordings = cell.wordings(self.spec).into_iter().map(|(_, texts)| texts);
+        std::iter::once(cell.samples()).chain(wordings).chain(others.into_iter().flatten())
+    }
+
     /// What is wrong where labels have a prompt of their own whose vectors are no match for the texts'.
     fn label_widths(&self, cell: &Cell, work: &ModelWork) -> Option<Unready> {
-        let Against::Labels { labels, .. } = cell.scored else { return None };
         let parts = |set: Texts| work.readings.get(&(cell.readout, set)).map(Reading::parts);
-        let differ = parts(cell.samples())? != parts(cell.others(self.spec)?)?;
-        differ.then(|| Unready::LabelWidths {
+        let samples = parts(cell.samples())?;
+        let differs = |texts: Texts| parts(texts).is_some_and(|parts| parts != samples);
+        let (labels, _) = cell.wordings(self.spec).into_iter().find(|(_, texts)| differs(*texts))?;
+        Some(Unready::LabelWidths {
             labels: self.spec.labels[labels].id.clone(),
             prompt: self.spec.prompts[cell.prompt].id.clone(),
             readout: self.spec.readouts[cell.readout].id.clone(),
@@ -114,11 +127,13 @@ impl Draft<'_> {
                 first.chain(partners.map(|(at, partner)| Words { text: &partner.text, others: columns(at) })).collect()
             }
             Texts::Phrasings { labels, slice, .. } => {
-                let Wording { phrasings, owner } = &self.wordings[labels][slice];
+                let Wording { phrasings, owner, .. } = &self.wordings[labels][slice];
                 let label = |owner: usize| self.slices[slice].labels[owner].as_str();
                 let words = phrasings.iter().zip(owner);
                 words.map(|(text, owner)| Words { text, others: vec![("label", label(*owner))] }).collect()
             }
+            Texts::ContentFree { .. } => CONTENT_FREE.into_iter().map(Words::from).collect(),
+            Texts::Fit { fit, .. } => self.fits[fit].texts.iter().map(|text| Words::from(text.as_str())).collect(),
         }
     }
 
@@ -130,6 +145,10 @@ impl Draft<'_> {
                 format!("sample `{}` of slice `{}`", slice.samples[at % slice.samples.len().max(1)].id, slice.id)
             }
             Texts::Phrasings { labels, slice, .. } => format!("phrasing `{}`", self.wordings[labels][slice].phrasings[at]),
+            Texts::ContentFree { .. } => format!("content-free text \"{}\"", CONTENT_FREE[at]),
+            Texts::Fit { fit, .. } => {
+                format!("text {} of those of {} that a transform is fitted on", at + 1, self.fits[fit].from)
+            }
         }
     }
 
@@ -140,6 +159,8 @@ impl Draft<'_> {
                 samples.len() + samples.iter().filter(|sample| sample.partner.is_some()).count()
             }
             Texts::Phrasings { labels, slice, .. } => self.wordings[labels][slice].phrasings.len(),
+            Texts::ContentFree { .. } => CONTENT_FREE.len(),
+            Texts::Fit { fit, .. } => self.fits[fit].texts.len(),
         }
     }
 }

@@ -2,17 +2,22 @@
 
 mod build;
 mod draft;
+mod fits;
 mod summary;
 mod texts;
+mod wordings;
 mod work;
+
+use std::borrow::Cow;
 
 use crate::cause::told;
 use crate::dataset::{DatasetError, Kind, Slice};
 use crate::embed::EmbedError;
 use crate::prompt::Prompt;
 use crate::results::{Axis, Choices, NO_CHOICE};
-use crate::spec::{Calibration, Spec, Task, TaskKind};
+use crate::spec::{Calibration, PLAIN, Spec, StandIn, Task, TaskKind};
 
+pub use fits::{Fit, digest as fit_digest};
 pub use summary::{ModelSummary, PromptCuts, Summary};
 pub use texts::{Block, Rows, Words, prepare};
 pub use work::{ModelWork, Reading};
@@ -24,6 +29,10 @@ pub struct Plan {
     pub slices: Vec<Slice>,
     /// Label phrasings: `wordings[labels][slice]`.
     pub wordings: Vec<Vec<Wording>>,
+    /// Texts that transforms are fitted on, each set once.
+    pub fits: Vec<Fit>,
+    /// Which of them each of the spec's transforms is fitted on.
+    pub fitted_on: Vec<usize>,
     /// What each model has to embed, in the spec's order.
     pub models: Vec<ModelWork>,
     /// In the order of the axes: the first axis changes slowest.
@@ -42,6 +51,8 @@ pub struct Cell {
     pub model: usize,
     pub prompt: usize,
     pub readout: usize,
+    /// None: vectors as they are read.
+    pub transform: Option<usize>,
     pub slice: usize,
     pub task: usize,
     pub scored: Against,
@@ -57,11 +68,14 @@ pub enum Against {
 }
 
 /// One label set in the words of one slice's labels.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Wording {
     pub phrasings: Vec<String>,
     /// The label each phrasing words, as an index into the slice's labels.
     pub owner: Vec<usize>,
+    /// Ids of the samples that the phrasings are the texts of; empty where labels are worded.
+    #[serde(skip)]
+    pub samples: Vec<String>,
 }
 
 /// A set of texts that cells read together.
@@ -71,16 +85,26 @@ pub enum Texts {
     Samples { prompt: usize, slice: usize },
     /// The phrasings of a slice's labels, under the cell's prompt or (`None`) the label set's own.
     Phrasings { prompt: Option<usize>, labels: usize, slice: usize },
+    /// Texts that say nothing, under a prompt: those of [`CONTENT_FREE`] that the prompt leaves any token.
+    ContentFree { prompt: usize },
+    /// What transforms are fitted on, under a prompt.
+    Fit { prompt: usize, fit: usize },
 }
+
+/// Texts that say nothing: what labels score with them, they score with everything.
+///
+/// Source: Zhao et al. 2021, arXiv 2102.09690, and a Chinese word of that kind.
+pub const CONTENT_FREE: [&str; 3] = ["", "N/A", "无"];
 
 impl Plan {
     /// The ids a cell chose on each axis.
     pub fn choices(&self, cell: &Cell) -> Choices {
-        let on = |axis: Axis| cell.on(axis, &self.spec).to_owned();
+        let on = |axis: Axis| cell.on(axis, &self.spec).into_owned();
         Choices {
             model: on(Axis::Model),
             prompt: on(Axis::Prompt),
             readout: on(Axis::Readout),
+            transform: on(Axis::Transform),
             slice: on(Axis::Slice),
             task: self.task(cell).kind(),
             labels: on(Axis::Labels),
@@ -96,17 +120,19 @@ impl Plan {
 
 impl Cell {
     /// The id of its choice on an axis.
-    pub fn on<'a>(&self, axis: Axis, spec: &'a Spec) -> &'a str {
-        match (axis, self.scored) {
+    pub fn on<'a>(&self, axis: Axis, spec: &'a Spec) -> Cow<'a, str> {
+        let id = match (axis, self.scored) {
             (Axis::Model, _) => &spec.models[self.model].id,
             (Axis::Prompt, _) => &spec.prompts[self.prompt].id,
             (Axis::Readout, _) => &spec.readouts[self.readout].id,
+            (Axis::Transform, _) => self.transform.map_or(PLAIN, |transform| &spec.transforms[transform].id),
             (Axis::Slice, _) => &spec.slices[self.slice].id,
             (Axis::Task, _) => spec.tasks[self.task].kind().name(),
             (Axis::Labels, Against::Labels { labels, .. }) => &spec.labels[labels].id,
-            (Axis::Calibration, Against::Labels { calibration, .. }) => calibration.name(),
+            (Axis::Calibration, Against::Labels { calibration, .. }) => return calibration.name(),
             (Axis::Labels | Axis::Calibration, Against::Samples { .. }) => NO_CHOICE,
-        }
+        };
+        Cow::Borrowed(id)
     }
 
     /// The sample texts this cell reads.
@@ -114,24 +140,57 @@ impl Cell {
         Texts::Samples { prompt: self.prompt, slice: self.slice }
     }
 
-    /// The other texts this cell reads: the phrasings of its labels, or the samples of its other slice.
-    pub fn others(&self, spec: &Spec) -> Option<Texts> {
+    /// What stands for its labels: each label set that it averages, with where its texts lie.
+    pub fn wordings(&self, spec: &Spec) -> Vec<(usize, Texts)> {
+        let Against::Labels { labels, .. } = self.scored else { return Vec::new() };
+        let place = |id: &String| spec.labels.iter().position(|set| set.id == *id);
+        let members = match &spec.labels[labels].words {
+            StandIn::Ensemble(members) => members.iter().filter_map(place).collect(),
+            StandIn::Phrased(_) | StandIn::Samples(_) => vec![labels],
+        };
+        let texts = |labels: usize| {
+            let own = spec.labels[labels].prompt().is_some();
+            (labels, Texts::Phrasings { prompt: (!own).then_some(self.prompt), labels, slice: self.slice })
+        };
+        members.into_iter().map(texts).collect()
+    }
+
+    /// The texts that say nothing, where its calibration wants them.
+    pub fn content_free(&self) -> Option<Texts> {
+        let wants = matches!(self.scored, Against::Labels { calibration: Calibration::ContentFree, .. });
+        wants.then_some(Texts::ContentFree { prompt: self.prompt })
+    }
+
+    /// The samples of its other slice: what it learns from or searches, or the pairs that its thresholds are picked on.
+    pub const fn others(&self) -> Option<Texts> {
         match self.scored {
-            Against::Labels { labels, .. } => {
-                let own = spec.labels[labels].prompt.is_some();
-                Some(Texts::Phrasings { prompt: (!own).then_some(self.prompt), labels, slice: self.slice })
-            }
-            Against::Samples { with } => with.map(|slice| Texts::Samples { prompt: self.prompt, slice }),
+            Against::Samples { with: Some(slice) } => Some(Texts::Samples { prompt: self.prompt, slice }),
+            Against::Samples { with: None } | Against::Labels { .. } => None,
         }
     }
+}
+
+impl Plan {
+    /// The texts that a cell's transform is fitted on.
+    pub fn fit(&self, cell: &Cell) -> Option<Texts> {
+        fit_of(cell, &self.fitted_on)
+    }
+}
+
+/// The texts that a cell's transform is fitted on, given which those are for each transform.
+fn fit_of(cell: &Cell, fitted_on: &[usize]) -> Option<Texts> {
+    cell.transform.map(|transform| Texts::Fit { prompt: cell.prompt, fit: fitted_on[transform] })
 }
 
 impl Texts {
     /// The prompt these texts are put into.
     pub fn prompt<'a>(&self, spec: &'a Spec) -> Option<&'a Prompt> {
         match *self {
-            Self::Samples { prompt, .. } | Self::Phrasings { prompt: Some(prompt), .. } => spec.prompts.get(prompt),
-            Self::Phrasings { prompt: None, labels, .. } => spec.labels.get(labels)?.prompt.as_ref(),
+            Self::Samples { prompt, .. }
+            | Self::Phrasings { prompt: Some(prompt), .. }
+            | Self::ContentFree { prompt }
+            | Self::Fit { prompt, .. } => spec.prompts.get(prompt),
+            Self::Phrasings { prompt: None, labels, .. } => spec.labels.get(labels)?.prompt(),
         }
     }
 }
@@ -185,6 +244,18 @@ pub enum Unready {
     Text { model: String, prompt: String, text: String, source: EmbedError },
     #[error("labels `{labels}` word `{label}`, which slice `{slice}` does not have; it has {known}")]
     Label { labels: String, label: String, slice: String, known: String },
+    #[error(
+        "labels `{labels}` have a template with `{{examples}}`, and label `{label}` of slice `{slice}` has no examples; add `examples.\"{label}\" = \"...\"`"
+    )]
+    Examples { labels: String, label: String, slice: String },
+    #[error("labels `{labels}`: no texts can be drawn for slice `{slice}`: {}", told(source))]
+    Shots { labels: String, slice: String, source: DatasetError },
+    #[error(
+        "labels `{labels}`: `shots` is {wanted}, and {from} has {found} texts of label `{label}` that no slice scores; take fewer, or another split"
+    )]
+    FewShots { labels: String, label: String, from: String, found: usize, wanted: usize },
+    #[error("transform `{transform}`: its texts cannot be read: {}", told(source))]
+    Fit { transform: String, source: DatasetError },
     #[error(
         "[compare] reference matches no cell: [grid] skip leaves out every one of its combinations; choose another, or skip less"
     )]

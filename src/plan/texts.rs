@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use indexmap::IndexSet;
 use rayon::prelude::*;
 
+use super::Reading;
 use crate::embed::{EmbedError, Encoder, Prepared, Row};
 use crate::prompt::{Prompt, Template};
 
@@ -60,6 +61,16 @@ impl<'a> From<&'a str> for Words<'a> {
 }
 
 impl Words<'_> {
+    /// Whether every view that is read leaves it some token to read: some tokenizers have none for an empty text.
+    pub fn is_readable(&self, encoder: &dyn Encoder, prompt: &Prompt, readings: &BTreeMap<usize, Reading>) -> bool {
+        let spans = |at: usize| readings.values().filter_map(move |reading| reading.views.get(at)?.span);
+        prompt.views.iter().enumerate().all(|(at, view)| match self.prepare(encoder, prompt, &view.template) {
+            Ok(prepared) => !prepared.ids.is_empty() && spans(at).all(|slot| prepared.slot(slot).is_some()),
+            // Whatever else is wrong is told when it is prepared.
+            Err(_) => true,
+        })
+    }
+
     /// What it becomes under a template.
     fn prepare(&self, encoder: &dyn Encoder, prompt: &Prompt, template: &Template) -> Result<Prepared, EmbedError> {
         let text = prompt.clean.apply(self.text);

@@ -129,6 +129,14 @@ impl ModelWork {
         }
     }
 
+    /// Forgets all texts, but not the encoder.
+    pub fn clear(&mut self) {
+        self.readings.clear();
+        self.rows = Rows::default();
+        self.blocks.clear();
+        self.reads.clear();
+    }
+
     /// Adds texts behind those of a set, as each view of its prompt prepared them, for the readouts that some cell reads of it.
     pub fn add(&mut self, set: Texts, views: &[Vec<Prepared>], readings: BTreeMap<usize, Reading>) {
         let fresh = || views.iter().map(|_| Block::default()).collect();

@@ -12,10 +12,12 @@ pub mod catalogue;
 mod clean;
 mod fuse;
 mod template;
+mod wording;
 
 pub use clean::Clean;
 pub use fuse::Fuse;
 pub use template::{Rendered, Template, TemplateError};
+pub use wording::{LabelTemplate, LabelTemplateError};
 
 /// A choice on the prompt axis: one template, or several views whose vectors are fused.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -37,9 +37,11 @@ pub fn run(name: &str) -> RunRecord {
         engine: "0.1.0".into(),
         models: Vec::new(),
         prompts: Vec::new(),
+        transforms: Vec::new(),
         readouts: vec![last()],
         slices: Vec::new(),
         labels: Vec::new(),
+        content_free: Vec::new(),
         tasks: Vec::new(),
         reference: None,
         correction: Correction::Holm,
@@ -102,7 +104,7 @@ fn prompt_record(id: &str, template: &str) -> PromptRecord {
 /// Adds a wording of the labels, with a prompt of its own if it has one.
 pub fn labels(run: &mut RunRecord, id: &str, template: Option<&str>) {
     let prompt = template.map(|template| prompt_record(id, template));
-    run.provenance.labels.push(LabelsRecord { id: id.into(), phrases: Vec::new(), prompt });
+    run.provenance.labels.push(LabelsRecord { prompt, ..LabelsRecord::named(id) });
 }
 
 /// Adds a slice of `n` samples, whose labels take turns.
@@ -140,6 +142,7 @@ pub fn choices([model, prompt, readout, slice, labels, calibration]: [&str; 6]) 
         model: own(model),
         prompt: own(prompt),
         readout: own(readout),
+        transform: "none".to_owned(),
         slice: own(slice),
         task: if labels == NO_CHOICE { TaskKind::Sts } else { TaskKind::LabelSimilarity },
         labels: own(labels),

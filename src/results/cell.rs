@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Axis;
-use crate::spec::TaskKind;
+use crate::spec::{PLAIN, TaskKind};
 use crate::stats::Estimate;
 use crate::task::QUERY_FIGURES;
 
@@ -27,6 +27,9 @@ pub struct Choices {
     pub model: String,
     pub prompt: String,
     pub readout: String,
+    /// Absent where it is `none`, and in older files.
+    #[serde(default = "plain", skip_serializing_if = "is_plain")]
+    pub transform: String,
     pub slice: String,
     /// Absent for label similarity, and in older files: there the slice tells it.
     #[serde(default, skip_serializing_if = "is_of_labels")]
@@ -40,6 +43,14 @@ fn is_of_labels(task: &TaskKind) -> bool {
     *task == TaskKind::LabelSimilarity
 }
 
+fn plain() -> String {
+    PLAIN.to_owned()
+}
+
+fn is_plain(id: &str) -> bool {
+    id == PLAIN
+}
+
 impl Choices {
     /// The choice on one axis.
     pub fn on(&self, axis: Axis) -> &str {
@@ -47,6 +58,7 @@ impl Choices {
             Axis::Model => &self.model,
             Axis::Prompt => &self.prompt,
             Axis::Readout => &self.readout,
+            Axis::Transform => &self.transform,
             Axis::Slice => &self.slice,
             Axis::Task => self.task.name(),
             Axis::Labels => &self.labels,
@@ -55,12 +67,22 @@ impl Choices {
     }
 }
 
+impl Choices {
+    /// Whether a choice is one to be named: pairs have no labels, most cells no transform, and a task may go without saying.
+    pub fn names(&self, axis: Axis) -> bool {
+        match axis {
+            Axis::Task => !self.task.goes_without_saying(),
+            Axis::Transform => !is_plain(&self.transform),
+            _ => self.on(axis) != NO_CHOICE,
+        }
+    }
+}
+
 impl fmt::Display for Choices {
-    /// Joined by slashes; axes without a choice are left out, and a task that goes without saying.
+    /// Joined by slashes, those that are to be named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = |axis: &Axis| *axis != Axis::Task || !self.task.goes_without_saying();
-        let chosen: Vec<&str> = Axis::ALL.iter().copied().filter(told).map(|axis| self.on(axis)).collect();
-        f.write_str(&chosen.into_iter().filter(|id| *id != NO_CHOICE).collect::<Vec<_>>().join(" / "))
+        let chosen: Vec<&str> = Axis::ALL.iter().filter(|axis| self.names(**axis)).map(|&axis| self.on(axis)).collect();
+        f.write_str(&chosen.join(" / "))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     CellRecord, Gold, Measured, MetricRow, NO_CHOICE, Outcome, Provenance, SampleRow, SampleText, Scored, SliceRecord,
 };
-use crate::spec::TaskKind;
+use crate::spec::{PLAIN, TaskKind};
 use crate::task::{QUERY_NUMBERS, TEXT_NUMBERS};
 
 /// A contradiction between a cell's numbers and the slice they are about.
@@ -71,6 +71,11 @@ fn choices<'a>(cell: &CellRecord, provenance: &'a Provenance) -> Result<&'a Slic
         ("model", &choices.model, provenance.models.iter().any(|model| model.id == choices.model)),
         ("prompt", &choices.prompt, provenance.prompts.iter().any(|prompt| prompt.id == choices.prompt)),
         ("readout", &choices.readout, provenance.readouts.iter().any(|readout| readout.id == choices.readout)),
+        (
+            "transform",
+            &choices.transform,
+            choices.transform == PLAIN || provenance.transforms.iter().any(|transform| transform.id == choices.transform),
+        ),
         ("labels", &choices.labels, worded && provenance.labels.iter().any(|labels| labels.id == choices.labels) || none),
     ];
     match known.into_iter().find(|(.., known)| !known) {

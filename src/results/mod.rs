@@ -42,7 +42,7 @@ pub use crate::prompt::{Chat, Fuse};
 /// A sample's texts and what is right about it, kept so that reports need no dataset.
 pub use crate::dataset::{Gold, PairGold, Partner, Sample as SampleText};
 pub use crate::spec::{Axis, Differently, Layer};
-use crate::spec::{Correction, Endpoint, FitSet, Gate, Task, TaskKind};
+use crate::spec::{Correction, Endpoint, FitSet, FitTexts, Gate, Labelled, Task, TaskKind, TransformRule};
 pub(crate) use atomic::replace;
 pub use baseline::bless;
 pub use cell::{CellRecord, Choices, Measured, MetricRow, NO_CHOICE, Outcome, PairRow, SampleRow, Scored};
@@ -95,8 +95,13 @@ pub struct Provenance {
     pub models: Vec<ModelRecord>,
     pub prompts: Vec<PromptRecord>,
     pub readouts: Vec<ReadoutRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transforms: Vec<TransformRecord>,
     pub slices: Vec<SliceRecord>,
     pub labels: Vec<LabelsRecord>,
+    /// The texts that say nothing, where a calibration asks them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content_free: Vec<String>,
     /// In the order of the spec; none where label similarity is the only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<Task>,
@@ -193,6 +198,22 @@ pub struct ReadoutRecord {
     pub normalize: bool,
 }
 
+/// A transform and the texts that it was fitted on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransformRecord {
+    pub id: String,
+    pub rule: TransformRule,
+    pub fit: FitTexts,
+    /// How many texts those were.
+    pub texts: usize,
+    /// Digest of the texts in their order.
+    pub digest: Digest,
+    pub origin: Origin,
+    /// Samples of each slice that are among the texts, where there are any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<String, usize>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SliceRecord {
     pub id: String,
@@ -215,6 +236,43 @@ pub struct LabelsRecord {
     pub phrases: Vec<(String, Vec<String>)>,
     /// The labels' own prompt; the cell's prompt when absent.
     pub prompt: Option<PromptRecord>,
+    /// What each name or phrase is put into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<String>,
+    /// Examples of what belongs to a label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<(String, String)>,
+    /// Ids of the sets that are averaged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ensemble: Vec<String>,
+    /// The texts that stand for labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shots: Option<ShotsRecord>,
+}
+
+impl LabelsRecord {
+    /// Labels by their bare names, under the cell's prompt.
+    pub fn named(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            phrases: Vec::new(),
+            prompt: None,
+            templates: Vec::new(),
+            examples: Vec::new(),
+            ensemble: Vec::new(),
+            shots: None,
+        }
+    }
+}
+
+/// Labelled texts that stand for labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShotsRecord {
+    /// Texts of each label.
+    pub count: usize,
+    pub from: Labelled,
+    /// Ids of the samples by slice, and by its labels in their order.
+    pub samples: BTreeMap<String, Vec<Vec<String>>>,
 }
 
 /// Records of labelled texts do not say so: they are older than other kinds.

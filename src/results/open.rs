@@ -136,7 +136,8 @@ pub(super) fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<C
 }
 
 fn read_choices(table: &Table) -> Result<Vec<Choices>, ResultsError> {
-    let (models, prompts, readouts) = (table.names("model")?, table.names("prompt")?, table.names("readout")?);
+    let (models, prompts) = (table.names("model")?, table.names("prompt")?);
+    let (readouts, transforms) = (table.names("readout")?, table.names("transform")?);
     let (slices, labels, calibrations) = (table.names("slice")?, table.names("labels")?, table.names("calibration")?);
     let tasks = table.names("task")?;
     let task = |row: usize| {
@@ -148,6 +149,7 @@ fn read_choices(table: &Table) -> Result<Vec<Choices>, ResultsError> {
             model: models[row].to_owned(),
             prompt: prompts[row].to_owned(),
             readout: readouts[row].to_owned(),
+            transform: transforms[row].to_owned(),
             slice: slices[row].to_owned(),
             task: task(row)?,
             labels: labels[row].to_owned(),

@@ -44,6 +44,7 @@ fn cell() -> CellRecord {
             task: TaskKind::Sts,
             labels: NO_CHOICE.to_owned(),
             calibration: NO_CHOICE.to_owned(),
+            transform: "none".to_owned(),
             ..super::example::choices("big", "raw")
         },
         outcome: Outcome::Measured(Measured {

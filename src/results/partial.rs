@@ -116,6 +116,7 @@ fn key(id: &str, choices: &Choices, provenance: &Provenance) -> Digest {
         .json("model", &provenance.models.iter().find(|record| record.id == choices.model))
         .json("prompt", &provenance.prompts.iter().find(|record| record.id == choices.prompt))
         .json("readout", &provenance.readouts.iter().find(|record| record.id == choices.readout))
+        .json("transform", &provenance.transforms.iter().find(|record| record.id == choices.transform))
         .json("slice", &provenance.slice(&choices.slice))
         .json("labels", &provenance.labels.iter().find(|record| record.id == choices.labels))
         .json("tasks", &provenance.tasks)

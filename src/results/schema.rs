@@ -59,6 +59,7 @@ pub(super) const CELLS: Layout = Layout {
         column("model", Kind::Text),
         column("prompt", Kind::Text),
         column("readout", Kind::Text),
+        column("transform", Kind::Text),
         column("slice", Kind::Text),
         column("task", Kind::Text),
         column("labels", Kind::Text),

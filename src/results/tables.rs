@@ -49,6 +49,7 @@ pub(super) fn cells(record: &RunRecord) -> Frames<'_> {
         Column::new("model".into(), of_cell(|cell| &cell.choices.model)),
         Column::new("prompt".into(), of_cell(|cell| &cell.choices.prompt)),
         Column::new("readout".into(), of_cell(|cell| &cell.choices.readout)),
+        Column::new("transform".into(), of_cell(|cell| &cell.choices.transform)),
         Column::new("slice".into(), of_cell(|cell| &cell.choices.slice)),
         Column::new("task".into(), of_cell(|cell| cell.choices.task.name())),
         Column::new("labels".into(), of_cell(|cell| &cell.choices.labels)),

@@ -1,8 +1,6 @@
 //! Scores a cell whose answers are learnt from another slice.
 
-use super::Scoring;
-use super::vectors::Stored;
-use crate::cache::{CacheError, Found};
+use super::{Read, Scoring};
 use crate::cause::told;
 use crate::dataset::Slice;
 use crate::embeddings::Embeddings;
@@ -10,21 +8,26 @@ use crate::error::Error;
 use crate::plan::{Against, Cell, Texts};
 use crate::results::Outcome;
 use crate::spec::Task;
-use crate::task::{self, Neighbours, Probe};
+use crate::task::{self, Neighbours, Probe, Texts as _};
+
+/// Why texts whose views are fused by their similarities have no answer.
+pub(super) const NO_VECTOR: &str =
+    "views that are fused by their similarities leave no vector of a text: fuse them by `mean` or `concat`";
 
 impl Scoring<'_> {
-    /// Scores a cell that learns from other texts, given where its own lie.
-    pub(super) fn learned(&self, cell: &Cell, texts: &Stored<'_>, found: &Found) -> Result<Outcome, Error> {
+    /// Scores a cell that learns from other texts.
+    pub(super) fn learned(&self, cell: &Cell, read: &Read<'_>) -> Result<Outcome, Error> {
         let failed = |reason: String| Ok(Outcome::Failed { reason });
-        let Against::Samples { with: Some(from) } = cell.scored else {
+        if read.texts.parts().len() > 1 {
+            return failed(NO_VECTOR.to_owned());
+        }
+        let (Against::Samples { with: Some(from) }, Some(others)) = (cell.scored, cell.others()) else {
             return failed("it was planned without what it learns from".to_owned());
         };
-        let others = Texts::Samples { prompt: cell.prompt, slice: from };
-        let train = match self.desk.stored(others, cell.readout, found, self.failures) {
-            Ok(train) => handed_out(&train)?,
-            Err(reason) => return failed(reason),
+        let (train, texts) = match (self.handed_out(others, read)?, self.handed_out(cell.samples(), read)?) {
+            (Ok(train), Ok(texts)) => (train, texts),
+            (Err(reason), _) | (_, Err(reason)) => return failed(reason),
         };
-        let texts = handed_out(texts)?;
         let (slice, seed) = (&self.plan.slices[cell.slice], self.plan.spec.seed);
         let (known, gold) = (labels(&self.plan.slices[from]), labels(slice));
         let count = slice.labels.len();
@@ -47,19 +50,22 @@ impl Scoring<'_> {
             }
         };
         match evaluation {
-            Ok(evaluation) => Ok(Outcome::Scored(self.scored(cell, evaluation))),
+            Ok(evaluation) => Ok(Outcome::Scored(self.scored(cell, evaluation, read.by))),
             Err(error) => failed(told(&error)),
         }
     }
-}
 
-/// Vectors as the readout hands them out: scaled to unit length if it says so.
-pub(super) fn handed_out(texts: &Stored<'_>) -> Result<Embeddings, CacheError> {
-    let mut vectors = texts.all()?;
-    if texts.normalize() {
-        vectors.normalize();
+    /// Vectors of a set of texts as they are handed out: transformed as the cell's are, and scaled to unit length if the readout
+    /// says so. The inner error is why there are none.
+    pub(super) fn handed_out(&self, texts: Texts, read: &Read<'_>) -> Result<Result<Embeddings, String>, Error> {
+        let vectors = self.transformed(texts, read)?;
+        Ok(vectors.map(|mut vectors| {
+            if read.texts.normalize() {
+                vectors.normalize();
+            }
+            vectors
+        }))
     }
-    Ok(vectors)
 }
 
 /// The label of each sample.

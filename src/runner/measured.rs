@@ -1,32 +1,31 @@
 //! Scores a cell whose samples are measured one by one: queries by what they find, texts by their cluster.
 
-use super::learned::{handed_out, labels};
-use super::vectors::Stored;
-use super::{Scoring, cut_metrics, metric_rows};
-use crate::cache::Found;
+use super::learned::{NO_VECTOR, labels};
+use super::{Read, Scoring, cut_metrics, metric_rows, transforms};
 use crate::cause::told;
 use crate::embeddings::Embeddings;
 use crate::error::Error;
-use crate::plan::{Against, Cell, Texts};
+use crate::plan::{Against, Cell};
 use crate::results::{Measured, Outcome};
 use crate::spec::Task;
-use crate::task::{self, Clustering, Metric, Relevance, Retrieval, TaskError};
+use crate::task::{self, Clustering, Metric, Relevance, Retrieval, TaskError, Texts as _};
 
 impl Scoring<'_> {
-    /// Scores a cell of queries or of clusters, given where the vectors of its samples lie.
-    pub(super) fn measured(&self, cell: &Cell, texts: &Stored<'_>, found: &Found) -> Result<Outcome, Error> {
-        let vectors = handed_out(texts)?;
+    /// Scores a cell of queries or of clusters, by the vectors that its readout hands out.
+    pub(super) fn measured(&self, cell: &Cell, read: &Read<'_>) -> Result<Outcome, Error> {
+        if read.texts.parts().len() > 1 {
+            return Ok(Outcome::Failed { reason: NO_VECTOR.to_owned() });
+        }
+        let vectors = match self.handed_out(cell.samples(), read)? {
+            Ok(vectors) => vectors,
+            Err(reason) => return Ok(Outcome::Failed { reason }),
+        };
         let outcome = match self.plan.task(cell) {
             Task::Retrieval { .. } => {
-                let documents = match cell.scored {
-                    Against::Samples { with: Some(slice) } => {
-                        let documents = Texts::Samples { prompt: cell.prompt, slice };
-                        match self.desk.stored(documents, cell.readout, found, self.failures) {
-                            Ok(documents) => Some(handed_out(&documents)?),
-                            Err(reason) => return Ok(Outcome::Failed { reason }),
-                        }
-                    }
-                    Against::Samples { with: None } | Against::Labels { .. } => None,
+                let documents = match cell.others().map(|documents| self.handed_out(documents, read)).transpose()? {
+                    Some(Err(reason)) => return Ok(Outcome::Failed { reason }),
+                    Some(Ok(documents)) => Some(documents),
+                    None => None,
                 };
                 self.found(cell, &vectors, documents.as_ref())
             }
@@ -40,6 +39,7 @@ impl Scoring<'_> {
         let samples = self.measured_rows(cell, self.plan.slices[cell.slice].samples.len());
         let mut metrics = metric_rows(metrics, &[], samples.len());
         metrics.extend(cut_metrics(samples.iter().map(|row| row.cut)));
+        metrics.extend(read.by.map(transforms::width));
         Ok(Outcome::Measured(Measured { metrics, samples, scores }))
     }
 

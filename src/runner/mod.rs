@@ -1,11 +1,13 @@
 //! Plan -> run record: the only place that knows the order of work.
 
 mod embed;
+mod labels;
 mod learned;
 mod measured;
 mod pairs;
 mod places;
 mod record;
+mod transforms;
 mod vectors;
 mod verify;
 
@@ -13,18 +15,19 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::cache::{Found, Store};
-use crate::cause::told;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
 use crate::plan::{Against, Block, Cell, Plan, Texts};
 use crate::results::{CellRecord, MetricRow, Outcome, Recorder, RunRecord, SampleRow, Scored, Times};
-use crate::spec::{Calibration, Task};
+use crate::spec::Task;
 use crate::stats::{self, Estimate};
-use crate::task::{self, Evaluation, LabelSimilarity, Metric, Scope, Uncertainty};
+use crate::task::{self, Evaluation, Metric, Scope, Uncertainty};
+use crate::transform::Fitted;
 
-use vectors::Stored;
+use transforms::Fitter;
 
 pub use embed::{Desk, Failures, repairing};
+pub use vectors::Stored;
 pub use verify::{Verified, verify};
 
 /// Scores, and what they say of samples, that are in memory before they are recorded, unless one cell has more. Unit: bytes.
@@ -65,6 +68,15 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     Ok(Finish::Done(Box::new(recorder.finish(times, &order)?)))
 }
 
+/// The texts of a slice as cells read them.
+struct Read<'a> {
+    texts: &'a Stored<'a>,
+    /// What is done to every vector.
+    by: Option<&'a Fitted>,
+    readout: usize,
+    found: &'a Found,
+}
+
 /// Scores the cells of one model.
 struct Scoring<'a> {
     plan: &'a Plan,
@@ -81,12 +93,16 @@ impl Scoring<'_> {
         let stage = format!("score {}", self.desk.model);
         observer.observe(Event::Started { stage, total: Some(cells.len() as u64), unit: Unit::Cells });
         let found = self.desk.work.stored(&self.desk.shelf)?;
+        let mut fitter = Fitter::default();
         // Cells that differ in labels and calibration alone read their texts together.
-        for cells in cells.chunk_by(|a, b| a.samples() == b.samples() && a.readout == b.readout && a.task == b.task) {
+        let together = |a: &&Cell, b: &&Cell| {
+            a.samples() == b.samples() && a.readout == b.readout && a.transform == b.transform && a.task == b.task
+        };
+        for cells in cells.chunk_by(together) {
             let open: Vec<&Cell> = cells.iter().copied().filter(|cell| recorder.finished(&cell.id).is_none()).collect();
             observer.observe(Event::Advanced((cells.len() - open.len()) as u64));
             for cells in open.chunks(self.together(cells[0])) {
-                for (cell, outcome) in cells.iter().zip(self.score(cells, &found)?) {
+                for (cell, outcome) in cells.iter().zip(self.score(cells, &found, &mut fitter)?) {
                     recorder.record(CellRecord { id: cell.id.clone(), choices: self.plan.choices(cell), outcome })?;
                     observer.observe(Event::Advanced(1));
                 }
@@ -106,61 +122,31 @@ impl Scoring<'_> {
         (SCORES_BYTES / (slice.samples.len() * sample).max(1)).max(1)
     }
 
-    /// Scores cells of the same texts and readout.
-    fn score(&self, cells: &[&Cell], found: &Found) -> Result<Vec<Outcome>, Error> {
+    /// Scores cells of the same texts, readout and transform.
+    fn score(&self, cells: &[&Cell], found: &Found, fitter: &mut Fitter) -> Result<Vec<Outcome>, Error> {
         let Some(first) = cells.first() else { return Ok(Vec::new()) };
+        let failed = |reason: &String| Ok(cells.iter().map(|_| Outcome::Failed { reason: reason.clone() }).collect());
+        let by = match fitter.fitted(self, first, found)? {
+            Ok(by) => by,
+            Err(reason) => return failed(&reason),
+        };
         let texts = match self.desk.stored(first.samples(), first.readout, found, self.failures) {
             Ok(texts) => texts,
-            Err(reason) => return Ok(cells.iter().map(|_| Outcome::Failed { reason: reason.clone() }).collect()),
+            Err(reason) => return failed(&reason),
         };
-        let against: Vec<(usize, Calibration)> = (cells.iter())
-            .filter_map(|cell| match cell.scored {
-                Against::Labels { labels, calibration } => Some((labels, calibration)),
-                Against::Samples { .. } => None,
-            })
-            .collect();
-        if against.len() < cells.len() {
-            return cells.iter().map(|cell| self.against_samples(cell, &texts, found)).collect();
+        let texts = Read { texts: &texts, by: by.as_deref(), readout: first.readout, found };
+        match first.scored {
+            Against::Labels { .. } => self.labels(cells, &texts),
+            Against::Samples { .. } => cells.iter().map(|cell| self.against_samples(cell, &texts)).collect(),
         }
-        let slice = &self.plan.slices[cells[0].slice];
-        let gold: Vec<usize> = slice.samples.iter().filter_map(|sample| sample.gold.label()).collect();
-        let phrasings = (cells.iter())
-            .map(|cell| match cell.others(&self.plan.spec) {
-                Some(others) => self.desk.vectors(others, cell.readout, found, self.failures),
-                None => Ok(Err("it has no labels".to_owned())),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let task = |cell: &Cell, (labels, calibration): (usize, Calibration), phrasings| LabelSimilarity {
-            gold: &gold,
-            phrasings,
-            owner: &self.plan.wordings[labels][cell.slice].owner,
-            labels: slice.labels.len(),
-            calibration,
-            seed: self.plan.spec.seed,
-        };
-        let tasks: Vec<LabelSimilarity<'_>> = (cells.iter().zip(against).zip(&phrasings))
-            .filter_map(|((cell, against), phrasings)| Some(task(cell, against, phrasings.as_ref().ok()?)))
-            .collect();
-        let mut evaluations = task::label_similarity(&texts, &tasks)?.into_iter();
-        let outcome = |(cell, phrasings): (&&Cell, Result<_, String>)| {
-            let evaluation = phrasings.and_then(|_| match evaluations.next() {
-                Some(evaluation) => evaluation.map_err(|error| told(&error)),
-                None => Err("it was not scored".to_owned()),
-            });
-            match evaluation {
-                Ok(evaluation) => Outcome::Scored(self.scored(cell, evaluation)),
-                Err(reason) => Outcome::Failed { reason },
-            }
-        };
-        Ok(cells.iter().zip(phrasings.iter().map(|phrasings| phrasings.as_ref().map_err(Clone::clone))).map(outcome).collect())
     }
 
     /// Scores a cell that has no labels' vectors.
-    fn against_samples(&self, cell: &Cell, texts: &Stored<'_>, found: &Found) -> Result<Outcome, Error> {
+    fn against_samples(&self, cell: &Cell, read: &Read<'_>) -> Result<Outcome, Error> {
         match self.plan.task(cell) {
-            Task::LinearProbe { .. } | Task::Knn { .. } => self.learned(cell, texts, found),
-            Task::Retrieval { .. } | Task::Clustering { .. } => self.measured(cell, texts, found),
-            Task::LabelSimilarity { .. } | Task::Sts { .. } | Task::PairClassification { .. } => self.pairs(cell, texts, found),
+            Task::LinearProbe { .. } | Task::Knn { .. } => self.learned(cell, read),
+            Task::Retrieval { .. } | Task::Clustering { .. } => self.measured(cell, read),
+            Task::LabelSimilarity { .. } | Task::Sts { .. } | Task::PairClassification { .. } => self.pairs(cell, read),
         }
     }
 
@@ -168,7 +154,7 @@ impl Scoring<'_> {
         self.desk.work.blocks.get(&set).map_or(&[], Vec::as_slice)
     }
 
-    fn scored(&self, cell: &Cell, evaluation: Evaluation) -> Scored {
+    fn scored(&self, cell: &Cell, evaluation: Evaluation, by: Option<&Fitted>) -> Scored {
         let views = self.blocks(cell.samples());
         let rows = &self.desk.work.rows;
         let labels = &self.plan.slices[cell.slice].labels;
@@ -186,6 +172,7 @@ impl Scoring<'_> {
             .collect();
         let mut metrics = metric_rows(evaluation.metrics, labels, samples.len());
         metrics.extend(cut_metrics(samples.iter().map(|sample| sample.cut)));
+        metrics.extend(by.map(transforms::width));
         Scored { metrics, samples, scores: evaluation.scores, confusion: evaluation.confusion }
     }
 }

@@ -1,12 +1,11 @@
 //! Scores a cell of pairs.
 
 use super::vectors::Stored;
-use super::{Scoring, cut_metrics, metric_rows};
-use crate::cache::Found;
+use super::{Read, Scoring, cut_metrics, metric_rows, transforms};
 use crate::cause::told;
 use crate::dataset::{PairGold, Slice};
 use crate::error::Error;
-use crate::plan::{Against, Cell, Texts};
+use crate::plan::{Against, Cell};
 use crate::results::{Measured, Outcome, PairRow};
 use crate::spec::{Protocol, Task};
 use crate::task::{self, Metric, Pairs, Similar, Similarities, Similarity, Texts as _, Thresholds};
@@ -18,19 +17,20 @@ const BLOCK_BYTES: usize = 256 << 20;
 struct Held<'a> {
     slice: &'a Slice,
     texts: &'a Stored<'a>,
+    read: &'a Read<'a>,
 }
 
 impl Scoring<'_> {
     /// Scores a cell whose samples are pairs, given where their vectors lie.
-    pub(super) fn pairs(&self, cell: &Cell, texts: &Stored<'_>, found: &Found) -> Result<Outcome, Error> {
+    pub(super) fn pairs(&self, cell: &Cell, read: &Read<'_>) -> Result<Outcome, Error> {
         let failed = |reason: String| Ok(Outcome::Failed { reason });
         let task = self.plan.task(cell);
         let slice = &self.plan.slices[cell.slice];
-        let similar = match (Held { slice, texts }).similar(measures(task))? {
+        let similar = match (Held { slice, texts: read.texts, read }).similar(measures(task))? {
             Ok(similar) => similar,
             Err(reason) => return failed(reason),
         };
-        let thresholds = match self.thresholds(cell, found)? {
+        let thresholds = match self.thresholds(cell, read)? {
             Ok(thresholds) => thresholds,
             Err(reason) => return failed(reason),
         };
@@ -40,19 +40,21 @@ impl Scoring<'_> {
         let mut metrics = metric_rows(metrics, &names, pairs.clusters.count());
         let samples = self.measured_rows(cell, slice.samples.len());
         metrics.extend(cut_metrics(samples.iter().map(|row| row.cut)));
+        metrics.extend(read.by.map(transforms::width));
         Ok(Outcome::Measured(Measured { metrics, samples, scores: similar.scores }))
     }
 
     /// The thresholds of the slice that the cell takes them from. The inner error is why there are none.
-    fn thresholds(&self, cell: &Cell, found: &Found) -> Result<Result<Option<Thresholds>, String>, Error> {
-        let Against::Samples { with: Some(from) } = cell.scored else { return Ok(Ok(None)) };
+    fn thresholds(&self, cell: &Cell, read: &Read<'_>) -> Result<Result<Option<Thresholds>, String>, Error> {
+        let (Against::Samples { with: Some(from) }, Some(texts)) = (cell.scored, cell.others()) else {
+            return Ok(Ok(None));
+        };
         let slice = &self.plan.slices[from];
-        let pairs = Texts::Samples { prompt: cell.prompt, slice: from };
-        let texts = match self.desk.stored(pairs, cell.readout, found, self.failures) {
+        let texts = match self.desk.stored(texts, read.readout, read.found, self.failures) {
             Ok(texts) => texts,
             Err(reason) => return Ok(Err(reason)),
         };
-        let similar = (Held { slice, texts: &texts }).similar(Similarity::COSINE)?;
+        let similar = (Held { slice, texts: &texts, read }).similar(Similarity::COSINE)?;
         Ok(similar.map(|similar| {
             let positive: Vec<bool> = PairGold::of(&slice.samples).gold.iter().map(|&gold| gold > 0.5).collect();
             Thresholds::best(&similar.cosines(), &positive)
@@ -75,13 +77,20 @@ impl Scoring<'_> {
 impl Held<'_> {
     /// The similarities of all pairs. The inner error is why there are none.
     fn similar(&self, measures: &'static [Similarity]) -> Result<Result<Similar, String>, Error> {
-        let (count, dim) = (self.slice.samples.len(), self.texts.width());
-        let mut similarities = Similarities::new(self.texts.parts(), measures, self.texts.normalize());
-        let block = (BLOCK_BYTES / (2 * dim * size_of::<f32>()).max(1)).max(1);
+        let (count, own) = (self.slice.samples.len(), self.texts.width());
+        let parts = self.read.by.map_or_else(|| self.texts.parts(), |by| vec![by.width()]);
+        let mut similarities = Similarities::new(parts, measures, self.texts.normalize());
+        let block = (BLOCK_BYTES / (2 * own * size_of::<f32>()).max(1)).max(1);
         for start in (0..count).step_by(block) {
             let end = count.min(start + block);
             // First texts stand before all second ones.
-            similarities.add(&self.texts.part(start..end)?, &self.texts.part(count + start..count + end)?);
+            let [first, second] = [start..end, count + start..count + end].map(|range| {
+                self.texts.some(range).map(|vectors| match self.read.by {
+                    Some(by) => by.apply(&vectors),
+                    None => vectors,
+                })
+            });
+            similarities.add(&first?, &second?);
         }
         Ok(similarities.finish().map_err(|error| told(&error)))
     }

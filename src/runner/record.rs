@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::plan::{ModelWork, Plan};
+use crate::dataset::Slice;
+use crate::plan::{CONTENT_FREE, Fit, ModelWork, Plan, Wording};
 use crate::prompt::Prompt;
-use crate::results::{LabelsRecord, ModelRecord, PromptRecord, Provenance, ReadoutRecord, SampleText, SliceRecord, Times};
-use crate::spec::{Differently, Model, Source, Spec, Task};
+use crate::results::{
+    LabelsRecord, ModelRecord, PromptRecord, Provenance, ReadoutRecord, SampleText, ShotsRecord, SliceRecord, Times,
+    TransformRecord,
+};
+use crate::spec::{Differently, Model, Phrased, Source, Spec, StandIn, Task, Transform};
 
 /// The texts that reports show, by slice.
 pub fn sample_texts(plan: &Plan) -> BTreeMap<String, Arc<Vec<SampleText>>> {
@@ -54,13 +58,15 @@ pub fn provenance(plan: &Plan) -> Provenance {
                 mteb: slice.mteb.clone(),
             })
             .collect(),
-        labels: (spec.labels.iter())
-            .map(|set| LabelsRecord {
-                id: set.id.clone(),
-                phrases: set.phrases.clone(),
-                prompt: set.prompt.as_ref().map(prompt_record),
-            })
+        transforms: (spec.transforms.iter().zip(&plan.fitted_on))
+            .map(|(transform, &fit)| transform_record(transform, &plan.fits[fit], plan))
             .collect(),
+        labels: (0..spec.labels.len()).map(|labels| labels_record(plan, labels)).collect(),
+        content_free: if plan.cells.iter().any(|cell| cell.content_free().is_some()) {
+            CONTENT_FREE.map(str::to_owned).to_vec()
+        } else {
+            Vec::new()
+        },
         tasks: match spec.tasks.as_slice() {
             [Task::LabelSimilarity { .. }] => Vec::new(),
             tasks => tasks.to_vec(),
@@ -97,6 +103,51 @@ fn model_record(spec: &Spec, model: &Model, work: &ModelWork) -> ModelRecord {
         encoder: card.digest,
         about: card.about.clone(),
     }
+}
+
+fn transform_record(transform: &Transform, fit: &Fit, plan: &Plan) -> TransformRecord {
+    TransformRecord {
+        id: transform.id.clone(),
+        rule: transform.rule,
+        fit: transform.fit.clone(),
+        texts: fit.texts.len(),
+        digest: fit.digest,
+        origin: fit.origin.clone(),
+        seen: fit.seen.iter().map(|&(slice, samples)| (plan.slices[slice].id.clone(), samples)).collect(),
+    }
+}
+
+fn labels_record(plan: &Plan, labels: usize) -> LabelsRecord {
+    let set = &plan.spec.labels[labels];
+    let named = LabelsRecord::named(&set.id);
+    match &set.words {
+        StandIn::Phrased(Phrased { phrases, templates, examples, prompt }) => LabelsRecord {
+            phrases: phrases.clone(),
+            prompt: prompt.as_ref().map(prompt_record),
+            templates: templates.iter().map(|template| template.source().to_owned()).collect(),
+            examples: examples.clone(),
+            ..named
+        },
+        StandIn::Samples(samples) => {
+            let drawn = plan.slices.iter().zip(&plan.wordings[labels]).filter(|(_, wording)| !wording.samples.is_empty());
+            let samples = ShotsRecord {
+                count: samples.shots,
+                from: samples.from.clone(),
+                samples: drawn.map(|(slice, wording)| drawn_of(slice, wording)).collect(),
+            };
+            LabelsRecord { shots: Some(samples), ..named }
+        }
+        StandIn::Ensemble(members) => LabelsRecord { ensemble: members.clone(), ..named },
+    }
+}
+
+/// Ids of the drawn samples by label, behind the slice's.
+fn drawn_of(slice: &Slice, wording: &Wording) -> (String, Vec<Vec<String>>) {
+    let of_label = |label: usize| {
+        let own = wording.owner.iter().zip(&wording.samples).filter(|(owner, _)| **owner == label);
+        own.map(|(_, id)| id.clone()).collect()
+    };
+    (slice.id.clone(), (0..slice.labels.len()).map(of_label).collect())
 }
 
 fn prompt_record(prompt: &Prompt) -> PromptRecord {

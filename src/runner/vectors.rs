@@ -10,6 +10,7 @@ use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::plan::{self, Reading};
 use crate::task::Texts;
+use crate::transform::Length;
 
 const LOST: &str = "a vector is missing from the cache; run again";
 
@@ -23,8 +24,11 @@ pub struct Stored<'a> {
 }
 
 impl Desk<'_> {
-    /// Where the vectors that a readout hands out of a set of texts lie. The error is the reason why there are none.
-    pub(super) fn stored<'a>(
+    /// Where the vectors that a readout hands out of a set of texts lie.
+    ///
+    /// # Errors
+    /// The reason why there are none.
+    pub fn stored<'a>(
         &'a self,
         set: plan::Texts,
         readout: usize,
@@ -71,13 +75,21 @@ impl Stored<'_> {
         self.reading.normalize
     }
 
+    /// What transforms see of vectors: as the readout hands them out.
+    pub const fn length(&self) -> Length {
+        if self.reading.normalize { Length::Unit } else { Length::Own }
+    }
+
     /// All of them, in order.
-    pub(super) fn all(&self) -> Result<Embeddings, CacheError> {
-        self.part(0..self.count())
+    ///
+    /// # Errors
+    /// A cache that cannot be read.
+    pub fn all(&self) -> Result<Embeddings, CacheError> {
+        self.some(0..self.count())
     }
 
     /// Some that stand together, in order.
-    pub(super) fn part(&self, texts: Range<usize>) -> Result<Embeddings, CacheError> {
+    pub(super) fn some(&self, texts: Range<usize>) -> Result<Embeddings, CacheError> {
         let views = self.views.iter().zip(&self.reading.views);
         let views = views.map(|(keys, view)| self.shelf.read(self.found, &keys[texts.clone()], view.dim));
         Ok(self.reading.fuse(views.collect::<Result<_, _>>()?))

@@ -11,46 +11,57 @@ use toml::Spanned;
 
 use super::{Layer, wire};
 
-/// One id or several.
-pub enum Ids {
+/// One text or several.
+pub enum OneOrMany {
     One(String),
     Many(Vec<Spanned<String>>),
 }
 
-impl<'de> Deserialize<'de> for Ids {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Ids;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an id or a list of ids")
-            }
-
-            fn visit_str<E>(self, id: &str) -> Result<Ids, E> {
-                Ok(Ids::One(id.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut ids: A) -> Result<Ids, A::Error> {
-                let mut many = Vec::new();
-                while let Some(id) = ids.next_element()? {
-                    many.push(id);
-                }
-                Ok(Ids::Many(many))
-            }
+impl OneOrMany {
+    /// All of them, each with its place.
+    pub fn all(texts: Spanned<Self>) -> Vec<Spanned<String>> {
+        let span = texts.span();
+        match texts.into_inner() {
+            Self::One(text) => vec![Spanned::new(span, text)],
+            Self::Many(texts) => texts,
         }
-        deserializer.deserialize_any(OneOrMany)
     }
 }
 
-impl JsonSchema for Ids {
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrList;
+        impl<'de> Visitor<'de> for TextOrList {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut texts: A) -> Result<OneOrMany, A::Error> {
+                let mut many = Vec::new();
+                while let Some(text) = texts.next_element()? {
+                    many.push(text);
+                }
+                Ok(OneOrMany::Many(many))
+            }
+        }
+        deserializer.deserialize_any(TextOrList)
+    }
+}
+
+impl JsonSchema for OneOrMany {
     fn schema_name() -> Cow<'static, str> {
-        "Ids".into()
+        "OneOrMany".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "One id or several.",
+            "description": "One or several.",
             "oneOf": [
                 { "type": "string" },
                 { "type": "array", "items": { "type": "string" }, "minItems": 1 }

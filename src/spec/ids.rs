@@ -35,6 +35,8 @@ pub fn family(id: &str) -> &str {
 pub const DEFAULT_PROMPT: &str = "raw";
 /// Id of the readout that a spec without `[[readout]]` has.
 pub const DEFAULT_READOUT: &str = "own";
+/// Id of the transform that every spec has: none at all.
+pub const PLAIN: &str = "none";
 /// Id of the wording that a spec without `[[labels]]` has.
 pub const DEFAULT_LABELS: &str = "names";
 
@@ -46,6 +48,7 @@ impl Ids {
                 Axis::Model | Axis::Slice => entry_ids(table, axis, None),
                 Axis::Prompt => entry_ids(table, axis, Some(DEFAULT_PROMPT)),
                 Axis::Readout => entry_ids(table, axis, Some(DEFAULT_READOUT)),
+                Axis::Transform => with_plain(table),
                 Axis::Labels => entry_ids(table, axis, Some(DEFAULT_LABELS)),
                 Axis::Task => kinds(table),
                 Axis::Calibration => calibrations(table),
@@ -127,6 +130,7 @@ const fn noun(axis: Axis) -> &'static str {
         Axis::Model => "model",
         Axis::Prompt => "prompt",
         Axis::Readout => "readout",
+        Axis::Transform => "transform",
         Axis::Slice => "slice",
         Axis::Task => "task",
         Axis::Labels => "label wording",
@@ -153,6 +157,18 @@ fn kinds(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {
     kinds.map(|kind| kind.filter(|kind| kind.get_ref().parse::<TaskKind>().is_ok())).collect()
 }
 
+/// The plain choice, then the transforms.
+fn with_plain(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {
+    let plain = Spanned::new(0..0, PLAIN.to_owned());
+    let Some(entries) = table.get(Axis::Transform.name()) else { return Some(vec![plain]) };
+    let ids = entries.get_ref().as_array()?.iter().map(|entry| string(entry.get_ref().get("id")?));
+    // An entry that takes the plain choice's id is told so when it is lowered.
+    std::iter::once(Some(plain))
+        .chain(ids)
+        .filter(|id| id.as_ref().is_none_or(|id| id.span() == (0..0) || id.get_ref() != PLAIN))
+        .collect()
+}
+
 fn calibrations(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {
     let default = || Spanned::new(0..0, Calibration::default().to_string());
     let Some(tasks) = table.get("task") else { return Some(vec![default()]) };
@@ -166,10 +182,8 @@ fn calibrations(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {
             found.push(default());
             continue;
         };
-        for name in list.get_ref().as_array()? {
-            let name = string(name)?;
-            name.get_ref().parse::<Calibration>().ok()?;
-            found.push(name);
+        for entry in list.get_ref().as_array()? {
+            found.push(Calibration::id(entry)?);
         }
     }
     Some(if found.is_empty() { vec![default()] } else { found })

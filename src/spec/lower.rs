@@ -6,14 +6,11 @@ use std::path::Path;
 
 use toml::Spanned;
 
-use super::ids::{DEFAULT_LABELS, Ids, bad_name};
+use super::ids::{Ids, bad_name};
 use super::problem::Problem;
 use super::source::SourceError;
-use super::suggest::suggest;
-use super::{
-    Adapter, Axis, Device, LabelSet, Model, Slice, Source, Spec, Task, TaskKind, prompts, readouts, select, tasks, wire,
-};
-use crate::prompt::{Prompt, catalogue};
+use super::{Adapter, Axis, Device, Model, Slice, Source, Spec, labels, prompts, readouts, select, tasks, transforms, wire};
+use crate::prompt::Prompt;
 
 /// What lowering needs to know beside the mirror itself.
 pub struct Lowering<'a> {
@@ -76,7 +73,8 @@ impl<'a> Lowering<'a> {
         let readouts = readouts::readouts(file.readout, &mut self);
         let slices: Vec<Slice> = list(file.slice).map(|slice| self.slice(slice.into_inner())).collect();
         let tasks = tasks::tasks(file.task, &mut self);
-        let labels = self.labels(file.labels, &tasks, &slices, &prompts);
+        let transforms = list(file.transform).filter_map(|entry| transforms::transform(entry, &slices, &mut self)).collect();
+        let labels = labels::labels(file.labels, &tasks, &slices, &prompts, &mut self);
         let skips = select::skips(file.grid, &mut self);
         let correction = file.compare.as_ref().map(|compare| compare.correction).unwrap_or_default();
         let reference = select::reference(file.compare, &skips, &mut self);
@@ -91,6 +89,7 @@ impl<'a> Lowering<'a> {
             models,
             prompts,
             readouts,
+            transforms,
             slices,
             labels,
             tasks,
@@ -199,101 +198,25 @@ impl<'a> Lowering<'a> {
             max_chars: slice.max_chars,
         }
     }
-
-    /// How labels are worded, in a spec that scores labels.
-    fn labels(
-        &mut self,
-        entries: Option<Vec<Spanned<wire::Labels>>>,
-        tasks: &[Task],
-        slices: &[Slice],
-        prompts: &[Prompt],
-    ) -> Vec<LabelSet> {
-        if tasks.iter().any(|task| task.kind() == TaskKind::LabelSimilarity) {
-            return self.label_sets(entries, slices, prompts);
-        }
-        if let Some(first) = entries.iter().flatten().next() {
-            let problem = Problem::new(first.get_ref().id.span(), "`[[labels]]` means nothing to the tasks of this spec");
-            self.report(problem.help("pairs of texts are scored without labels: remove it, or add `label-similarity`"));
-        }
-        Vec::new()
-    }
-
-    fn label_sets(
-        &mut self,
-        entries: Option<Vec<Spanned<wire::Labels>>>,
-        slices: &[Slice],
-        prompts: &[Prompt],
-    ) -> Vec<LabelSet> {
-        let entries = entries.unwrap_or_default();
-        if entries.is_empty() {
-            return vec![LabelSet { id: DEFAULT_LABELS.to_owned(), phrases: Vec::new(), prompt: None }];
-        }
-        let known = self.known_labels(slices);
-        let mut sets = Vec::new();
-        for entry in entries {
-            let entry = entry.into_inner();
-            let phrases = in_file_order(entry.phrases);
-            if let Some(known) = &known {
-                for (label, _) in &phrases {
-                    self.check_label(label, known);
-                }
-            }
-            sets.push(LabelSet {
-                id: entry.id.into_inner(),
-                phrases: phrases.into_iter().map(|(label, phrases)| (label.into_inner(), phrases)).collect(),
-                prompt: entry.prompt.and_then(|name| self.label_prompt(&name, prompts)),
-            });
-        }
-        sets
-    }
-
-    /// Every label of every slice, if each slice lists its labels.
-    fn known_labels<'s>(&self, slices: &'s [Slice]) -> Option<Vec<&'s str>> {
-        let all = self.ids.on(Axis::Slice)?.len() == slices.len();
-        let listed = slices.iter().all(|slice| !slice.labels.is_empty());
-        (all && listed).then(|| slices.iter().flat_map(|slice| slice.labels.iter().map(String::as_str)).collect())
-    }
-
-    fn check_label(&mut self, label: &Spanned<String>, known: &[&str]) {
-        let name = label.get_ref();
-        if known.contains(&name.as_str()) {
-            return;
-        }
-        let help = match suggest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "add it to a slice's `labels`, or remove its phrasings".to_owned(),
-        };
-        self.report(Problem::new(label.span(), format!("no slice has the label `{name}`")).help(help));
-    }
-
-    fn label_prompt(&mut self, name: &Spanned<String>, prompts: &[Prompt]) -> Option<Prompt> {
-        let id = name.get_ref();
-        if let Some(prompt) = prompts.iter().find(|prompt| prompt.id == *id) {
-            return Some(prompt.clone());
-        }
-        let ids = self.ids.on(Axis::Prompt)?;
-        if ids.iter().any(|known| known.get_ref() == id) {
-            return None;
-        }
-        if let Some(entry) = catalogue::find(id) {
-            return Some(entry.prompt(id));
-        }
-        let known = ids.iter().map(|known| known.get_ref().as_str()).chain(catalogue::ENTRIES.iter().map(|entry| entry.name));
-        let help = match suggest(id, known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "write the id of a `[[prompt]]`, or the name of a built-in prompt".to_owned(),
-        };
-        self.report(Problem::new(name.span(), format!("there is no prompt `{id}`")).help(help));
-        None
-    }
 }
 
 fn list<T>(entries: Option<Vec<T>>) -> impl Iterator<Item = T> {
     entries.into_iter().flatten()
 }
 
-fn in_file_order<T>(table: BTreeMap<Spanned<String>, T>) -> Vec<(Spanned<String>, T)> {
+/// The entries of a table as they stand in the file.
+pub fn in_file_order<T>(table: BTreeMap<Spanned<String>, T>) -> Vec<(Spanned<String>, T)> {
     let mut pairs: Vec<_> = table.into_iter().collect();
     pairs.sort_by_key(|(key, _)| key.span().start);
     pairs
+}
+
+/// Where bytes `inner` of a string value are in the file: exactly, if the string is written without escapes.
+pub fn place(text: &str, value: &Spanned<String>, inner: Option<Range<usize>>) -> Range<usize> {
+    let outer = value.span();
+    let start = text.get(outer.clone()).and_then(|raw| raw.find(value.get_ref().as_str()));
+    match (start, inner) {
+        (Some(start), Some(inner)) => outer.start + start + inner.start..outer.start + start + inner.end,
+        _ => outer,
+    }
 }

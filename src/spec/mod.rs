@@ -12,11 +12,13 @@ use toml::de::{DeTable, Deserializer};
 use crate::prompt::Prompt;
 pub use crate::stats::Correction;
 
+mod calibration;
 mod check;
 mod either;
 mod endpoint;
 mod gate;
 mod ids;
+mod labels;
 mod lower;
 mod names;
 mod problem;
@@ -30,11 +32,15 @@ mod task;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod transforms;
 mod wire;
 
 pub use crate::readout::{Differently, Layer, Pooling, Readout, UnknownLayer};
+pub use calibration::Calibration;
 pub use endpoint::Endpoint;
 pub use gate::{Gate, Measure, OnDoubt, SliceGate};
+pub use ids::PLAIN;
+pub use labels::{LabelSet, Labelled, Phrased, Samples, StandIn};
 pub use names::UnknownName;
 pub use problem::{Problem, Problems};
 pub use schema::schema;
@@ -42,6 +48,7 @@ pub use select::covers;
 pub use source::SourceError;
 pub use suggest::suggest;
 pub use task::{Aggregate, Companion, Draws, Protocol, Task, TaskKind};
+pub use transforms::{FitTexts, Transform, TransformRule};
 
 /// One experiment: the axes of a grid and what to do with its cells.
 #[derive(Clone, Debug)]
@@ -55,6 +62,8 @@ pub struct Spec {
     pub models: Vec<Model>,
     pub prompts: Vec<Prompt>,
     pub readouts: Vec<Readout>,
+    /// Those that do something: every spec has the plain choice as well.
+    pub transforms: Vec<Transform>,
     pub slices: Vec<Slice>,
     pub labels: Vec<LabelSet>,
     pub tasks: Vec<Task>,
@@ -247,25 +256,39 @@ pub struct Slice {
     pub max_chars: Option<usize>,
 }
 
-/// How labels are worded.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LabelSet {
-    pub id: String,
-    /// Phrasings by label, in file order; a label that is not listed is worded by its bare name.
-    pub phrases: Vec<(String, Vec<String>)>,
-    /// Prompt for the phrasings (a `[[prompt]]` id or a catalogue name); the cell's own prompt when absent.
-    pub prompt: Option<Prompt>,
+/// The kinds of calibration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CalibrationKind {
+    /// Cosine of the vectors as they are.
+    None,
+    /// Texts minus the slice's mean text vector, labels minus the mean label vector; then cosine. Assumes balanced labels.
+    Center,
+    /// Minus the mean score of the texts "", "N/A" and "无" under the same prompt.
+    ContentFree,
+    /// Minus the label's mean score over the slice's texts. Assumes balanced labels.
+    LabelMean,
+    /// Minus the label's mean score, divided by its standard deviation over the slice's texts. Assumes balanced labels.
+    ZScore,
+    /// Twice the cosine, minus the mean of the text's `k` largest cosines and of the label's `k` largest. Assumes balanced
+    /// labels.
+    Csls,
+    /// Minus the label's soft maximum over the slice's texts, as sharp as `beta` says. Assumes balanced labels.
+    InvertedSoftmax,
 }
 
-/// Correction of label similarity; each is a choice on an axis of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Calibration {
-    /// Cosine of the vectors as they are.
-    #[default]
-    None,
-    /// Texts minus the slice's mean text vector, labels minus the mean label vector; then cosine.
+/// The kinds of transform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransformKind {
+    /// Vectors less the mean of the texts that it is fitted on.
     Center,
+    /// That, and each coordinate divided by its standard deviation.
+    Standardize,
+    /// That of `center`, and less the components of the largest variance.
+    DropTop,
+    /// That of `center`, and every direction given the same variance.
+    Whiten,
 }
 
 /// A figure that somebody else published for what a cell is.
@@ -297,6 +320,7 @@ pub enum Axis {
     Model,
     Prompt,
     Readout,
+    Transform,
     Slice,
     Task,
     Labels,

@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::suggest::did_you_mean;
-use super::{Aggregate, Axis, Calibration, Correction, DType, Device, Gpus, Measure, Pooling, Protocol, TaskKind};
+use super::{
+    Aggregate, Axis, CalibrationKind, Correction, DType, Device, Gpus, Measure, Pooling, Protocol, TaskKind, TransformKind,
+};
 
 /// A word that names no choice of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +65,17 @@ names!(
     Cls => "cls",
     Own => "own",
 );
-names!(Calibration, "calibration", None => "none", Center => "center");
+names!(
+    CalibrationKind,
+    "calibration",
+    None => "none",
+    Center => "center",
+    ContentFree => "content-free",
+    LabelMean => "label-mean",
+    ZScore => "z-score",
+    Csls => "csls",
+    InvertedSoftmax => "inverted-softmax",
+);
 names!(
     TaskKind,
     "kind of task",
@@ -74,6 +86,14 @@ names!(
     Knn => "knn",
     Retrieval => "retrieval",
     Clustering => "clustering",
+);
+names!(
+    TransformKind,
+    "transform",
+    Center => "center",
+    Standardize => "standardize",
+    DropTop => "drop-top",
+    Whiten => "whiten",
 );
 names!(Protocol, "protocol", Mteb => "mteb", Senteval => "senteval");
 names!(Aggregate, "aggregate", Pooled => "pooled", PerSubset => "per-subset");
@@ -95,6 +115,7 @@ names!(
     Model => "model",
     Prompt => "prompt",
     Readout => "readout",
+    Transform => "transform",
     Slice => "slice",
     Task => "task",
     Labels => "labels",
@@ -157,7 +178,8 @@ mod tests {
     fn names_are_those_of_the_spec() {
         same_words(DType::ALL);
         same_words(Pooling::ALL);
-        same_words(Calibration::ALL);
+        same_words(CalibrationKind::ALL);
+        same_words(TransformKind::ALL);
         same_words(Axis::ALL);
         same_words(TaskKind::ALL);
         same_words(Protocol::ALL);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::either::{self, Views};
-use super::lower::Lowering;
+use super::lower::{Lowering, place};
 use super::problem::Problem;
 use super::suggest::suggest;
 use super::{Axis, wire};
@@ -241,14 +241,4 @@ fn parse_file(file: &Spanned<String>, lowering: &mut Lowering<'_>) -> Option<Vec
         lowering.report(problem.help("write one template a line"));
     }
     Some(parsed)
-}
-
-/// Where bytes `inner` of a string value are in the file: exactly, if the string is written without escapes.
-fn place(text: &str, value: &Spanned<String>, inner: Option<Range<usize>>) -> Range<usize> {
-    let outer = value.span();
-    let start = text.get(outer.clone()).and_then(|raw| raw.find(value.get_ref().as_str()));
-    match (start, inner) {
-        (Some(start), Some(inner)) => outer.start + start + inner.start..outer.start + start + inner.end,
-        _ => outer,
-    }
 }

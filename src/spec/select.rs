@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::either::Ids;
+use super::either::OneOrMany;
 use super::ids::family;
 use super::lower::Lowering;
 use super::problem::Problem;
@@ -10,8 +10,8 @@ use super::{Anchor, Axis, Selector, wire};
 
 impl Selector {
     /// Whether a cell matches, given the id it has on each axis.
-    pub fn matches<'a>(&self, id_on: impl Fn(Axis) -> &'a str) -> bool {
-        self.axes.iter().all(|(axis, ids)| ids.iter().any(|id| covers(id, id_on(*axis))))
+    pub fn matches<Id: AsRef<str>>(&self, id_on: impl Fn(Axis) -> Id) -> bool {
+        self.axes.iter().all(|(axis, ids)| ids.iter().any(|id| covers(id, id_on(*axis).as_ref())))
     }
 }
 
@@ -98,20 +98,13 @@ fn axes_of_skip(skip: wire::Skip) -> Vec<(Axis, Vec<Spanned<String>>)> {
         (Axis::Model, skip.model),
         (Axis::Prompt, skip.prompt),
         (Axis::Readout, skip.readout),
+        (Axis::Transform, skip.transform),
         (Axis::Slice, skip.slice),
         (Axis::Task, skip.task),
         (Axis::Labels, skip.labels),
         (Axis::Calibration, skip.calibration),
     ];
-    named.into_iter().filter_map(|(axis, ids)| Some((axis, ids_of(ids?)))).collect()
-}
-
-fn ids_of(ids: Spanned<Ids>) -> Vec<Spanned<String>> {
-    let span = ids.span();
-    match ids.into_inner() {
-        Ids::One(id) => vec![Spanned::new(span, id)],
-        Ids::Many(ids) => ids,
-    }
+    named.into_iter().filter_map(|(axis, ids)| Some((axis, OneOrMany::all(ids?)))).collect()
 }
 
 fn axes_of_reference(reference: wire::Reference) -> Vec<(Axis, Vec<Spanned<String>>)> {
@@ -119,6 +112,7 @@ fn axes_of_reference(reference: wire::Reference) -> Vec<(Axis, Vec<Spanned<Strin
         (Axis::Model, reference.model),
         (Axis::Prompt, reference.prompt),
         (Axis::Readout, reference.readout),
+        (Axis::Transform, reference.transform),
         (Axis::Slice, reference.slice),
         (Axis::Task, reference.task),
         (Axis::Labels, reference.labels),

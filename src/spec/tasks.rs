@@ -82,7 +82,7 @@ fn task(entry: wire::Task, span: Range<usize>, lowering: &mut Lowering<'_>) -> O
     Some(match *entry.kind.get_ref() {
         TaskKind::LabelSimilarity => {
             let listed = entry.calibration.map(Spanned::into_inner).unwrap_or_default();
-            let calibrations: Vec<Calibration> = listed.into_iter().map(Spanned::into_inner).collect();
+            let calibrations: Vec<Calibration> = listed.into_iter().map(|entry| entry.into_inner().lower(lowering)).collect();
             let calibrations = if calibrations.is_empty() { vec![Calibration::default()] } else { calibrations };
             Task::LabelSimilarity { calibrations }
         }

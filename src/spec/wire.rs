@@ -2,18 +2,24 @@
 //!
 //! Doc comments on these types are the help that editors show. `lower` turns them into the program's own types.
 
+mod grid;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::either::{Companion, Ids, Layers, Views};
+use super::calibration;
+use super::either::{Companion, Layers, OneOrMany, Views};
 use super::schema;
 use super::{
-    Aggregate, Calibration, Correction, DType, Differently, Endpoint, FitSet, Gate, Layer, Pooling, Protocol, TaskKind,
+    Aggregate, DType, Differently, Endpoint, FitSet, FitTexts, Gate, Labelled, Layer, Pooling, Protocol, TaskKind,
+    TransformKind,
 };
 use crate::prompt::{Clean, Fuse, Truncation};
+
+pub use grid::{Anchor, Compare, Grid, Reference, Skip};
 
 /// One experiment of `bench`: the axes of a grid, and what to do with its cells.
 #[derive(Deserialize, JsonSchema)]
@@ -37,6 +43,10 @@ pub struct File {
     /// What to read out of a forward pass; several cost no second pass. Without any: `pool = "own"`.
     #[schemars(with = "Option<Vec<Readout>>")]
     pub readout: Option<Vec<Spanned<Readout>>>,
+    /// What is done to all vectors before they are compared, fitted on texts without labels. `none`, the plain choice, is
+    /// always on this axis.
+    #[schemars(with = "Option<Vec<Transform>>")]
+    pub transform: Option<Vec<Spanned<Transform>>>,
     /// The data to score on.
     #[schemars(with = "Vec<Slice>", length(min = 1))]
     pub slice: Option<Vec<Spanned<Slice>>>,
@@ -185,6 +195,31 @@ pub struct Readout {
     pub normalize: bool,
 }
 
+/// What is done to all vectors, texts and labels alike: fitted on texts, never on their labels.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transform {
+    /// What reports call this transform.
+    #[schemars(schema_with = "schema::id")]
+    pub id: Spanned<String>,
+    /// What is done to a vector.
+    #[schemars(with = "TransformKind")]
+    pub kind: Spanned<TransformKind>,
+    /// Dimensions kept, those of the largest variance; when absent, all that vary. Only for `whiten`.
+    #[schemars(with = "Option<usize>", range(min = 1))]
+    pub dims: Option<Spanned<usize>>,
+    /// Components of the largest variance that are taken off. Only for `drop-top`.
+    #[schemars(with = "Option<usize>", range(min = 1))]
+    pub drop: Option<Spanned<usize>>,
+    /// How far the variances are drawn to their mean before they are evened out, from 0 (not, when absent) to 1 (all the way).
+    /// With few texts for many dimensions some is needed. Only for `whiten`.
+    #[schemars(with = "Option<f64>", range(min = 0.0, max = 1.0))]
+    pub shrinkage: Option<Spanned<f64>>,
+    /// The texts it is fitted on, under the cell's prompt and readout.
+    #[schemars(with = "FitTexts")]
+    pub fit: Spanned<FitTexts>,
+}
+
 /// A deterministic part of a dataset's split.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -230,9 +265,27 @@ pub struct Labels {
     #[serde(default)]
     #[schemars(schema_with = "schema::phrases")]
     pub phrases: BTreeMap<Spanned<String>, Vec<String>>,
+    /// A sentence around each name or phrase, with `{label}` where it goes; several are averaged. `{examples}` is what
+    /// `examples` has for the label.
+    #[schemars(with = "Option<OneOrMany>")]
+    pub template: Option<Spanned<OneOrMany>>,
+    /// Examples of what belongs to a label, as they are to read: `examples."label" = "..."`.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::rename")]
+    pub examples: BTreeMap<Spanned<String>, String>,
     /// Prompt for the phrasings: the id of a `[[prompt]]` or the name of a built-in one; each cell's own when absent.
     #[schemars(with = "Option<String>")]
     pub prompt: Option<Spanned<String>>,
+    /// Ids of other `[[labels]]`, averaged: each counts alike.
+    #[schemars(with = "Option<Vec<String>>", length(min = 2))]
+    #[serde(default)]
+    pub ensemble: Option<Spanned<Vec<Spanned<String>>>>,
+    /// So many texts of each label stand for it instead of words; 0, as when absent, is zero-shot.
+    #[schemars(with = "Option<usize>")]
+    pub shots: Option<Spanned<usize>>,
+    /// Where those texts are drawn from; texts that a slice scores are passed over.
+    #[schemars(with = "Option<Labelled>")]
+    pub from: Option<Spanned<Labelled>>,
 }
 
 /// What is done with the embeddings of a cell.
@@ -245,9 +298,9 @@ pub struct Task {
     #[schemars(with = "TaskKind")]
     pub kind: Spanned<TaskKind>,
     /// Corrections of the scores, each a choice on an axis of its own; `["none"]` when absent. Only for `label-similarity`.
-    #[schemars(with = "Option<Vec<Calibration>>", length(min = 1))]
+    #[schemars(with = "Option<Vec<calibration::Entry>>", length(min = 1))]
     #[serde(default)]
-    pub calibration: Option<Spanned<Vec<Spanned<Calibration>>>>,
+    pub calibration: Option<Spanned<Vec<Spanned<calibration::Entry>>>>,
     /// Whose definition of the metrics is used. Only for `sts`, `pair-classification` and `linear-probe`.
     #[schemars(with = "Option<Protocol>")]
     pub protocol: Option<Spanned<Protocol>>,
@@ -283,105 +336,6 @@ pub struct Task {
     /// How many neighbours vote; 5 when absent. Only for `knn`.
     #[schemars(with = "Option<usize>", range(min = 1))]
     pub k: Option<Spanned<usize>>,
-}
-
-/// Which combinations are cells.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Grid {
-    /// Combinations that are not cells. An axis that is not named matches any choice.
-    #[serde(default)]
-    #[schemars(with = "Vec<Skip>")]
-    pub skip: Vec<Spanned<Skip>>,
-}
-
-/// Combinations that are not cells: `{ model = "a", readout = ["b", "c"] }`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1))]
-pub struct Skip {
-    /// Ids of models.
-    #[schemars(with = "Option<Ids>")]
-    pub model: Option<Spanned<Ids>>,
-    /// Ids of prompts.
-    #[schemars(with = "Option<Ids>")]
-    pub prompt: Option<Spanned<Ids>>,
-    /// Ids of readouts.
-    #[schemars(with = "Option<Ids>")]
-    pub readout: Option<Spanned<Ids>>,
-    /// Ids of slices.
-    #[schemars(with = "Option<Ids>")]
-    pub slice: Option<Spanned<Ids>>,
-    /// Kinds of tasks.
-    #[schemars(with = "Option<Ids>")]
-    pub task: Option<Spanned<Ids>>,
-    /// Ids of label wordings.
-    #[schemars(with = "Option<Ids>")]
-    pub labels: Option<Spanned<Ids>>,
-    /// Calibrations.
-    #[schemars(with = "Option<Ids>")]
-    pub calibration: Option<Spanned<Ids>>,
-}
-
-/// What cells are compared with, and how p-values are corrected.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Compare {
-    /// The cell every other one is compared with: the first that matches. Without it, the first of the grid.
-    #[schemars(with = "Option<Reference>")]
-    pub reference: Option<Spanned<Reference>>,
-    /// How p-values are corrected for the number of comparisons.
-    #[serde(default)]
-    pub correction: Correction,
-}
-
-/// A cell by the ids of its choices: `{ model = "a", prompt = "b" }`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1))]
-pub struct Reference {
-    /// Id of a model.
-    #[schemars(with = "Option<String>")]
-    pub model: Option<Spanned<String>>,
-    /// Id of a prompt.
-    #[schemars(with = "Option<String>")]
-    pub prompt: Option<Spanned<String>>,
-    /// Id of a readout.
-    #[schemars(with = "Option<String>")]
-    pub readout: Option<Spanned<String>>,
-    /// Id of a slice.
-    #[schemars(with = "Option<String>")]
-    pub slice: Option<Spanned<String>>,
-    /// Kind of a task.
-    #[schemars(with = "Option<String>")]
-    pub task: Option<Spanned<String>>,
-    /// Id of a label wording.
-    #[schemars(with = "Option<String>")]
-    pub labels: Option<Spanned<String>>,
-    /// A calibration.
-    #[schemars(with = "Option<String>")]
-    pub calibration: Option<Spanned<String>>,
-}
-
-/// A figure that somebody else published for what a cell is.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Anchor {
-    /// The cell it is about, by the ids of its choices: exactly one cell matches.
-    #[schemars(with = "Reference")]
-    pub cell: Spanned<Reference>,
-    /// One of the cell's metrics over its whole slice: `accuracy`, `spearman`, `ap`, ...
-    #[schemars(length(min = 1))]
-    pub metric: String,
-    /// The published figure on the metric's own scale: 82.03 is written 0.8203.
-    #[schemars(with = "f64")]
-    pub value: Spanned<f64>,
-    /// How far the run may be from it, at most.
-    #[schemars(range(min = 0.0))]
-    pub tolerance: f64,
-    /// Where it was published.
-    #[schemars(length(min = 1))]
-    pub source: String,
 }
 
 const fn seed() -> u64 {

@@ -142,8 +142,8 @@ mod tests {
         };
         let clear = of(&gains);
         assert!(clear.interval().unwrap().low > 0.0 && clear.p_value() < 0.02, "{:?} {}", clear.interval(), clear.p_value());
-        // The standard error of the mean of ten: their deviation of 0.1279 over the root of 10 is 0.0404.
-        assert!((clear.error().unwrap() - 0.0404).abs() < 0.002, "{:?}", clear.error());
+        // Resamples of ten spread by their own deviation (over n, not n - 1) of 0.1213 over the root of 10: 0.0384.
+        assert!((clear.error().unwrap() - 0.0384).abs() < 0.002, "{:?}", clear.error());
         let nothing = clear.minus(&clear);
         assert_eq!((nothing.overall, nothing.interval(), nothing.p_value()), (Some(0.0), None, 1.0));
         let single = of(&[0.5]);

@@ -78,6 +78,18 @@ pub fn wilson(successes: usize, n: usize) -> Estimate {
     Estimate { value: share, interval: Some(Interval { low, high }), n }
 }
 
+/// The share of samples from which labels are said not to be balanced.
+pub const UNBALANCED: f64 = 0.1;
+
+/// How far counts by label are from equal ones: the share of samples that would need another label.
+///
+/// Range: 0, all equal, to 1 - 1 / labels, all of one label; 0 of nothing.
+pub fn imbalance(counts: &[usize]) -> f64 {
+    let (all, even) = (number(counts.iter().sum::<usize>().max(1)), 1.0 / number(counts.len().max(1)));
+    let above = counts.iter().map(|&count| (number(count) / all - even).max(0.0));
+    if counts.iter().any(|&count| count > 0) { above.sum() } else { 0.0 }
+}
+
 /// A count as f64.
 #[expect(clippy::cast_precision_loss, reason = "counts of samples and labels stay far below 2^53")]
 pub(crate) const fn number(count: usize) -> f64 {
@@ -112,6 +124,14 @@ mod tests {
             close(interval.high, high);
             close(wilson(k, n).value, number(k) / number(n));
         }
+    }
+
+    #[test]
+    fn imbalance_is_what_would_have_to_move() {
+        // Of ten samples one would go from the first label to the third, and one to the fourth.
+        close(imbalance(&[9, 5, 3, 3]), 0.2);
+        assert_eq!((imbalance(&[7, 7]), imbalance(&[3]), imbalance(&[]), imbalance(&[0, 0])), (0.0, 0.0, 0.0, 0.0));
+        close(imbalance(&[0, 6, 0]), 2.0 / 3.0);
     }
 
     #[test]

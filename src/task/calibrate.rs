@@ -1,341 +1,227 @@
-//! Directions of texts and labels: unit vectors, means of phrasings, centring.
+//! Calibrations that correct a whole matrix of scores, label by label.
+//!
+//! All of them take something from each label's scores, so that a label near all texts does not win them all. Scores stay on
+//! the scale of cosines, but for z-scores. Rows of zeros are texts without a direction: they keep their zeros and say nothing
+//! of any label.
 
-#![expect(clippy::inline_always, reason = "loops over coordinates are compiled for the vectors of the processor they run on")]
+use rayon::prelude::*;
 
-use crate::embeddings::Embeddings;
-use crate::products::Panels;
 use crate::spec::Calibration;
 use crate::stats::number;
 
-/// A difference of unit vectors shorter than this is rounding (f32 inputs resolve 6e-8), not a direction.
-const VANISHED: f64 = 1e-9;
-
-/// What all texts of a slice have in common.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Common {
-    /// Mean of the unit vectors. Shape: `[dim]`.
-    pub centre: Vec<f64>,
-    /// Mean cosine over distinct pairs, before calibration; None with fewer than two directions.
-    pub anisotropy: Option<f64>,
-    /// The first text with a value that is infinite or not a number.
-    pub not_finite: Option<usize>,
-}
-
-/// Writes the calibrated unit vector of one text; whether it has a direction. Without one, `out` is all zeros. With a
-/// `centre`, the unit vector is centred on it and scaled again. None, and no vector, where a value is not a number.
+/// Corrects cosines in place. Shape: row-major `[texts, labels]`. `prior` has the labels' scores of content-free texts, for
+/// the calibration that takes those off; for the others it is empty.
 ///
-/// With several `parts`, given by their widths, each is a vector of its own, centred and scaled by itself to a length of 1 over
-/// the square root of their number: the product of two such vectors is the mean of their parts' cosines.
-#[inline(always)]
-pub(super) fn direction(row: &[f32], parts: &[usize], centre: Option<&[f64]>, out: &mut [f64]) -> Option<bool> {
-    widen(row, out);
-    // Squares of f32 do not overflow: their sum is finite where all values are.
-    let length = squared(out).sqrt();
-    let directed = length.is_finite().then(|| match parts {
-        [_] => scale(out, length, 0.0),
-        _ => scale_to_unit(out, parts, 0.0),
-    })?;
-    Some(directed && centre.is_none_or(|centre| recentre(out, parts, centre)))
+/// Determinism: sums run over texts in their order, so threads change nothing.
+pub(super) fn calibrate(scores: &mut [f64], labels: usize, calibration: Calibration, prior: &[f64]) {
+    let columns = |of: fn(&mut Vec<f64>) -> Correction| -> Vec<Correction> {
+        (0..labels).into_par_iter().map(|label| of(&mut column(scores, labels, label))).collect()
+    };
+    let corrections = match calibration {
+        Calibration::None | Calibration::Center => return,
+        Calibration::ContentFree => prior.iter().map(|&offset| Correction { offset, scale: 1.0 }).collect(),
+        Calibration::LabelMean => columns(|column| Correction { offset: mean(column), scale: 1.0 }),
+        Calibration::ZScore => columns(|column| standard(column)),
+        Calibration::InvertedSoftmax { beta } => {
+            let soft = |label| Correction { offset: soft_maximum(&column(scores, labels, label), f64::from(beta)), scale: 1.0 };
+            (0..labels).into_par_iter().map(soft).collect()
+        }
+        Calibration::Csls { k } => return csls(scores, labels, k as usize),
+    };
+    rows(scores, labels).for_each(|row| {
+        row.iter_mut().zip(&corrections).for_each(|(score, correction)| {
+            *score = (*score - correction.offset) * correction.scale;
+        });
+    });
 }
 
-/// One direction per label.
-pub(super) struct Labels {
-    /// Calibrated unit vectors, all zeros where there is no direction, laid out for products. Shape: `[dim, labels]`.
-    pub vectors: Panels<f64>,
-    /// Labels that score 0 with every text.
-    pub without_direction: usize,
-    /// Mean cosine over distinct pairs of label vectors, before calibration; None with fewer than two directions.
-    pub anisotropy: Option<f64>,
+/// What a label's scores are corrected by.
+#[derive(Clone, Copy)]
+struct Correction {
+    offset: f64,
+    scale: f64,
 }
 
-impl Labels {
-    pub(super) fn new(
-        phrasings: &Embeddings,
-        parts: &[usize],
-        owner: &[usize],
-        labels: usize,
-        calibration: Calibration,
-    ) -> Self {
-        let dim = phrasings.dim();
-        let mut vectors = vec![0.0; labels * dim];
-        let mut unit = vec![0.0; dim];
-        for (row, &label) in phrasings.rows().zip(owner) {
-            widen(row, &mut unit);
-            scale_to_unit(&mut unit, parts, 0.0);
-            add(&mut vectors[label * dim..(label + 1) * dim], &unit);
-        }
-        let mut sum = Sum::new(dim);
-        for vector in vectors.chunks_exact_mut(dim) {
-            let directed = scale_to_unit(vector, parts, VANISHED);
-            sum.add(vector, usize::from(directed));
-        }
-        if calibration == Calibration::Center {
-            let centre = sum.mean();
-            vectors.chunks_exact_mut(dim).filter(|vector| is_directed(vector)).for_each(|vector| {
-                recentre(vector, parts, &centre);
-            });
-        }
-        Self {
-            without_direction: vectors.chunks_exact(dim).filter(|vector| !is_directed(vector)).count(),
-            vectors: Panels::new(dim, labels, |i, label| vectors[label * dim + i]),
-            anisotropy: sum.mean_cosine(),
-        }
-    }
-
-    /// Number of labels.
-    pub(super) const fn count(&self) -> usize {
-        self.vectors.outputs
-    }
-}
-
-/// A sum of unit vectors that is exact, so that it does not depend on the order of additions.
+/// Twice the score, minus the mean of the row's `k` largest and of the column's `k` largest.
 ///
-/// Each coordinate is cut into a multiple of 2^-28 and one of 2^-57; what is left is below the rounding of the vectors.
-/// Sums of either stay below 2^53 units, and so exact, for 16 million vectors.
-#[derive(Clone, Debug)]
-pub(super) struct ExactSum {
-    high: Vec<f64>,
-    low: Vec<f64>,
-    directions: usize,
+/// Source: cross-domain similarity local scaling, Conneau et al. 2018, arXiv 1710.04087.
+fn csls(scores: &mut [f64], labels: usize, k: usize) {
+    let near: Vec<f64> =
+        (0..labels).into_par_iter().map(|label| mean_of_largest(&mut column(scores, labels, label), k)).collect();
+    rows(scores, labels).for_each(|row| {
+        let own = mean_of_largest(&mut row.to_vec(), k);
+        row.iter_mut().zip(&near).for_each(|(score, near)| *score = 2.0 * *score - own - near);
+    });
 }
 
-impl ExactSum {
-    /// Adding and subtracting these rounds to multiples of 2^-28 and 2^-57.
-    const CUTS: [f64; 2] = [1.5 * 16_777_216.0, 1.5 / 32.0];
-
-    pub(super) fn new(dim: usize) -> Self {
-        Self { high: vec![0.0; dim], low: vec![0.0; dim], directions: 0 }
-    }
-
-    /// Adds a unit vector.
-    #[inline(always)]
-    pub(super) fn add(&mut self, vector: &[f64]) {
-        let [coarse, fine] = Self::CUTS;
-        for ((high, low), &value) in self.high.iter_mut().zip(&mut self.low).zip(vector) {
-            let part = (value + coarse) - coarse;
-            *high += part;
-            *low += ((value - part) + fine) - fine;
-        }
-        self.directions += 1;
-    }
-
-    pub(super) fn merge(mut self, other: &Self) -> Self {
-        add(&mut self.high, &other.high);
-        add(&mut self.low, &other.low);
-        self.directions += other.directions;
-        self
-    }
-
-    pub(super) fn common(&self, not_finite: Option<usize>) -> Common {
-        let vector = self.high.iter().zip(&self.low).map(|(high, low)| high + low).collect();
-        let sum = Sum { vector, directions: self.directions };
-        Common { centre: sum.mean(), anisotropy: sum.mean_cosine(), not_finite }
-    }
+/// The rows of texts that have a direction.
+fn rows(scores: &mut [f64], labels: usize) -> impl ParallelIterator<Item = &mut [f64]> {
+    scores.par_chunks_exact_mut(labels).filter(|row| is_directed(row))
 }
 
-/// A sum of unit vectors and how many there were; zero vectors add nothing.
-struct Sum {
-    vector: Vec<f64>,
-    directions: usize,
+/// A label's scores of the texts that have a direction, in the order of the texts.
+fn column(scores: &[f64], labels: usize, label: usize) -> Vec<f64> {
+    scores.chunks_exact(labels).filter(|row| is_directed(row)).map(|row| row[label]).collect()
 }
 
-impl Sum {
-    fn new(dim: usize) -> Self {
-        Self { vector: vec![0.0; dim], directions: 0 }
-    }
-
-    fn add(&mut self, vector: &[f64], directions: usize) {
-        add(&mut self.vector, vector);
-        self.directions += directions;
-    }
-
-    fn mean(&self) -> Vec<f64> {
-        let count = number(self.directions.max(1));
-        self.vector.iter().map(|value| value / count).collect()
-    }
-
-    /// The squared length of a sum of m unit vectors is m plus the cosines of all m (m - 1) ordered pairs.
-    fn mean_cosine(&self) -> Option<f64> {
-        let count = number(self.directions);
-        let squared: f64 = self.vector.iter().map(|value| value * value).sum();
-        (self.directions > 1).then(|| ((squared - count) / (count * (count - 1.0))).clamp(-1.0, 1.0))
-    }
+fn is_directed(row: &[f64]) -> bool {
+    row.iter().any(|&score| score != 0.0)
 }
 
-#[inline(always)]
-fn widen(row: &[f32], out: &mut [f64]) {
-    out.iter_mut().zip(row).for_each(|(wide, &value)| *wide = f64::from(value));
+/// The mean; 0 of nothing.
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / number(values.len().max(1))
 }
 
-fn add(sum: &mut [f64], vector: &[f64]) {
-    sum.iter_mut().zip(vector).for_each(|(total, value)| *total += value);
+/// Mean and one over the population's standard deviation; equal scores are left as wide as they are.
+fn standard(values: &[f64]) -> Correction {
+    let offset = mean(values);
+    let variance = values.iter().map(|value| (value - offset).powi(2)).sum::<f64>() / number(values.len().max(1));
+    // Scores of f32 vectors resolve 1e-7: a smaller spread is rounding.
+    let scale = if variance.sqrt() > 1e-9 { variance.sqrt().recip() } else { 1.0 };
+    Correction { offset, scale }
 }
 
-fn is_directed(vector: &[f64]) -> bool {
-    vector.iter().any(|&value| value != 0.0)
-}
-
-/// Whether there is a direction left after subtracting the mean.
-#[inline(always)]
-fn recentre(vector: &mut [f64], parts: &[usize], centre: &[f64]) -> bool {
-    vector.iter_mut().zip(centre).for_each(|(value, mean)| *value -= mean);
-    scale_to_unit(vector, parts, VANISHED)
-}
-
-/// Scales to length 1, each part alike; whether any part has a direction. One no longer than `vanished` becomes all zeros.
-/// Squares of f32 neither overflow nor vanish in f64.
-#[inline(always)]
-fn scale_to_unit(vector: &mut [f64], parts: &[usize], vanished: f64) -> bool {
-    if let [_] = parts {
-        return scale(vector, squared(vector).sqrt(), vanished);
+/// The mean of the `k` largest values, or of all if there are fewer; 0 of nothing.
+fn mean_of_largest(values: &mut [f64], k: usize) -> f64 {
+    if k < values.len() {
+        values.select_nth_unstable_by(k, |a, b| b.total_cmp(a));
     }
-    let share = number(parts.len()).sqrt().recip();
-    let (mut rest, mut directed) = (vector, false);
-    for &width in parts {
-        let (part, behind) = rest.split_at_mut(width);
-        directed |= scale(part, squared(part).sqrt(), vanished);
-        part.iter_mut().for_each(|value| *value *= share);
-        rest = behind;
-    }
-    directed
+    let most = k.min(values.len());
+    let largest = &mut values[..most];
+    // Added in an order of their own, whichever way they were found.
+    largest.sort_unstable_by(|a, b| b.total_cmp(a));
+    mean(largest)
 }
 
-#[inline(always)]
-fn scale(vector: &mut [f64], length: f64, vanished: f64) -> bool {
-    if length <= vanished {
-        vector.fill(0.0);
-        return false;
-    }
-    let factor = length.recip();
-    for value in vector {
-        *value *= factor;
-    }
-    true
-}
-
-/// Squared length, by partial sums that are always added in the same order.
-#[inline(always)]
-fn squared(vector: &[f64]) -> f64 {
-    let (whole, rest) = vector.as_chunks::<32>();
-    let mut sums = [0.0; 32];
-    for chunk in whole {
-        for i in 0..32 {
-            sums[i] += chunk[i] * chunk[i];
-        }
-    }
-    sums.iter().sum::<f64>() + rest.iter().map(|value| value * value).sum::<f64>()
+/// `ln(mean(exp(beta x))) / beta`: the mean for a small `beta`, the maximum for a large one.
+///
+/// The softmax over texts divides `exp(beta x)` by its sum over the label's texts. Its logarithm, over `beta` and without the
+/// constant, is the score minus this: the same order, on the scale of cosines.
+///
+/// Source: Smith et al. 2017, arXiv 1702.03859.
+fn soft_maximum(values: &[f64], beta: f64) -> f64 {
+    let Some(highest) = values.iter().copied().reduce(f64::max) else { return 0.0 };
+    let powers: f64 = values.iter().map(|value| (beta * (value - highest)).exp()).sum();
+    highest + (powers / number(values.len())).ln() / beta
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
+#[expect(clippy::float_cmp, reason = "numbers that doubles hold exactly")]
 mod tests {
     use super::*;
 
-    fn common(texts: &Embeddings) -> Common {
-        let mut sum = ExactSum::new(texts.dim());
-        let mut unit = vec![0.0; texts.dim()];
-        for row in texts.rows() {
-            if direction(row, &[texts.dim()], None, &mut unit).unwrap() {
-                sum.add(&unit);
+    /// Three texts and two labels. The second label is near all of them.
+    const SCORES: [f64; 6] = [0.75, 0.75, 0.25, 0.75, 0.5, 0.875];
+
+    fn calibrated(calibration: Calibration) -> Vec<f64> {
+        let mut scores = SCORES.to_vec();
+        calibrate(&mut scores, 2, calibration, &[0.5, 0.75]);
+        scores
+    }
+
+    fn close(found: &[f64], wanted: &[f64]) {
+        assert_eq!(found.len(), wanted.len());
+        assert!(found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12), "{found:?}, not {wanted:?}");
+    }
+
+    #[test]
+    fn plain_scores_and_centred_ones_are_left_alone() {
+        assert_eq!(calibrated(Calibration::None), SCORES);
+        assert_eq!(calibrated(Calibration::Center), SCORES);
+    }
+
+    #[test]
+    fn the_content_free_prior_is_taken_off_each_label() {
+        assert_eq!(calibrated(Calibration::ContentFree), [0.25, 0.0, -0.25, 0.0, 0.0, 0.125]);
+    }
+
+    #[test]
+    fn the_mean_of_each_label_becomes_zero() {
+        // Means: (0.75 + 0.25 + 0.5) / 3 = 1/2, and (0.75 + 0.75 + 0.875) / 3 = 19/24.
+        let second = 19.0 / 24.0;
+        close(&calibrated(Calibration::LabelMean), &[0.25, 0.75 - second, -0.25, 0.75 - second, 0.0, 0.875 - second]);
+    }
+
+    #[test]
+    fn z_scores_have_spread_one() {
+        // First label: deviations 1/4, -1/4, 0, variance (1/16 + 1/16) / 3 = 1/24. Second: -1/24, -1/24, 2/24, variance
+        // 6/576/3 = 1/288.
+        let (first, second) = (24.0_f64.sqrt() / 4.0, 288.0_f64.sqrt() / 24.0);
+        close(&calibrated(Calibration::ZScore), &[first, -second, -first, -second, 0.0, 2.0 * second]);
+    }
+
+    #[test]
+    fn csls_takes_off_the_neighbourhoods_of_text_and_label() {
+        // k = 1: each text's best label (0.75, 0.75, 0.875), each label's best text (0.75, 0.875).
+        let one = [0.0, -0.125, -1.0, -0.125, -0.625, 0.0];
+        assert_eq!(calibrated(Calibration::Csls { k: 1 }), one);
+        // k = 2: both labels of each text (0.75, 0.5, 0.6875), the two best texts of each label (0.625, 0.8125).
+        let two = [0.125, -0.0625, -0.625, 0.1875, -0.3125, 0.25];
+        assert_eq!(calibrated(Calibration::Csls { k: 2 }), two);
+        // More than there are: all of them, three texts and two labels.
+        assert_eq!(calibrated(Calibration::Csls { k: 10 }), calibrated(Calibration::Csls { k: 3 }));
+    }
+
+    #[test]
+    fn the_inverted_softmax_orders_as_its_probabilities_do() {
+        let found = calibrated(Calibration::InvertedSoftmax { beta: 4 });
+        // Over the texts, exp(4 x) sums to e^3 + e^1 + e^2 and to 2 e^3 + e^3.5; a third of that is the mean.
+        let e = std::f64::consts::E;
+        let sums = [e.powi(3) + e + e.powi(2), 2.0 * e.powi(3) + e.powf(3.5)];
+        let probability = |i: usize| (4.0 * SCORES[i]).exp() / sums[i % 2];
+        let wanted: Vec<f64> = (0..6).map(|i| (3.0 * probability(i)).ln() / 4.0).collect();
+        close(&found, &wanted);
+        // 20.09 / 30.19 for the first label against 20.09 / 73.29 for the second.
+        assert!((probability(0) - 0.665_240_955_774_821_8).abs() < 1e-12 && probability(1) < 0.275);
+        assert!(calibrated(Calibration::InvertedSoftmax { beta: 4000 }).iter().all(|score| score.is_finite()));
+    }
+
+    const ALL: [Calibration; 7] = [
+        Calibration::None,
+        Calibration::Center,
+        Calibration::ContentFree,
+        Calibration::LabelMean,
+        Calibration::ZScore,
+        Calibration::Csls { k: 10 },
+        Calibration::InvertedSoftmax { beta: 30 },
+    ];
+
+    #[test]
+    fn degenerate_scores_stay_finite() {
+        for calibration in ALL {
+            for (labels, scores) in
+                [(1, vec![0.5, 0.25]), (2, vec![0.5; 4]), (3, vec![0.0; 6]), (2, vec![0.25, 0.5]), (2, vec![])]
+            {
+                let mut found = scores.clone();
+                calibrate(&mut found, labels, calibration, &vec![0.25; labels]);
+                assert!(found.iter().all(|score| score.is_finite()), "{calibration}: {scores:?} became {found:?}");
+                if scores.iter().all(|&score| score == 0.0) {
+                    assert_eq!(found, scores, "{calibration}: texts without a direction score 0");
+                }
             }
         }
-        sum.common(None)
     }
 
     #[test]
-    fn a_sum_does_not_depend_on_its_order() {
-        let rows: Vec<f64> = (1..3000_u32).map(|i| f64::from(i).sin() / f64::from(i % 97 + 1)).collect();
-        let sum = |rows: &mut dyn Iterator<Item = &f64>| {
-            let mut sum = ExactSum::new(1);
-            rows.for_each(|&value| sum.add(&[value]));
-            sum
-        };
-        let (forward, backward) = (sum(&mut rows.iter()), sum(&mut rows.iter().rev()));
-        let halves = sum(&mut rows[2000..].iter()).merge(&sum(&mut rows[..2000].iter()));
-        assert_eq!(forward.common(None).centre, backward.common(None).centre);
-        assert_eq!(forward.common(None).centre, halves.common(None).centre);
-        assert!((forward.common(None).centre[0] - rows.iter().sum::<f64>() / 2999.0).abs() < 1e-16);
-    }
-
-    #[test]
-    fn anisotropy_is_the_mean_cosine_of_distinct_pairs() {
-        // Unit vectors (1, 0), (0, 1), (-1, 0): cosines 0, -1 and 0; lengths do not matter.
-        let texts = Embeddings::from_values(2, vec![2.0, 0.0, 0.0, 5.0, -0.5, 0.0]);
-        let found = common(&texts).anisotropy.unwrap();
-        assert!((found - -1.0 / 3.0).abs() < 1e-15, "{found}");
-        let one = Embeddings::from_values(2, vec![2.0, 0.0, 0.0, 0.0]);
-        assert_eq!(common(&one).anisotropy, None);
-    }
-
-    #[test]
-    fn zero_rows_leave_the_mean_alone_and_stay_without_direction() {
-        let texts = Embeddings::from_values(2, vec![1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
-        let centre = common(&texts).centre;
-        assert_eq!(centre, [0.5, 0.5]);
-        let mut out = [9.0; 2];
-        assert_eq!(direction(texts.row(1), &[2], Some(&centre), &mut out), Some(false));
-        assert_eq!(out, [0.0; 2]);
-        assert_eq!(direction(texts.row(0), &[2], Some(&centre), &mut out), Some(true));
-        let half = 0.5_f64.sqrt();
-        assert!((out[0] - half).abs() < 1e-15 && (out[1] + half).abs() < 1e-15, "{out:?}");
-    }
-
-    #[test]
-    fn the_product_of_vectors_in_parts_is_the_mean_of_their_cosines() {
-        // Of the first two coordinates (3, 4) and (4, 3): 24 / 25. Of the third alone: -1. Their mean is -0.02.
-        let (a, b) = ([3.0, 4.0, 0.5], [8.0, 6.0, -7.0]);
-        let mut out = [[0.0; 3]; 2];
-        for (row, out) in [a, b].iter().zip(&mut out) {
-            assert_eq!(direction(row, &[2, 1], None, out), Some(true));
+    fn equal_scores_stay_equal_and_zero_rows_say_nothing() {
+        for calibration in ALL {
+            let mut ties = vec![0.5; 6];
+            calibrate(&mut ties, 2, calibration, &[0.25; 2]);
+            assert!(ties.iter().all(|&score| score == ties[0]), "{calibration}: {ties:?}");
+            let mut more = [SCORES.to_vec(), vec![0.0; 2]].concat();
+            calibrate(&mut more, 2, calibration, &[0.5, 0.75]);
+            assert_eq!((&more[..6], &more[6..]), (&*calibrated(calibration), &[0.0, 0.0][..]), "{calibration}");
         }
-        let product = |[a, b]: &[[f64; 3]; 2]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        assert!((product(&out) - -0.02).abs() < 1e-15, "{}", product(&out));
-        // Each part is centred by itself: on a centre of (0.6, 0, 0) / sqrt 2 the first parts become (0, 1) and (0.2, 0.6)
-        // scaled, with cosine 3 / sqrt 10; the second parts stay opposite.
-        let centre = [0.6 * 0.5_f64.sqrt(), 0.0, 0.0];
-        for (row, out) in [a, b].iter().zip(&mut out) {
-            assert_eq!(direction(row, &[2, 1], Some(&centre), out), Some(true));
+    }
+
+    #[test]
+    fn a_hub_lets_go_of_the_texts_of_others() {
+        let predicted =
+            |calibration| -> Vec<bool> { calibrated(calibration).chunks_exact(2).map(|row| row[0] > row[1]).collect() };
+        assert_eq!(predicted(Calibration::None), [false, false, false]);
+        for calibration in &ALL[2..] {
+            assert_eq!(predicted(*calibration), [true, false, false], "{calibration}");
         }
-        let wanted = (3.0 / 10.0_f64.sqrt() - 1.0) / 2.0;
-        assert!((product(&out) - wanted).abs() < 1e-15, "{} is not {wanted}", product(&out));
-        // A part without direction has cosine 0; a vector of such parts has none.
-        let mut out = [0.0; 3];
-        assert_eq!(direction(&[0.0, 0.0, 2.0], &[2, 1], None, &mut out), Some(true));
-        assert_eq!(out, [0.0, 0.0, 0.5_f64.sqrt()]);
-        assert_eq!(direction(&[0.0; 3], &[2, 1], None, &mut out), Some(false));
-    }
-
-    #[test]
-    fn equal_vectors_have_no_direction_once_centred() {
-        let texts = Embeddings::from_values(3, [0.1_f32, 0.7, -0.3].repeat(1000));
-        let common = common(&texts);
-        let mut out = [0.0; 3];
-        assert_eq!(direction(texts.row(0), &[3], Some(&common.centre), &mut out), Some(false));
-        assert!((common.anisotropy.unwrap() - 1.0).abs() < 1e-12);
-    }
-
-    /// One coordinate of a label's vector; all labels of these tests are in one panel.
-    fn value(labels: &Labels, label: usize, i: usize) -> f64 {
-        let (_, panel) = labels.vectors.panels(labels.count()).next().unwrap();
-        panel[i * panel.len() / labels.vectors.inputs + label]
-    }
-
-    #[test]
-    fn phrasings_count_alike_whatever_their_length() {
-        // Label 0 is worded by (10, 0) and (0, 1): their directions average to (1, 1) / sqrt 2.
-        let phrasings = Embeddings::from_values(2, vec![10.0, 0.0, 0.0, 1.0, -3.0, 0.0]);
-        let labels = Labels::new(&phrasings, &[2], &[0, 0, 1], 2, Calibration::None);
-        let half = 0.5_f64.sqrt();
-        assert!((value(&labels, 0, 0) - half).abs() < 1e-15 && (value(&labels, 0, 1) - half).abs() < 1e-15);
-        assert_eq!([value(&labels, 1, 0), value(&labels, 1, 1)], [-1.0, 0.0]);
-        assert!((labels.anisotropy.unwrap() + half).abs() < 1e-15);
-    }
-
-    #[test]
-    fn opposite_phrasings_cancel() {
-        let phrasings = Embeddings::from_values(2, vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0]);
-        let labels = Labels::new(&phrasings, &[2], &[0, 0, 1], 2, Calibration::None);
-        assert_eq!(labels.without_direction, 1);
-        assert_eq!([value(&labels, 0, 0), value(&labels, 0, 1)], [0.0, 0.0]);
     }
 }

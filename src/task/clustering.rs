@@ -56,7 +56,7 @@ pub fn clustering(task: &Clustering<'_>) -> Result<Clustered, TaskError> {
     if clusters > texts.len() {
         return Err(TaskError::FewTexts { k: clusters, texts: texts.len() });
     }
-    finite(texts, Vectors::Texts)?;
+    finite(Vectors::Texts, texts)?;
     let Clusters { of, distances } = k_means(texts, clusters, restarts, seed);
     let once = vec![1; gold.len()];
     let agreement = |counts: &[u32]| Table::of(gold, &of, counts).agreement();

@@ -47,6 +47,7 @@ pub const METRICS: &[MetricInfo] = &[
     slice("near_ties", Uncertainty::Wilson),
     slice("exact_ties", Uncertainty::Wilson),
     slice("hub_share", Uncertainty::None),
+    slice("hub_skewness", Uncertainty::None),
     slice("anisotropy", Uncertainty::None),
     slice("label_anisotropy", Uncertainty::None),
     slice("zero_vectors", Uncertainty::Wilson),
@@ -88,6 +89,7 @@ pub(super) struct Inputs<'a> {
 }
 
 const ONE_LABEL: &str = "there is only one label";
+const EVEN: &str = "every label attracts as many answers as any other";
 const ONE_VECTOR: &str = "fewer than two vectors have a direction";
 
 impl Inputs<'_> {
@@ -146,7 +148,8 @@ impl Inputs<'_> {
         let near_ties = self.share(|prediction| prediction.margin.is_some_and(|margin| margin <= near));
         let exact_ties = self.share(|prediction| prediction.tied);
         let samples = self.predictions.len();
-        let hub = self.counts.tallies.iter().map(|tally| tally.predicted).max().unwrap_or(0);
+        let answers: Vec<f64> = self.counts.tallies.iter().map(|tally| number(tally.predicted)).collect();
+        let hub = answers.iter().copied().fold(0.0, f64::max);
         let (others, of_labels) = match self.others {
             Others::Labels(anisotropy) => (self.labels(), Some(anisotropy)),
             Others::Texts(count) => (count, None),
@@ -159,7 +162,8 @@ impl Inputs<'_> {
             optional("near_ties", several.then_some(near_ties), ONE_LABEL),
             optional("exact_ties", several.then_some(exact_ties), ONE_LABEL),
             // The label was picked as the largest on these samples: the interval of a fixed label's share would be too low.
-            known("hub_share", Estimate::exact(number(hub) / number(samples), samples)),
+            known("hub_share", Estimate::exact(hub / number(samples), samples)),
+            optional("hub_skewness", skewness(&answers).map(|value| Estimate::exact(value, self.labels())), EVEN),
             optional("anisotropy", anisotropy, ONE_VECTOR),
         ];
         metrics.extend(of_labels.map(label_anisotropy));
@@ -193,6 +197,17 @@ impl Inputs<'_> {
         ]
         .map(|metric| Metric { label: Some(label), ..metric })
     }
+}
+
+/// The third central moment over the cube of the standard deviation, both of the values alone; None where all are equal.
+///
+/// Source: of the counts `N_k` it measures hubness, Radovanović et al. 2010, JMLR 11.
+fn skewness(values: &[f64]) -> Option<f64> {
+    let count = number(values.len());
+    let mean = values.iter().sum::<f64>() / count;
+    let moment = |power: i32| values.iter().map(|value| (value - mean).powi(power)).sum::<f64>() / count;
+    let variance = moment(2);
+    (variance > 0.0).then(|| moment(3) / variance.powf(1.5))
 }
 
 /// What the statistics of a resample are computed from: a compact copy, since it is read thousands of times. Samples of the

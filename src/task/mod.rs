@@ -3,6 +3,7 @@
 mod calibrate;
 mod clustering;
 mod counts;
+mod directions;
 mod kmeans;
 mod metrics;
 mod neighbours;
@@ -20,8 +21,8 @@ use crate::embeddings::Embeddings;
 use crate::spec::Calibration;
 use crate::stats::Estimate;
 
-use calibrate::Common;
 pub use clustering::{CLUSTERING_METRICS, Clustered, Clustering, TEXT_NUMBERS, clustering};
+use directions::Common;
 pub use metrics::{METRICS, MetricInfo, Scope, Uncertainty};
 use metrics::{Others, known, optional};
 pub use neighbours::{Neighbours, nearest_neighbours};
@@ -86,15 +87,24 @@ impl Texts for Embeddings {
 pub struct LabelSimilarity<'a> {
     /// The right label of each sample, as an index into the labels.
     pub gold: &'a [usize],
+    /// At least one; where there are several, each counts alike.
+    pub wordings: &'a [Worded<'a>],
+    /// Number of labels.
+    pub labels: usize,
+    pub calibration: Calibration,
+    /// Vectors of texts that say nothing, for the calibration that takes their scores off.
+    pub content_free: Option<&'a Embeddings>,
+    /// Seed of the bootstrap.
+    pub seed: u64,
+}
+
+/// The labels in one set of words.
+#[derive(Clone, Copy)]
+pub struct Worded<'a> {
     /// One row per phrasing. Shape: `[phrasings, dim]`.
     pub phrasings: &'a Embeddings,
     /// The label each phrasing words, as an index into the labels; every label has at least one.
     pub owner: &'a [usize],
-    /// Number of labels.
-    pub labels: usize,
-    pub calibration: Calibration,
-    /// Seed of the bootstrap.
-    pub seed: u64,
 }
 
 /// Per-sample scores and the metrics over them.
@@ -164,6 +174,10 @@ pub enum TaskError {
     #[error("label {label} (counted from 0) has no phrasing; give it at least one, or leave it out of the slice")]
     NoPhrasing { label: usize },
     #[error(
+        "no content-free text has a direction under this prompt, so there is no prior to take off; choose another calibration, or skip it here"
+    )]
+    NoPrior,
+    #[error(
         "the vector of {of} {row} (counted from 0) holds a value that is not a finite number; the model overflowed on it: try dtype f32 or bf16, or an earlier layer"
     )]
     NotFinite { of: Vectors, row: usize },
@@ -174,6 +188,7 @@ pub enum TaskError {
 pub enum Vectors {
     Texts,
     Phrasings,
+    ContentFree,
     Pairs,
     Train,
     Documents,
@@ -184,6 +199,7 @@ impl std::fmt::Display for Vectors {
         f.write_str(match self {
             Self::Texts => "text",
             Self::Phrasings => "phrasing",
+            Self::ContentFree => "content-free text",
             Self::Pairs => "pair",
             Self::Train => "train text",
             Self::Documents => "document",
@@ -194,13 +210,14 @@ impl std::fmt::Display for Vectors {
 /// Scores every text against every label by cosine and predicts the label with the highest score, for several tasks on the
 /// same texts: they are read once, and once more where a task centres them.
 ///
-/// All arithmetic is f64. A label's vector is the mean of its phrasings' unit vectors, scaled to unit length again. With
+/// All arithmetic is f64. A label's vector is the mean of its phrasings' unit vectors, scaled to unit length again; of several
+/// wordings, the mean of their label vectors. With
 /// [`Calibration::Center`], each side is centred on its own mean before the cosine: unit text vectors on the mean of the
 /// unit text vectors of the slice, label vectors on the mean label vector. Scaling comes first so that no long vector
 /// rules a mean. A vector without direction (all zeros, or equal to the mean) scores 0 everywhere, is left out of the mean,
 /// and is counted in the metric `zero_vectors`.
 ///
-/// Scores are cosines. Range: -1..1. Memory: scores of all tasks, and one block of texts as f64. Determinism: neither the
+/// Scores are cosines, range -1..1, which the other calibrations then correct as `calibrate` says. Memory: scores of all tasks, and one block of texts as f64. Determinism: neither the
 /// number of threads, nor the order and size of blocks, nor the other tasks change a bit.
 ///
 /// # Errors
@@ -259,10 +276,10 @@ impl Said {
     /// What is known of texts and of the texts that they are held against, all of them finite.
     fn of(texts: &Embeddings, train: &Embeddings) -> Self {
         let mut unit = vec![0.0; texts.dim()];
-        let mut sum = calibrate::ExactSum::new(texts.dim());
+        let mut sum = directions::ExactSum::new(texts.dim());
         let mut zero_vectors = 0;
         for row in texts.rows() {
-            match calibrate::direction(row, &[texts.dim()], None, &mut unit) {
+            match directions::direction(row, &[texts.dim()], None, &mut unit) {
                 Some(true) => sum.add(&unit),
                 _ => zero_vectors += 1,
             }
@@ -272,16 +289,8 @@ impl Said {
     }
 }
 
-/// The first vector with a value that is not a number, if there is one, is an error.
-fn finite(vectors: &Embeddings, of: Vectors) -> Result<(), TaskError> {
-    match vectors.rows().position(|row| !row.iter().all(|value| value.is_finite())) {
-        Some(row) => Err(TaskError::NotFinite { of, row }),
-        None => Ok(()),
-    }
-}
-
 fn check<T: Texts>(texts: &T, task: &LabelSimilarity<'_>) -> Result<(), TaskError> {
-    let LabelSimilarity { gold, phrasings, owner, labels, .. } = *task;
+    let LabelSimilarity { gold, wordings, labels, .. } = *task;
     if texts.count() == 0 {
         return Err(TaskError::NoSamples);
     }
@@ -291,20 +300,51 @@ fn check<T: Texts>(texts: &T, task: &LabelSimilarity<'_>) -> Result<(), TaskErro
     if gold.len() != texts.count() {
         return Err(TaskError::GoldCount { texts: texts.count(), gold: gold.len() });
     }
-    if owner.len() != phrasings.len() {
-        return Err(TaskError::OwnerCount { phrasings: phrasings.len(), owner: owner.len() });
+    in_range(Vectors::Texts, gold, labels)?;
+    if wordings.is_empty() {
+        return Err(TaskError::NoPhrasing { label: 0 });
     }
-    if texts.width() != phrasings.dim() {
-        return Err(TaskError::Dimensions { texts: texts.width(), phrasings: phrasings.dim() });
-    }
-    for (of, indices) in [(Vectors::Texts, gold), (Vectors::Phrasings, owner)] {
-        if let Some(row) = indices.iter().position(|&label| label >= labels) {
-            return Err(TaskError::LabelRange { of, row, label: indices[row], labels });
+    wordings.iter().try_for_each(|worded| worded.check(texts.width(), labels))?;
+    match task.content_free.filter(|_| task.calibration == Calibration::ContentFree) {
+        None if task.calibration == Calibration::ContentFree => Err(TaskError::NoPrior),
+        None => Ok(()),
+        Some(free) if free.dim() != texts.width() => Err(TaskError::Dimensions { texts: texts.width(), phrasings: free.dim() }),
+        Some(free) => {
+            finite(Vectors::ContentFree, free)?;
+            if free.values().iter().all(|&value| value == 0.0) { Err(TaskError::NoPrior) } else { Ok(()) }
         }
     }
-    finite(phrasings, Vectors::Phrasings)?;
-    match (0..labels).find(|label| !owner.contains(label)) {
-        Some(label) => Err(TaskError::NoPhrasing { label }),
+}
+
+impl Worded<'_> {
+    fn check(&self, dim: usize, labels: usize) -> Result<(), TaskError> {
+        let Self { phrasings, owner } = *self;
+        if owner.len() != phrasings.len() {
+            return Err(TaskError::OwnerCount { phrasings: phrasings.len(), owner: owner.len() });
+        }
+        if dim != phrasings.dim() {
+            return Err(TaskError::Dimensions { texts: dim, phrasings: phrasings.dim() });
+        }
+        in_range(Vectors::Phrasings, owner, labels)?;
+        finite(Vectors::Phrasings, phrasings)?;
+        match (0..labels).find(|label| !owner.contains(label)) {
+            Some(label) => Err(TaskError::NoPhrasing { label }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn in_range(of: Vectors, indices: &[usize], labels: usize) -> Result<(), TaskError> {
+    match indices.iter().position(|&label| label >= labels) {
+        Some(row) => Err(TaskError::LabelRange { of, row, label: indices[row], labels }),
+        None => Ok(()),
+    }
+}
+
+/// The first vector with a value that is not a number, if there is one, is an error.
+fn finite(of: Vectors, vectors: &Embeddings) -> Result<(), TaskError> {
+    match vectors.rows().position(|row| !row.iter().all(|value| value.is_finite())) {
+        Some(row) => Err(TaskError::NotFinite { of, row }),
         None => Ok(()),
     }
 }

@@ -41,8 +41,8 @@ pub fn nearest_neighbours(task: &Neighbours<'_>) -> Result<Evaluation, TaskError
     if k > train.len() {
         return Err(TaskError::FewTexts { k, texts: train.len() });
     }
-    finite(train, Vectors::Train)?;
-    finite(texts, Vectors::Texts)?;
+    finite(Vectors::Train, train)?;
+    finite(Vectors::Texts, texts)?;
     let mut scores = vec![0.0; texts.len() * labels];
     cosines(texts, train, &mut |first, rows| {
         let scores = &mut scores[first * labels..][..rows.len() / train.len() * labels];

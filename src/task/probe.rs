@@ -72,8 +72,8 @@ pub fn linear_probe(probe: &Probe<'_>) -> Result<Evaluation, TaskError> {
     if labels == 0 {
         return Err(TaskError::NoLabels);
     }
-    finite(train, Vectors::Train)?;
-    finite(texts, Vectors::Texts)?;
+    finite(Vectors::Train, train)?;
+    finite(Vectors::Texts, texts)?;
     let all = || vec![(0..known.len()).collect::<Vec<usize>>()];
     let drawn = probe.draws.map_or_else(all, |(each, times)| mteb_draws(known, each, times));
     let mut first = None;

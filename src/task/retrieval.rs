@@ -90,8 +90,8 @@ pub fn retrieval(task: &Retrieval<'_>) -> Result<Retrieved, TaskError> {
     if queries.is_empty() || documents.is_empty() {
         return Err(TaskError::NoSamples);
     }
-    finite(queries, Vectors::Texts)?;
-    finite(documents, Vectors::Documents)?;
+    finite(Vectors::Texts, queries)?;
+    finite(Vectors::Documents, documents)?;
     let mut numbers = vec![0.0; queries.len() * QUERY_NUMBERS];
     let mut tied = 0;
     cosines(queries, documents, &mut |first, rows| {

@@ -7,18 +7,20 @@ use std::sync::Mutex;
 
 use rayon::prelude::*;
 
-use super::calibrate::{self, Common, ExactSum, Labels};
+use super::calibrate::calibrate;
+use super::directions::{self, Common, ExactSum, Labels};
 use super::{LabelSimilarity, Prediction, TIE, Texts};
 use crate::embeddings::Embeddings;
 use crate::products::{self, Left, Out};
 use crate::spec::Calibration;
+use crate::stats::number;
 
 /// Texts that one thread multiplies at a time: few, so that they stay in the second-level cache as f64.
 const ROWS: usize = 48;
 
 /// The scores of one task.
 pub(super) struct Scored {
-    /// Cosines. Shape: row-major `[texts, labels]`.
+    /// Cosines, calibrated. Shape: row-major `[texts, labels]`.
     pub scores: Vec<f64>,
     /// Texts and labels that have no direction.
     pub without_direction: usize,
@@ -30,7 +32,7 @@ pub(super) struct Scored {
 pub(super) fn score<T: Texts>(texts: &T, tasks: &[LabelSimilarity<'_>]) -> Result<(Common, Vec<Scored>), T::Error> {
     let parts = texts.parts();
     let labels: Vec<Labels> =
-        tasks.iter().map(|task| Labels::new(task.phrasings, &parts, task.owner, task.labels, task.calibration)).collect();
+        tasks.iter().map(|task| Labels::new(task.wordings, &parts, task.labels, task.calibration)).collect();
     let mut scored: Vec<Scored> = (labels.iter())
         .map(|labels| Scored {
             scores: Vec::new(),
@@ -39,9 +41,8 @@ pub(super) fn score<T: Texts>(texts: &T, tasks: &[LabelSimilarity<'_>]) -> Resul
         })
         .collect();
     let mut common = Common::default();
-    for calibration in [Calibration::None, Calibration::Center] {
-        let own: Vec<usize> = (0..tasks.len()).filter(|&i| tasks[i].calibration == calibration).collect();
-        let first = calibration == Calibration::None;
+    for first in [true, false] {
+        let own: Vec<usize> = (0..tasks.len()).filter(|&i| (tasks[i].calibration != Calibration::Center) == first).collect();
         if common.not_finite.is_some() || !first && own.is_empty() {
             continue;
         }
@@ -66,7 +67,27 @@ pub(super) fn score<T: Texts>(texts: &T, tasks: &[LabelSimilarity<'_>]) -> Resul
             common = sum.common(pass.not_finite);
         }
     }
+    for ((task, labels), scored) in tasks.iter().zip(&labels).zip(&mut scored) {
+        calibrate(&mut scored.scores, task.labels, task.calibration, &prior(task, labels, &parts));
+    }
     Ok((common, scored))
+}
+
+/// The mean score of each label over the content-free texts that have a direction; empty where there are none.
+fn prior(task: &LabelSimilarity<'_>, labels: &Labels, parts: &[usize]) -> Vec<f64> {
+    let Some(texts) = task.content_free else { return Vec::new() };
+    let mut directed = Vec::new();
+    let mut unit = vec![0.0; texts.dim()];
+    for row in texts.rows() {
+        if directions::direction(row, parts, None, &mut unit) == Some(true) {
+            directed.extend_from_slice(&unit);
+        }
+    }
+    let mut scores = vec![0.0; directed.len() / texts.dim() * labels.count()];
+    product_of(&mut scores, &directed, labels);
+    let count = number((scores.len() / labels.count()).max(1));
+    let mean = |label: usize| scores.iter().skip(label).step_by(labels.count()).sum::<f64>() / count;
+    (0..labels.count()).map(mean).collect()
 }
 
 /// One reading of the texts.
@@ -129,7 +150,7 @@ impl Tally {
     fn widen(&mut self, rows: &[f32], positions: &[usize], (parts, centre): (&[usize], Option<&[f64]>), wide: &mut [f64]) {
         let dim = rows.len() / positions.len();
         for ((row, wide), &position) in rows.chunks_exact(dim).zip(wide.chunks_exact_mut(dim)).zip(positions) {
-            match (calibrate::direction(row, parts, centre, wide), &mut self.sum) {
+            match (directions::direction(row, parts, centre, wide), &mut self.sum) {
                 (Some(true), Some(sum)) => sum.add(wide),
                 (Some(true), None) => {}
                 (Some(false), _) => self.lost += 1,

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::calibrate;
+use super::directions;
 use crate::embeddings::Embeddings;
 use crate::products::{self, Left, Out, Panels};
 
@@ -53,7 +53,7 @@ fn directions(texts: &Embeddings, some: std::ops::Range<usize>) -> Vec<f64> {
     let mut wide = vec![0.0; some.len() * dim];
     wide.par_chunks_exact_mut(dim).zip(some).for_each(|(wide, text)| {
         // Zeros stay where a vector has no direction.
-        let _ = calibrate::direction(texts.row(text), &[dim], None, wide);
+        let _ = directions::direction(texts.row(text), &[dim], None, wide);
     });
     wide
 }

@@ -18,7 +18,8 @@ fn evaluate(
     calibration: Calibration,
 ) -> Evaluation {
     let labels = owner.iter().max().unwrap() + 1;
-    one(texts, &LabelSimilarity { gold, phrasings, owner, labels, calibration, seed: 42 }).unwrap()
+    let wordings = [Worded { phrasings, owner }];
+    one(texts, &LabelSimilarity { gold, wordings: &wordings, labels, calibration, content_free: None, seed: 42 }).unwrap()
 }
 
 fn one(texts: &Embeddings, task: &LabelSimilarity<'_>) -> Result<Evaluation, TaskError> {
@@ -207,19 +208,22 @@ fn blocks_and_single_rows_score_alike() {
 fn scores_and_metrics_are_those_of_every_block_size() {
     let (texts, phrasings, fewer) = (matrix(700, 0), matrix(6, 4), matrix(2, 9));
     let gold: Vec<usize> = (0..700).map(|i| i % 2).collect();
-    let task = |phrasings, owner, labels, calibration| LabelSimilarity {
+    let many = [Worded { phrasings: &phrasings, owner: &[0, 0, 1, 2, 3, 3] }];
+    let (two, one_of_two) = ([Worded { phrasings: &fewer, owner: &[0, 1] }], [Worded { phrasings: &fewer, owner: &[0, 0] }]);
+    let task = |wordings, labels, calibration| LabelSimilarity {
         gold: &gold,
-        phrasings,
-        owner,
+        wordings,
         labels,
         calibration,
+        content_free: None,
         seed: 42,
     };
     let tasks = [
-        task(&phrasings, &[0, 0, 1, 2, 3, 3], 4, Calibration::Center),
-        task(&fewer, &[0, 1], 2, Calibration::None),
-        task(&fewer, &[0, 0], 2, Calibration::None),
-        task(&phrasings, &[0, 0, 1, 2, 3, 3], 4, Calibration::None),
+        task(&many, 4, Calibration::Center),
+        task(&two, 2, Calibration::None),
+        task(&one_of_two, 2, Calibration::None),
+        task(&many, 4, Calibration::None),
+        task(&many, 4, Calibration::Csls { k: 3 }),
     ];
     let alone = tasks.each_ref().map(|task| one(&texts, task));
     assert_eq!(alone[2].as_ref().map(|_| ()).unwrap_err(), &TaskError::NoPhrasing { label: 1 });
@@ -283,7 +287,7 @@ fn many_short_texts_are_no_burden() {
 fn one_label_is_always_right_and_has_no_margins() {
     let found = evaluate(&matrix(3, 0), &[0; 3], &matrix(1, 4), &[0], Calibration::None);
     assert_eq!((value(&found, "accuracy"), value(&found, "macro_f1"), value(&found, "hub_share")), (1.0, 1.0, 1.0));
-    for name in ["mean_margin", "mean_gold_margin", "near_ties", "exact_ties", "label_anisotropy"] {
+    for name in ["mean_margin", "mean_gold_margin", "near_ties", "exact_ties", "hub_skewness", "label_anisotropy"] {
         assert!(undefined(&found, name, None), "{name}");
     }
     assert!(!found.metrics.iter().any(|metric| metric.name.starts_with("top")));
@@ -334,6 +338,42 @@ fn zero_vectors_score_zero_and_are_counted() {
     assert_eq!(value(&found, "zero_vectors"), 0.4);
 }
 
+/// Texts along x, y and between; labels along x and y. A content-free text along y gives y its score as a prior.
+#[test]
+fn a_content_free_prior_is_taken_off_end_to_end() {
+    let texts = Embeddings::from_values(2, vec![1.0, 0.0, 0.0, 2.0, 3.0, 4.0]);
+    let phrasings = Embeddings::from_values(2, vec![5.0, 0.0, 0.0, 7.0]);
+    // The second has no direction: it takes no part.
+    let free = Embeddings::from_values(2, vec![0.0, 0.5, 0.0, 0.0]);
+    let task = LabelSimilarity {
+        gold: &[0, 1, 0],
+        wordings: &[Worded { phrasings: &phrasings, owner: &[0, 1] }],
+        labels: 2,
+        calibration: Calibration::ContentFree,
+        content_free: Some(&free),
+        seed: 1,
+    };
+    let found = one(&texts, &task).unwrap();
+    all_close(&found.scores, &[1.0, -1.0, 0.0, 0.0, 0.6, -0.2]);
+    assert_eq!(value(&found, "accuracy"), 2.0 / 3.0);
+}
+
+/// Six texts: three answers of one label, two of another, one of the third.
+#[test]
+fn hubs_are_skewness_of_the_answers() {
+    let row = |label: usize| (0..3).map(move |i| if i == label { 1.0 } else { 0.0 });
+    let texts = Embeddings::from_values(3, [0, 0, 0, 1, 1, 2].into_iter().flat_map(row).collect());
+    let phrasings = Embeddings::from_values(3, (0..3).flat_map(row).collect());
+    let found = evaluate(&texts, &[0; 6], &phrasings, &[0, 1, 2], Calibration::None);
+    // Counts 3, 2, 1 lie evenly about their mean.
+    assert_eq!((value(&found, "hub_share"), value(&found, "hub_skewness")), (0.5, 0.0));
+    let hub = evaluate(&texts.select(&[0, 0, 0, 0]), &[0; 4], &phrasings, &[0, 1, 2], Calibration::None);
+    // Counts 4, 0, 0: deviations 8/3, -4/3, -4/3, mean cube (512 - 64 - 64) / 81, variance 96 / 27.
+    assert!((value(&hub, "hub_skewness") - (384.0 / 81.0) / (96.0_f64 / 27.0).powf(1.5)).abs() < 1e-12);
+    let even = evaluate(&texts.select(&[0, 3, 5]), &[0; 3], &phrasings, &[0, 1, 2], Calibration::None);
+    assert!(undefined(&even, "hub_skewness", None));
+}
+
 #[test]
 fn one_sample_has_shares_but_no_bootstrap_intervals() {
     let found = evaluate(&matrix(1, 0), &[0], &matrix(2, 4), &[0, 1], Calibration::None);
@@ -345,25 +385,34 @@ fn one_sample_has_shares_but_no_bootstrap_intervals() {
 #[test]
 fn inputs_that_make_no_sense_are_errors_that_name_the_row() {
     let (texts, phrasings) = (matrix(3, 0), matrix(2, 4));
+    let (sound_words, narrow) =
+        ([Worded { phrasings: &phrasings, owner: &[0, 1] }], Embeddings::from_values(1, vec![1.0, 2.0]));
     let sound = || LabelSimilarity {
         gold: &[0, 1, 1],
-        phrasings: &phrasings,
-        owner: &[0, 1],
+        wordings: &sound_words,
         labels: 2,
         calibration: Calibration::None,
+        content_free: None,
         seed: 1,
     };
     let refused = |task: LabelSimilarity<'_>| one(&texts, &task).map(|_| ()).unwrap_err();
+    let worded =
+        |phrasings, owner| refused(LabelSimilarity { wordings: &[sound_words[0], Worded { phrasings, owner }], ..sound() });
     assert!(one(&texts, &sound()).is_ok());
-    let (none, narrow) = (Embeddings::new(5), Embeddings::from_values(1, vec![1.0, 2.0]));
-    assert_eq!(one(&none, &LabelSimilarity { gold: &[], ..sound() }).unwrap_err(), TaskError::NoSamples);
+    assert_eq!(one(&Embeddings::new(5), &LabelSimilarity { gold: &[], ..sound() }).unwrap_err(), TaskError::NoSamples);
     assert_eq!(refused(LabelSimilarity { labels: 0, ..sound() }), TaskError::NoLabels);
     assert_eq!(refused(LabelSimilarity { gold: &[0], ..sound() }), TaskError::GoldCount { texts: 3, gold: 1 });
-    assert_eq!(refused(LabelSimilarity { owner: &[0], ..sound() }), TaskError::OwnerCount { phrasings: 2, owner: 1 });
-    assert_eq!(refused(LabelSimilarity { phrasings: &narrow, ..sound() }), TaskError::Dimensions { texts: 5, phrasings: 1 });
+    assert_eq!(worded(&phrasings, &[0]), TaskError::OwnerCount { phrasings: 2, owner: 1 });
+    assert_eq!(worded(&narrow, &[0, 1]), TaskError::Dimensions { texts: 5, phrasings: 1 });
     let range = TaskError::LabelRange { of: Vectors::Texts, row: 1, label: 2, labels: 2 };
     assert_eq!(refused(LabelSimilarity { gold: &[0, 2, 1], ..sound() }), range);
-    assert_eq!(refused(LabelSimilarity { owner: &[0, 0], ..sound() }), TaskError::NoPhrasing { label: 1 });
+    assert_eq!(worded(&phrasings, &[0, 0]), TaskError::NoPhrasing { label: 1 });
+    assert_eq!(refused(LabelSimilarity { wordings: &[], ..sound() }), TaskError::NoPhrasing { label: 0 });
+    let free = |content_free| LabelSimilarity { calibration: Calibration::ContentFree, content_free, ..sound() };
+    assert_eq!(refused(free(None)), TaskError::NoPrior);
+    let zeros = Embeddings::from_values(5, vec![0.0; 10]);
+    assert_eq!(refused(free(Some(&zeros))), TaskError::NoPrior);
+    assert_eq!(refused(free(Some(&narrow))), TaskError::Dimensions { texts: 5, phrasings: 1 });
     for bad in [f32::NAN, f32::INFINITY] {
         let broken = Embeddings::from_values(5, [[0.0; 5], [0.0, 0.0, 0.0, 0.0, bad], [1.0; 5]].concat());
         assert_eq!(one(&broken, &sound()).unwrap_err(), TaskError::NotFinite { of: Vectors::Texts, row: 1 });

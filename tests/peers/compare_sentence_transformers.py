@@ -39,7 +39,6 @@ split = "test"
 [[task]]
 kind = "sts"
 protocol = "mteb"
-aggregate = "per-subset"
 """
 
 

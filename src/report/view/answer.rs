@@ -2,11 +2,11 @@
 
 use super::comparison::{ALPHA, Comparison};
 use super::contest::{Contest, Entry, Reference};
+use super::corrections;
 use super::selection::{self, Choice};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{bare_p, counted, decimal, percent, percent_estimate, percent_range, points};
-use crate::results::NO_CHOICE;
 use crate::stats::{Agreement, Clusters, PairedDifference, number};
 
 pub fn blocks(contest: &Contest) -> Vec<Block> {
@@ -22,6 +22,7 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
     doubts.extend(mean_of_experiments(best));
     doubts.push(selection_note(contest, best));
     doubts.extend(super::comparison::doubts(best.cell));
+    doubts.extend(corrections::doubts(contest, best));
     vec![Block::Paragraph(headline(contest, best)), comparisons(contest, best), Block::Bullets(doubts)]
 }
 
@@ -44,11 +45,8 @@ fn headline(contest: &Contest, best: &Entry) -> String {
         Some(dev) => format!(" Chosen on {}, reported on {}.", code(&dev.id), code(&contest.slice.id)),
         None => String::new(),
     };
-    let choices: Vec<String> = super::contest::AXES
-        .into_iter()
-        .filter(|axis| best.on(*axis) != NO_CHOICE)
-        .map(|axis| format!("{} {}", axis.name(), code(best.on(axis))))
-        .collect();
+    let named = super::contest::AXES.into_iter().filter(|axis| best.cell.choices.names(*axis));
+    let choices: Vec<String> = named.map(|axis| format!("{} {}", axis.name(), code(best.on(axis)))).collect();
     let place = contest.chosen_on.map_or(String::new(), |dev| format!(" on {}", code(&dev.id)));
     let kind = match (best.floor, contest.best_model()) {
         (false, _) => String::new(),

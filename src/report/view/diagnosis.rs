@@ -35,7 +35,7 @@ struct Measure {
     share: bool,
 }
 
-const MEASURES: [Measure; 7] = [
+const MEASURES: [Measure; 8] = [
     Measure { metric: "cut_share", title: "texts cut", meaning: "had more tokens than the model may see", share: true },
     Measure {
         metric: "anisotropy",
@@ -66,6 +66,12 @@ const MEASURES: [Measure; 7] = [
         title: "share of the top label",
         meaning: "answers that the most frequent answer takes",
         share: true,
+    },
+    Measure {
+        metric: "hub_skewness",
+        title: "skewness of answers",
+        meaning: "over the labels' numbers of answers: above 0, a few labels attract many",
+        share: false,
     },
     Measure {
         metric: "zero_vectors",

@@ -12,7 +12,7 @@ use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
 use crate::report::number::{bare_p, counted, percent_estimate, points};
 use crate::report::plot::{Dot, Dots, Drawing, Mark, Tone, Unit};
-use crate::results::{NO_CHOICE, Outcome, RunRecord};
+use crate::results::{Outcome, RunRecord};
 use crate::stats::number;
 
 const ROWS: usize = 20;
@@ -39,8 +39,8 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
 fn preface(contest: &Contest) -> String {
     let same: Vec<String> = hidden_axes(contest)
         .into_iter()
-        .filter_map(|axis| Some((axis, contest.best()?.on(axis))).filter(|(_, choice)| *choice != NO_CHOICE))
-        .map(|(axis, choice)| format!("{} {}", axis.name(), code(choice)))
+        .filter_map(|axis| contest.best().filter(|best| best.cell.choices.names(axis)).map(|best| (axis, best)))
+        .map(|(axis, best)| format!("{} {}", axis.name(), code(best.on(axis))))
         .collect();
     let mut sentences = Vec::new();
     if !same.is_empty() {
@@ -226,9 +226,8 @@ pub fn failures(run: &RunRecord) -> Vec<Block> {
     let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for cell in &run.cells {
         if let Outcome::Failed { reason } = &cell.outcome {
-            let task = (!cell.choices.task.goes_without_saying()).then_some(Axis::Task);
-            let choices: Vec<Axis> = AXES.into_iter().chain([Axis::Slice]).chain(task).collect();
-            let choices: Vec<&str> = choices.iter().map(|axis| cell.choices.on(*axis)).filter(|id| *id != NO_CHOICE).collect();
+            let choices = AXES.into_iter().chain([Axis::Slice, Axis::Task]).filter(|axis| cell.choices.names(*axis));
+            let choices: Vec<&str> = choices.map(|axis| cell.choices.on(axis)).collect();
             reasons.entry(reason).or_default().push(choices.join(" · "));
         }
     }

@@ -6,6 +6,7 @@ mod calibrations;
 mod comparison;
 mod confusion;
 mod contest;
+mod corrections;
 mod cost;
 mod diagnosis;
 mod effects;
@@ -21,6 +22,7 @@ mod reproduce;
 mod selection;
 mod standing;
 mod variance;
+mod wordings;
 mod worth;
 
 use super::document::Block;
@@ -119,7 +121,8 @@ impl View {
         blocks.extend(section("What each choice is worth", &parts, |part| match part {
             Part::Labels(contest, effects) => {
                 let figures = [calibrations::figure(contest), layers::figure(contest), cost::figure(contest)];
-                [worth::blocks(contest, effects), figures.into_iter().flatten().map(Block::Figure).collect()].concat()
+                let figures = figures.into_iter().flatten().map(Block::Figure).collect();
+                [worth::blocks(contest, effects), figures, wordings::blocks(contest)].concat()
             }
             Part::Pairs(_, worth) => worth.to_vec(),
         }));
@@ -137,7 +140,7 @@ impl View {
         blocks.extend(pairs("Hardest queries", pairs::queries));
         blocks.extend(pairs("Clusters", pairs::clusters));
         blocks.extend(section("Diagnosis", &parts, |part| match part {
-            Part::Labels(contest, _) => diagnosis::blocks(contest),
+            Part::Labels(contest, _) => [diagnosis::blocks(contest), corrections::blocks(contest)].concat(),
             Part::Pairs(contest, _) => pairs::diagnosis(contest),
         }));
         blocks.push(Block::Heading(2, "How to reproduce".to_owned()));

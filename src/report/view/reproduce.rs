@@ -2,8 +2,8 @@
 
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, one_line, shorten, text};
-use crate::report::number::{decimal, grouped, percent};
-use crate::results::{Chat, Kind, LabelsRecord, Layer, PromptRecord, Provenance, ReadoutRecord, SliceRecord};
+use crate::report::number::{counted, decimal, grouped, percent};
+use crate::results::{Chat, Kind, LabelsRecord, Layer, PromptRecord, Provenance, ReadoutRecord, SliceRecord, TransformRecord};
 use crate::spec::{Companion, Draws, Protocol, Task};
 
 /// Most entries of a model's digest that are listed, and most views of a prompt.
@@ -26,6 +26,10 @@ pub fn blocks(run: &Provenance) -> Vec<Block> {
         blocks.extend([Block::Heading(3, "Tasks on pairs".to_owned()), Block::Bullets(run.tasks.iter().map(task).collect())]);
     }
     blocks.extend([Block::Heading(3, "Readouts".to_owned()), readouts(run)]);
+    if !run.transforms.is_empty() {
+        blocks.push(Block::Heading(3, "Transforms".to_owned()));
+        blocks.push(Block::Bullets(run.transforms.iter().map(transform).collect()));
+    }
     blocks.push(Block::Heading(3, "Data".to_owned()));
     blocks.push(Block::Bullets(run.slices.iter().map(slice).collect()));
     blocks.push(Block::Heading(3, "Spec as run".to_owned()));
@@ -154,14 +158,45 @@ fn prompt(prompt: &PromptRecord) -> Vec<String> {
     vec![text(&prompt.id), text(&prompt.truncate), text(&prompt.clean), views.join(", ")]
 }
 
-/// How each wording of the labels was rendered.
+/// How each wording of the labels was made and rendered.
 fn labels(run: &Provenance) -> Block {
-    let columns = ["labels", "prompt", "truncate", "clean", "template"].map(Column::words).into();
+    let columns = ["labels", "words", "prompt", "truncate", "clean", "template"].map(Column::words).into();
     let rendered = |labels: &LabelsRecord| {
         let own = || ["that of the texts", "", "", ""].map(str::to_owned).to_vec();
-        [vec![text(&labels.id)], labels.prompt.as_ref().map_or_else(own, prompt)].concat()
+        [vec![text(&labels.id), words(labels)], labels.prompt.as_ref().map_or_else(own, prompt)].concat()
     };
     Block::table(columns, run.labels.iter().map(rendered).collect())
+}
+
+/// What stands for labels: names or phrases, in templates, samples, or other sets.
+fn words(labels: &LabelsRecord) -> String {
+    if let Some(shots) = &labels.shots {
+        let from = &shots.from;
+        let seed = from.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
+        let split = code(&format!("{}/{}", from.dataset, from.split));
+        return format!("{} of each label from {split}{seed}", counted(shots.count, "text"));
+    }
+    if !labels.ensemble.is_empty() {
+        let members: Vec<String> = labels.ensemble.iter().map(|id| code(id)).collect();
+        return format!("mean of {}", members.join(", "));
+    }
+    let words = if labels.phrases.is_empty() { "names" } else { "phrases" };
+    let templates: Vec<String> = labels.templates.iter().map(|template| code(&shorten(template, 200))).collect();
+    if templates.is_empty() { words.to_owned() } else { format!("{words} in {}", templates.join(", ")) }
+}
+
+/// A transform with what it was fitted on.
+fn transform(record: &TransformRecord) -> String {
+    let seen: Vec<String> = record.seen.iter().map(|(slice, samples)| format!("{samples} of slice {}", code(slice))).collect();
+    let seen = if seen.is_empty() { String::new() } else { format!(", among them {}", seen.join(", ")) };
+    format!(
+        "{}: {}, fitted on {} of {}{seen}, digest {}",
+        code(&record.id),
+        record.rule,
+        counted(record.texts, "text"),
+        code(&record.fit.to_string()),
+        code(&record.digest.to_string())
+    )
 }
 
 fn readouts(run: &Provenance) -> Block {

@@ -324,7 +324,7 @@ fn selections() {
     assert_eq!(skip("{ modl = \"tiny\" }"), "10:11: unknown key `modl` in an entry of `skip` (did you mean `model`?)");
     assert_eq!(
         skip("{}"),
-        "10:9: an entry of `skip` is empty (name at least one of `model`, `prompt`, `readout`, `slice`, `task`, `labels` or `calibration`)"
+        "10:9: an entry of `skip` is empty (name at least one of `model`, `prompt`, `readout`, `transform`, `slice`, `task`, `labels` or `calibration`)"
     );
     assert_eq!(
         skip("{ labels = \"names\" }"),

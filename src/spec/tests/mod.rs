@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::prompt::{Clean, Truncation};
 
+mod corrections;
 mod meaning;
 mod shape;
 
@@ -139,15 +140,17 @@ fn the_example_means_what_it_says() {
     assert_eq!(slice.rename, [pair("news", "新闻"), pair("a", "亲子儿童")]);
     assert_eq!((slice.limit, slice.per_label, slice.min_chars, slice.max_chars), (Some(100), Some(20), Some(5), Some(900)));
     let described = &spec.labels[1];
-    assert_eq!(described.phrases[0].0, "休闲益智");
-    assert_eq!(described.phrases[0].1, ["开发大脑的益智、休闲游戏", "休闲"]);
-    assert_eq!(described.prompt.as_ref().unwrap().views[0].template.source(), "{text}");
+    let StandIn::Phrased(phrased) = &described.words else { panic!("{described:?}") };
+    assert_eq!(phrased.phrases[0].0, "休闲益智");
+    assert_eq!(phrased.phrases[0].1, ["开发大脑的益智、休闲游戏", "休闲"]);
+    assert_eq!(described.prompt().unwrap().views[0].template.source(), "{text}");
     let calibrations = vec![Calibration::None, Calibration::Center];
     assert_eq!(spec.tasks, [Task::LabelSimilarity { calibrations }]);
     let cell = |axis| match axis {
         Axis::Model => "char-ngram",
         Axis::Prompt => "eol",
         Axis::Readout => "penultimate",
+        Axis::Transform => "none",
         Axis::Slice => "iflytek6",
         Axis::Task => "label-similarity",
         Axis::Labels => "described",
@@ -164,7 +167,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((spec.prompts[0].id.as_str(), spec.prompts[0].views[0].template.source()), ("raw", "{text}"));
     let own = Readout::new("own", Layer::At(-1), Pooling::Own);
     assert_eq!(spec.readouts, [own]);
-    assert_eq!(spec.labels, [LabelSet { id: "names".to_owned(), phrases: Vec::new(), prompt: None }]);
+    assert_eq!(spec.labels, [LabelSet::names("names")]);
     assert_eq!(spec.tasks, [Task::LabelSimilarity { calibrations: vec![Calibration::None] }]);
     assert!(spec.skips.is_empty() && spec.reference.is_none());
 }
@@ -188,7 +191,10 @@ fn the_schema_has_every_key() {
     assert_eq!(of("View"), "use template readout");
     assert_eq!(of("Slice"), "id dataset split labels rename limit per_label min_chars max_chars");
     assert_eq!(of("Labels"), "id phrases prompt");
-    assert_eq!(of("Task"), "kind calibration protocol aggregate thresholds_from");
+    assert_eq!(
+        of("Task"),
+        "kind calibration protocol aggregate thresholds_from train c samples_per_label experiments documents clusters restarts k"
+    );
     assert_eq!(of("Anchor"), "cell metric value tolerance source");
     assert_eq!(of("Skip"), "model prompt readout slice task labels calibration");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");

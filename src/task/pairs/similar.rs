@@ -1,7 +1,7 @@
 //! How similar the two texts of each pair are.
 
 use crate::embeddings::Embeddings;
-use crate::task::calibrate::{self, ExactSum};
+use crate::task::directions::{self, ExactSum};
 use crate::task::{TaskError, Vectors};
 
 /// A measure of similarity: the larger, the more similar.
@@ -89,7 +89,7 @@ impl Similarities {
         for sides in left.rows().zip(right.rows()) {
             let sides = [sides.0, sides.1];
             for (side, unit) in sides.iter().zip(&mut self.units) {
-                match calibrate::direction(side, &self.parts, None, unit) {
+                match directions::direction(side, &self.parts, None, unit) {
                     Some(true) => self.sum.add(unit),
                     Some(false) => self.zero_vectors += 1,
                     None if self.not_finite.is_none() => self.not_finite = Some(self.scores.len() / self.measures.len()),
