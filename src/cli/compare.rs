@@ -19,7 +19,7 @@ pub struct Arguments {
     candidate: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Compare cells by this metric where their task has it: accuracy, macro_f1, spearman, pearson or ap; else by the task's first
+    /// Compare cells by this metric where their task has it: accuracy, `macro_f1`, spearman, pearson or ap; else by the task's first
     #[arg(long)]
     metric: Option<Measure>,
     /// Correct p-values for the number of comparisons by this: holm or benjamini-hochberg; else as the candidate's spec says

@@ -141,7 +141,7 @@ mod tests {
             since: now,
             told: now,
         };
-        let after = Duration::from_secs(60);
+        let after = Duration::from_mins(1);
         assert_eq!(underway(&stage(Unit::Tokens, Some(48_000), 12_000), after), "embed with yi: 25 %, 200 tokens/s, 3m left");
         assert_eq!(underway(&stage(Unit::Cells, Some(4), 0), after), "embed with yi: 0 %");
         assert_eq!(underway(&stage(Unit::Bytes, None, 1_200), after), "embed with yi: 1,200");

@@ -118,7 +118,7 @@ fn rankings(record: &RunRecord) -> Vec<String> {
             let figures = standing.on_dev.iter().cloned().chain(figures).collect();
             table.add(vec![(place + 1).to_string()], standing.choices.clone(), figures);
         }
-        lines.push(table.within(out::width()).to_string());
+        lines.push(table.within(out::width()));
         if more > 0 {
             lines.push(format!("and {more} more"));
         }

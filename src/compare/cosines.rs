@@ -81,13 +81,12 @@ impl<'a> Side<'a> {
         Some(match metric {
             Measure::Spearman => Agreement::rank(self.cosines, &gold.gold, &parts),
             Measure::Pearson => Agreement::linear(self.cosines, &gold.gold, &parts),
-            Measure::NdcgAt10 | Measure::VMeasure => return None,
             Measure::Ap => Agreement::precision(&[self.cosines.to_vec()], positive().collect()),
             Measure::Accuracy => {
                 let called = self.called?.iter().map(|called| *called == 1);
                 Agreement::share(called.zip(positive()).map(|(called, positive)| called == positive).collect())
             }
-            Measure::MacroF1 => return None,
+            Measure::MacroF1 | Measure::NdcgAt10 | Measure::VMeasure => return None,
         })
     }
 }

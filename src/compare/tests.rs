@@ -191,13 +191,14 @@ fn a_comparison_is_a_table_for_other_programs() {
     let text = csv(&compared).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with(
-        "baseline,candidate,baseline_cell,candidate_cell,model,prompt,readout,slice,task,labels,calibration,metric"
+        "baseline,candidate,baseline_cell,candidate_cell,model,prompt,readout,transform,slice,task,labels,calibration,metric"
     ));
     assert!(
-        lines[1].starts_with("run,run,id-raw,id-raw,tiny,raw,own,test,label-similarity,names,none,accuracy,0.75,0.5,-0.25,"),
+        lines[1]
+            .starts_with("run,run,id-raw,id-raw,tiny,raw,own,none,test,label-similarity,names,none,accuracy,0.75,0.5,-0.25,"),
         "{}",
         lines[1]
     );
     assert!(lines[1].ends_with(",4,0,1,1,1,holm,,") && lines[2].ends_with(",,,the candidate has no such cell"), "{text}");
-    assert!(lines.len() == 3 && lines.iter().all(|line| line.matches(',').count() == 24), "{text}");
+    assert!(lines.len() == 3 && lines.iter().all(|line| line.matches(',').count() == 25), "{text}");
 }

@@ -22,7 +22,7 @@ pub fn json(comparisons: &[Comparison<'_>]) -> serde_json::Result<String> {
         if c == '\n' || visible(c) == c {
             text.push(c);
         } else {
-            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
         }
     }
     Ok(text)

@@ -36,7 +36,7 @@ impl Draft<'_> {
         self.observer.observe(Event::Started { stage, total: Some(total), unit: Unit::Texts });
         for (set, readouts) in sets {
             let Some(prompt) = set.prompt(self.spec) else { continue };
-            let readings = self.readings(model, prompt, &readouts, work, problems);
+            let readings = self.readings(model, set, prompt, &readouts, work, problems);
             let (mut texts, before) = (self.texts(set), problems.len());
             if matches!(set, Texts::ContentFree { .. }) {
                 texts.retain(|words| words.is_readable(work.encoder.as_ref(), prompt, &readings));
@@ -72,6 +72,7 @@ impl Draft<'_> {
     fn readings(
         &self,
         model: usize,
+        set: Texts,
         prompt: &Prompt,
         readouts: &BTreeSet<usize>,
         work: &ModelWork,
@@ -88,10 +89,21 @@ impl Draft<'_> {
             });
             match found.and_then(|reading| reading.problem(prompt, readout).map_or(Ok(reading), Err)) {
                 Ok(reading) => drop(readings.insert(at, reading)),
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(self.of_labels(set, problem)),
             }
         }
         readings
+    }
+
+    /// Names the labels' choice where a prompt that lacks a copy is their own, which is no choice on the axis of prompts.
+    fn of_labels(&self, set: Texts, problem: Unready) -> Unready {
+        match (problem, set) {
+            (Unready::Span { readout, prompt, span, slots, .. }, Texts::Phrasings { prompt: None, labels, .. }) => {
+                let choice = format!("labels = \"{}\"", self.spec.labels[labels].id);
+                Unready::Span { readout, prompt, span, slots, choice }
+            }
+            (problem, _) => problem,
+        }
     }
 
     /// All texts that a cell reads.

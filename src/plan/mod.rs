@@ -229,9 +229,16 @@ pub enum Unready {
     )]
     View { model: String, prompt: String, readout: String, source: EmbedError },
     #[error(
-        "readout `{readout}` pools copy {span} of the text, and prompt `{prompt}` has {slots} of it\n  to leave these cells out: [grid] skip = [{{ prompt = \"{prompt}\", readout = \"{readout}\" }}]"
+        "readout `{readout}` pools copy {span} of the text, and prompt `{prompt}` has {slots} of it\n  to leave these cells out: [grid] skip = [{{ {choice}, readout = \"{readout}\" }}]"
     )]
-    Span { readout: String, prompt: String, span: usize, slots: usize },
+    Span {
+        readout: String,
+        prompt: String,
+        span: usize,
+        slots: usize,
+        /// What else these cells have chosen, as a selector has it.
+        choice: String,
+    },
     #[error(
         "views of prompt `{prompt}` give vectors of {first} and of {other} coordinates under readout `{readout}`, which have no mean; read states of one width, or write `fuse = \"concat\"`"
     )]

@@ -62,7 +62,8 @@ impl Reading {
         for (view, read) in prompt.views.iter().zip(&self.views) {
             let slots = view.template.slots();
             if let Some(span) = read.span.filter(|span| *span > slots) {
-                return Some(Unready::Span { readout, prompt: prompt_id, span, slots });
+                let choice = format!("prompt = \"{prompt_id}\"");
+                return Some(Unready::Span { readout, prompt: prompt_id, span, slots, choice });
             }
         }
         let averaged = matches!(self.fuse, Fuse::Mean | Fuse::MeanNormalized);

@@ -44,9 +44,10 @@ impl RunRecord {
             })?;
         }
         // Runs of older programs have no places.
-        let places = match digests.contains_key(PLACES.file) {
-            true => read_places(&Table::open(dir, &PLACES, &digests)?, &samples, &cells)?,
-            false => Vec::new(),
+        let places = if digests.contains_key(PLACES.file) {
+            read_places(&Table::open(dir, &PLACES, &digests)?, &samples, &cells)?
+        } else {
+            Vec::new()
         };
         Ok(Self { provenance, samples, cells, places })
     }

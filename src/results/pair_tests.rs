@@ -86,7 +86,7 @@ fn pairs_that_contradict_their_slice_are_not_written() {
         assert!(message.ends_with(wanted), "{message}");
     };
     refused(|paired| paired.samples.truncate(2), "it scores 2 samples, the slice has 3");
-    refused(|paired| paired.scores.push(0.0), "its 3 pairs have 4 similarities: one or four for each of them were expected");
+    refused(|paired| paired.scores.push(0.0), "its 3 samples have 4 numbers: one for each of them were expected");
     refused(|paired| paired.scores[1] = f64::NAN, "sample 1 has a score or margin that is not a finite number");
     refused(
         |paired| paired.metrics[1].label = Some("blog".to_owned()),

@@ -6,15 +6,22 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::example::{cell, cells, provenance, samples};
-use super::schema::{CELLS, CONFUSION, Layout, PREDICTIONS, SAMPLES};
+use super::schema::{CELLS, CONFUSION, Layout, PLACES, PREDICTIONS, SAMPLES};
 use super::*;
 use crate::task::{
     CLASS_METRICS, CLUSTERING_METRICS, METRICS, MTEB_METRICS, MetricInfo, PROBE_METRICS, RETRIEVAL_METRICS, STS_METRICS, Scope,
     Uncertainty,
 };
 
-const FILES: [&str; 6] =
-    ["cells.parquet", "confusion.parquet", "predictions.parquet", "run.json", "samples.parquet", "summary.json"];
+const FILES: [&str; 7] = [
+    "cells.parquet",
+    "confusion.parquet",
+    "places.parquet",
+    "predictions.parquet",
+    "run.json",
+    "samples.parquet",
+    "summary.json",
+];
 
 fn start(dir: &Path) -> Recorder {
     Recorder::start(dir, provenance(), samples()).unwrap()
@@ -318,7 +325,7 @@ fn the_summary_is_short_sorted_and_rounded() {
 #[test]
 fn the_readme_names_every_file_column_and_metric() {
     let readme = include_str!("../../results/README.md");
-    for layout in [&CELLS, &PREDICTIONS, &CONFUSION, &SAMPLES] {
+    for layout in [&CELLS, &PREDICTIONS, &CONFUSION, &SAMPLES, &PLACES] {
         let start = readme.find(&format!("## `{}`", layout.file)).expect(layout.file);
         let section = &readme[start..];
         let section = &section[..section[3..].find("\n## ").map_or(section.len(), |end| end + 3)];

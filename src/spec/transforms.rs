@@ -115,16 +115,16 @@ pub fn transform(entry: Spanned<wire::Transform>, slices: &[Slice], lowering: &m
     let rule = match kind_of {
         TransformKind::Center => TransformRule::Center,
         TransformKind::Standardize => TransformRule::Standardize,
-        TransformKind::DropTop => match drop {
-            Some(drop) => TransformRule::DropTop { drop: drop.into_inner() },
-            None => {
+        TransformKind::DropTop => {
+            let Some(drop) = drop else {
                 if !lowering.is_pruned(&span) {
                     let problem = Problem::new(kind.span(), "`drop-top` has no `drop`");
                     lowering.report(problem.help("say how many of the largest components go: `drop = 2`"));
                 }
                 return None;
-            }
-        },
+            };
+            TransformRule::DropTop { drop: drop.into_inner() }
+        }
         TransformKind::Whiten => {
             TransformRule::Whiten { dims: dims.map(Spanned::into_inner), shrinkage: shrinkage.map_or(0.0, Spanned::into_inner) }
         }

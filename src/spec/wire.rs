@@ -277,7 +277,7 @@ pub struct Labels {
     #[schemars(with = "Option<String>")]
     pub prompt: Option<Spanned<String>>,
     /// Ids of other `[[labels]]`, averaged: each counts alike.
-    #[schemars(with = "Option<Vec<String>>", length(min = 2))]
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     #[serde(default)]
     pub ensemble: Option<Spanned<Vec<Spanned<String>>>>,
     /// So many texts of each label stand for it instead of words; 0, as when absent, is zero-shot.

@@ -41,7 +41,7 @@ pub fn plane(vectors: &Embeddings) -> Option<Projection> {
     for _ in 0..ROUNDS {
         let mut moved: Vec<Vec<f64>> = followed.iter().map(|direction| applied(&products, direction)).collect();
         orthonormal(&mut moved);
-        followed = turned(&products, moved);
+        followed = turned(&products, &moved);
         let found = [0, 1].map(|place| variance(&products, &followed[place]));
         let change = (found[0] - known[0]).abs() + (found[1] - known[1]).abs();
         known = found;
@@ -118,7 +118,7 @@ fn orthonormal(directions: &mut [Vec<f64>]) {
 }
 
 /// Orthonormal directions turned among themselves, so that each has the largest variance that those before it leave.
-fn turned(products: &[f64], directions: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+fn turned(products: &[f64], directions: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let k = directions.len();
     let moved: Vec<Vec<f64>> = directions.iter().map(|direction| applied(products, direction)).collect();
     let mut small: Vec<Vec<f64>> =
@@ -153,8 +153,9 @@ fn jacobi(matrix: &mut [Vec<f64>], turns: &mut [Vec<f64>]) {
                 for row in matrix.iter_mut().chain(turns.iter_mut()) {
                     (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
-                for i in 0..k {
-                    (matrix[p][i], matrix[q][i]) = (c * matrix[p][i] - s * matrix[q][i], s * matrix[p][i] + c * matrix[q][i]);
+                let (before, after) = matrix.split_at_mut(q);
+                for (upper, lower) in before[p].iter_mut().zip(&mut after[0]) {
+                    (*upper, *lower) = (c * *upper - s * *lower, s * *upper + c * *lower);
                 }
             }
         }

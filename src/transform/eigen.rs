@@ -6,6 +6,8 @@
 //! Source: `tred2` and `tql2` of EISPACK, as in JAMA 1.0.3 (public domain); here vectors are rows, so that inner loops run
 //! through memory, and the rotations of a step are applied to blocks of columns in parallel.
 
+#![expect(clippy::many_single_char_names, reason = "the names are those of the source")]
+
 use rayon::prelude::*;
 
 /// Columns that a rotation passes over at a time: they stay in the second-level cache.
@@ -177,8 +179,8 @@ fn iterate(mut d: Vec<f64>, mut e: Vec<f64>, mut blocks: Vec<Block>) -> Option<(
         largest = largest.max(d[l].abs() + e[l].abs());
         let vanished = |value: f64| value.abs() <= f64::EPSILON * largest;
         let m = (l..d.len()).find(|&m| vanished(e[m]))?;
-        let mut steps = 0;
-        while m > l {
+        let (mut steps, mut done) = (0, false);
+        while m > l && !done {
             steps += 1;
             if steps > STEPS {
                 return None;
@@ -193,9 +195,7 @@ fn iterate(mut d: Vec<f64>, mut e: Vec<f64>, mut blocks: Vec<Block>) -> Option<(
             shift += h;
             let rotations = step(&mut d, &mut e, l, m, next);
             blocks.par_iter_mut().for_each(|block| rotations.iter().for_each(|rotation| block.rotate(rotation)));
-            if vanished(e[l]) {
-                break;
-            }
+            done = vanished(e[l]);
         }
         d[l] += shift;
         e[l] = 0.0;

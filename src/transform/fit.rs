@@ -127,7 +127,7 @@ impl Principal {
         if size > LARGEST {
             return Ok(Err(TransformError::TooLarge { texts, dim, size }));
         }
-        let found = if texts <= dim { moments.from_products(vectors)? } else { moments.from_covariances(vectors)? };
+        let found = if texts <= dim { moments.of_products(vectors)? } else { moments.of_covariances(vectors)? };
         let Some((variances, mut directions, total)) = found else {
             return Ok(Err(TransformError::NotSolved { size }));
         };
@@ -140,7 +140,7 @@ impl Principal {
 type Directions = (Vec<f64>, Vec<f64>, f64);
 
 impl Moments {
-    fn from_covariances<V: Ordered>(&self, vectors: &V) -> Result<Option<Directions>, V::Error> {
+    fn of_covariances<V: Ordered>(&self, vectors: &V) -> Result<Option<Directions>, V::Error> {
         let dim = self.mean.len();
         let mut sums = vec![0.0; dim * dim];
         let mut first = true;
@@ -164,7 +164,7 @@ impl Moments {
         Ok(Some((found.values, found.vectors, total)))
     }
 
-    fn from_products<V: Ordered>(&self, vectors: &V) -> Result<Option<Directions>, V::Error> {
+    fn of_products<V: Ordered>(&self, vectors: &V) -> Result<Option<Directions>, V::Error> {
         let (texts, dim) = (self.count, self.mean.len());
         let mut centred = Vec::with_capacity(texts * dim);
         self.centred(vectors, |block| centred.extend_from_slice(block))?;

@@ -218,6 +218,27 @@ fn noise(count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
+/// Texts a handful at a time, last ones first.
+struct Backwards<'a>(&'a Embeddings);
+
+impl Texts for Backwards<'_> {
+    type Error = std::convert::Infallible;
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn width(&self) -> usize {
+        self.0.dim()
+    }
+
+    fn visit(&self, take: &mut dyn FnMut(&[usize], &Embeddings)) -> Result<(), Self::Error> {
+        let order: Vec<usize> = (0..self.0.len()).rev().collect();
+        order.chunks(7).for_each(|block| take(block, &self.0.select(block)));
+        Ok(())
+    }
+}
+
 #[test]
 fn threads_and_blocks_change_nothing() {
     let own = Embeddings::from_values(24, noise(3000 * 24));
@@ -227,22 +248,6 @@ fn threads_and_blocks_change_nothing() {
     assert_eq!(one, many);
     let some = [0, 47, 48, 2999];
     assert_eq!(fit().apply(&own.select(&some)), many.select(&some));
-    // A handful of rows at a time, last ones first.
-    struct Backwards<'a>(&'a Embeddings);
-    impl Texts for Backwards<'_> {
-        type Error = std::convert::Infallible;
-        fn count(&self) -> usize {
-            self.0.len()
-        }
-        fn width(&self) -> usize {
-            self.0.dim()
-        }
-        fn visit(&self, take: &mut dyn FnMut(&[usize], &Embeddings)) -> Result<(), Self::Error> {
-            let order: Vec<usize> = (0..self.0.len()).rev().collect();
-            order.chunks(7).for_each(|block| take(block, &self.0.select(block)));
-            Ok(())
-        }
-    }
     let by = fit();
     let Ok(()) = Transformed { texts: &Backwards(&own), by: &by }.visit(&mut |positions, block| {
         assert_eq!(*block, many.select(positions));

@@ -157,7 +157,7 @@ fn fitting_on_scored_texts_takes_a_word_and_is_told() {
 fn a_scored_text_never_stands_for_its_label() {
     let lab = lab();
     // The same texts under other ids: none is left to draw.
-    lab.write("datasets/toy/train.jsonl", &lab.read("datasets/toy/test.jsonl").replace("\"t", "\"v"));
+    lab.write("datasets/toy/train.jsonl", &lab.read("datasets/toy/test.jsonl").replace("\"id\":\"t", "\"id\":\"v"));
     let said = lab.expect(2, &["plan", "toy.toml"]);
     assert!(said.err.contains("toy/train has 0 texts of label `weather` that no slice scores"), "{}", said.err);
 }

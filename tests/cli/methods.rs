@@ -61,6 +61,7 @@ skip = [
   { readout = "second", prompt = ["eol", "several", "ck"] },
   { labels = "same", prompt = "several@2" },
   { labels = "names", prompt = "ck" },
+  { labels = "names", readout = "second" },
 ]
 "#;
 
@@ -116,7 +117,8 @@ fn a_grid_of_methods_runs_once_and_says_what_it_read() {
         let found = |cell: &Value| cell["choices"]["prompt"] == prompt && cell["choices"]["readout"] == readout;
         cells.iter().find(|(_, cell)| found(cell)).map(|(id, _)| id.clone()).unwrap()
     };
-    for (cell, width) in [(of("echo", "second@0.5"), 8), (of("ck", "last@0"), 32), (of("several@2", "last@1"), 16)] {
+    // The fixture's states are 32 wide.
+    for (cell, width) in [(of("echo", "second@0.5"), 8), (of("ck", "last@0"), 2 * 32), (of("several@2", "last@1"), 32)] {
         lab.expect(0, &["embed", "results/toy", "--cell", &cell, "--input", "in.jsonl", "-o", "out.parquet"]);
         assert_eq!(vectors(&lab, "out.parquet")[0].len(), width);
     }
@@ -153,6 +155,14 @@ fn a_copy_that_a_prompt_does_not_have_says_which_cells_to_leave_out() {
         said.err
     );
     assert!(said.err.contains("skip = [{ prompt = \"several@1\", readout = \"second@-1\" }]"), "{}", said.err);
+}
+
+#[test]
+fn labels_whose_own_prompt_lacks_a_copy_are_named_as_such() {
+    let lab = lab(6);
+    lab.edit("toy.toml", "  { labels = \"names\", readout = \"second\" },\n", "");
+    let said = lab.expect(2, &["plan", "toy.toml"]);
+    assert!(said.err.contains("skip = [{ labels = \"names\", readout = \"second@-1\" }]"), "{}", said.err);
 }
 
 #[test]
@@ -201,6 +211,7 @@ fn flags_fuse_cut_and_pool_as_a_spec_does() {
 
     // Cut, then scaled; 2 of the 3 blocks is 0.6 of the depth.
     let cut = embed(&[&["--pool", "last", "--layer", "0.6", "--dim", "4"], &a[..]].concat());
+    #[expect(clippy::cast_possible_truncation, reason = "vectors are f32")]
     let first: Vec<f32> = scaled(&of_a[0][..4]).iter().map(|x| *x as f32).collect();
     assert!(cut[0].len() == 4 && cut[0].iter().zip(&first).all(|(a, b)| (a - b).abs() < 1e-6), "{:?} is not {first:?}", cut[0]);
 

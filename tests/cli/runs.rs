@@ -12,7 +12,15 @@ fn a_run_writes_results_and_a_report_and_a_second_one_embeds_nothing() {
     assert!(first.out.contains("report: reports/toy/report.md"), "{}", first.out);
     let (results, report) = (lab.files("results/toy"), lab.files("reports/toy"));
     let names: Vec<&str> = results.iter().map(|(name, _)| name.as_str()).collect();
-    let wanted = ["cells.parquet", "confusion.parquet", "predictions.parquet", "run.json", "samples.parquet", "summary.json"];
+    let wanted = [
+        "cells.parquet",
+        "confusion.parquet",
+        "places.parquet",
+        "predictions.parquet",
+        "run.json",
+        "samples.parquet",
+        "summary.json",
+    ];
     assert_eq!(names, wanted);
 
     let second = lab.expect(0, &["run", "toy.toml"]);

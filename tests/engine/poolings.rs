@@ -91,6 +91,7 @@ fn the_same_ids_with_the_text_in_another_place_have_another_vector() {
     let encoder = open(&fixture("llama"), DType::F32);
     let ids = prepared(&*encoder, "{text}", "The rain comes before seven.", Truncation::Error).ids;
     let second = resolved(&*encoder, -1, Pooling::Mean, Some(1));
+    #[expect(clippy::single_range_in_vec_init, reason = "rows with one slot")]
     let (early, late): ([Range<usize>; 1], [Range<usize>; 1]) = ([1..3], [3..ids.len()]);
     let rows = [&early, &late].map(|slots| Row { ids: &ids, slots });
     let found = encode_rows(&*encoder, &rows, std::slice::from_ref(&second)).remove(0);

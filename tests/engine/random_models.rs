@@ -64,6 +64,9 @@ pub fn random_model(kind: &str, seed: u64, heads: usize, kv_heads: usize, head_d
     let folder = tempfile::tempdir().expect("temporary folder");
     fs::write(folder.path().join("config.json"), config.to_string()).expect("config.json");
     fs::copy(fixture("llama").join("tokenizer.json"), folder.path().join("tokenizer.json")).expect("tokenizer.json");
+    // As it is written: BERT's own class would be made of words.
+    let class = json!({"tokenizer_class": "PreTrainedTokenizerFast"});
+    fs::write(folder.path().join("tokenizer_config.json"), class.to_string()).expect("tokenizer_config.json");
     safetensors::save(&random.tensors, folder.path().join("model.safetensors")).expect("model.safetensors");
     folder
 }

@@ -276,7 +276,7 @@ test('pairs are ranked, compared and browsed as texts are', async () => {
     await page.evaluate(() => document.querySelector('.card summary').click());
     await page.waitForSelector('.whole');
     const [shown] = await words(page, '.whole');
-    assert.match(shown, /First text .*First text of pair \d+.*Second text .*Second text \| of pair \d+.*cell A cosine [\d.−]+, rank \d+ %/);
+    assert.match(shown, /First text.*First text of pair \d+.*Second text.*Second text \| of pair \d+.*cell A ?cosine [\d.−]+, rank \d+ %/);
     await page.evaluate(() => browse({ words: 'second text | of pair 17' }));
     assert.deepEqual(await words(page, '.samples .id'), ['test:17', 'test:117', ...Array.from({ length: 10 }, (_, i) => `test:17${i}`)]);
     await page.evaluate(() => browse({ order: 'above' }));

@@ -5,10 +5,14 @@ const confusion = { body: null, all: false };
 /** Most labels shown at once, unless all are asked for. */
 const HARDEST = 20;
 
+/** The report's own matrix, or its caption; the other figures of the section stay where they are. */
+const isMatrix = (child) =>
+  [child, child.previousElementSibling].some((one) => one?.querySelector(':scope > .figure > svg[aria-label^="Confusion"]'));
+
 function startConfusion() {
   if (ANSWERED.every(ofPairs)) return;
   confusion.body = el('div', { class: 'confusion' });
-  replaceBy(section('confusion', 'Confusion'), isFigure, confusion.body);
+  replaceBy(section('confusion', 'Confusion'), isMatrix, confusion.body);
 }
 
 function showConfusion() {

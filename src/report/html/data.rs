@@ -108,6 +108,7 @@ fn ends(estimate: Estimate) -> Ends {
     [Some(estimate.value), low, high]
 }
 
+#[expect(clippy::struct_field_names, reason = "the names that the script reads")]
 #[derive(Serialize)]
 struct Texts {
     ids: Vec<String>,

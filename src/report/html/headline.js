@@ -34,11 +34,14 @@ function headlineOf(place) {
   );
 }
 
-/** What guessing would score: one label of all, no correlation, or the share of pairs that are the same. */
+/** What guessing would score: one label of all, no correlation, or the share of pairs that are the same; null where nobody knows. */
 function chanceOf(cell) {
   const { kind, labels } = sliceOf(cell);
-  if (kind === 'labels') return 1 / labels.length;
-  return kind === 'scores' ? 0 : goldOf(cell).reduce((sum, gold) => sum + gold, 0) / Math.max(1, goldOf(cell).length);
+  const { name } = metricOf(cell);
+  if (name === 'accuracy' && kind === 'labels') return 1 / labels.length;
+  if (name === 'spearman') return 0;
+  if (kind === 'classes') return goldOf(cell).reduce((sum, gold) => sum + gold, 0) / Math.max(1, goldOf(cell).length);
+  return null;
 }
 
 function differenceTile(name, best, cell) {
@@ -66,15 +69,15 @@ function tile(number, words, scale, estimate, mark, name) {
   );
 }
 
-/** An interval as a line with a dot, and a named mark across. */
+/** An interval as a line with a dot, and a named mark across, if any. */
 function drawnInterval(scale, [value, low, high], mark, name) {
   const late = mark > (scale.low + 2 * scale.high) / 3;
   return el(
     'div',
     { class: 'interval broad', 'aria-hidden': 'true' },
-    el('i', { class: 'mark', style: { left: at(scale, mark) } }),
+    mark === null ? null : el('i', { class: 'mark', style: { left: at(scale, mark) } }),
     low === null ? null : el('i', { class: 'range', style: { left: at(scale, low), right: `calc(100% - ${at(scale, high)})` } }),
     el('i', { class: 'dot', style: { left: at(scale, value) } }),
-    el('span', { class: 'zero', style: late ? { right: `calc(100% - ${at(scale, mark)})` } : { left: at(scale, mark) } }, name),
+    mark === null ? null : el('span', { class: 'zero', style: late ? { right: `calc(100% - ${at(scale, mark)})` } : { left: at(scale, mark) } }, name),
   );
 }

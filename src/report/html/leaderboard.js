@@ -5,7 +5,9 @@ const leaderboard = { sort: 'rank', down: false, filters: new Map(), words: '', 
 function startLeaderboard() {
   // The first slice and task are what the report is about; the others are a choice away.
   const [{ id: slice, task }] = RUN.slices;
-  for (const axis of VARYING.filter(({ name }) => name in { slice, task })) {
+  // A task that the slice alone decides is no filter: it would leave nothing of another slice.
+  const several = RUN.slices.filter((other) => other.id === slice).length > 1;
+  for (const axis of VARYING.filter(({ name }) => name === 'slice' || (several && name === 'task'))) {
     leaderboard.filters.set(axis.place, { slice, task }[axis.name]);
   }
   leaderboard.rows = el('div', { class: 'board' });

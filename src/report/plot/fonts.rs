@@ -108,7 +108,7 @@ fn candidates() -> Vec<PathBuf> {
     asked.iter().for_each(|folder| collect(folder, &mut found));
     found.sort();
     let mut rest = Vec::new();
-    FOLDERS.iter().filter_map(|folder| place(folder)).for_each(|folder| collect(&folder, &mut rest));
+    FOLDERS.iter().filter_map(place).for_each(|folder| collect(&folder, &mut rest));
     rest.sort_by_key(|path| (rank(path), path.clone()));
     found.extend(rest);
     found

@@ -165,15 +165,15 @@ impl Page {
         let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
         let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
         // 8 bits of red, green and blue each.
-        part(&mut file, b"IHDR", &[&side(self.width)[..], &side(self.height), &[8, 2, 0, 0, 0]].concat());
-        part(&mut file, b"IDAT", &miniz_oxide::deflate::compress_to_vec_zlib(&rows, 6));
-        part(&mut file, b"IEND", &[]);
+        part(&mut file, *b"IHDR", &[&side(self.width)[..], &side(self.height), &[8, 2, 0, 0, 0]].concat());
+        part(&mut file, *b"IDAT", &miniz_oxide::deflate::compress_to_vec_zlib(&rows, 6));
+        part(&mut file, *b"IEND", &[]);
         file
     }
 }
 
 /// One part of a PNG file: its length, name, content and checksum.
-fn part(file: &mut Vec<u8>, name: &[u8; 4], content: &[u8]) {
+fn part(file: &mut Vec<u8>, name: [u8; 4], content: &[u8]) {
     file.extend(u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes());
     file.extend(name);
     file.extend(content);

@@ -5,7 +5,7 @@ use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
 use crate::report::number::{counted, decimal, p_value, percent, points, points_range};
 use crate::report::plot::{Drawing, Ink, Line, Plane, Point};
-use crate::results::{Answers, Axis, CellOutcomes, Choices, Kind, NO_CHOICE};
+use crate::results::{Answers, Axis, CellOutcomes, Choices, Kind};
 use crate::spec::{Aggregate, Task};
 use crate::stats::{self, Agreement, Estimate};
 
@@ -137,10 +137,10 @@ fn is_called(cell: &CellOutcomes, name: &str) -> bool {
         && (words.iter().all(chosen) || (words.len() == 1 && words[0].len() >= 4 && cell.id.starts_with(words[0])))
 }
 
-/// A cell's choices but its slice.
+/// A cell's choices that are to be named, but its slice.
 fn told(choices: &Choices) -> String {
-    let others = Axis::ALL.iter().filter(|axis| **axis != Axis::Slice).map(|axis| choices.on(*axis));
-    others.filter(|id| *id != NO_CHOICE).collect::<Vec<_>>().join(" · ")
+    let others = Axis::ALL.iter().filter(|axis| **axis != Axis::Slice && choices.names(**axis));
+    others.map(|axis| choices.on(*axis)).collect::<Vec<_>>().join(" · ")
 }
 
 /// One run's cell minus another's, with its p-value: exact `McNemar` for labels, else a bootstrap of the pairs. None where the

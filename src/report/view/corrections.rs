@@ -1,5 +1,7 @@
 //! What calibrations and transforms assume of the scored texts, and whether it holds.
 
+use std::collections::BTreeSet;
+
 use super::Axis;
 use super::contest::{AXES, Contest, Entry};
 use crate::report::document::{Block, Column};
@@ -26,7 +28,7 @@ pub fn doubts(contest: &Contest, best: &Entry) -> Vec<String> {
 
 /// Calibrations beside what they do to hubs, and the same warnings for all cells.
 pub fn blocks(contest: &Contest) -> Vec<Block> {
-    let mut blocks: Vec<Block> = hubs(contest).into_iter().collect();
+    let mut blocks = hubs(contest);
     let assume: Vec<String> =
         contest.choices(Axis::Calibration).into_iter().filter(|id| assumes_balance(id)).map(code).collect();
     let balance = unbalanced(contest).filter(|_| !assume.is_empty()).map(|found| {
@@ -89,20 +91,23 @@ fn seen(contest: &Contest, record: &TransformRecord) -> Option<String> {
     ))
 }
 
+/// All choices of a cell but its calibration.
+fn others<'a>(entry: &Entry<'a>) -> Vec<&'a str> {
+    AXES.into_iter().filter(|axis| *axis != Axis::Calibration).map(|axis| entry.on(axis)).collect()
+}
+
 /// Means over the combinations that have a cell for every calibration.
-fn hubs(contest: &Contest) -> Option<Block> {
+fn hubs(contest: &Contest) -> Vec<Block> {
     let calibrations = contest.choices(Axis::Calibration);
-    let others = |entry: &Entry| -> Vec<String> {
-        AXES.into_iter().filter(|axis| *axis != Axis::Calibration).map(|axis| entry.on(axis).to_owned()).collect()
-    };
     let of = |id: &str| contest.entries.iter().filter(|entry| !entry.floor && entry.on(Axis::Calibration) == id).collect();
     let by_calibration: Vec<Vec<&Entry>> = calibrations.iter().map(|id| of(id)).collect();
-    let everywhere =
-        |entry: &&&Entry| by_calibration.iter().all(|cells| cells.iter().any(|other| others(other) == others(entry)));
+    let known: Vec<BTreeSet<Vec<&str>>> =
+        by_calibration.iter().map(|cells| cells.iter().map(|entry| others(entry)).collect()).collect();
+    let everywhere = |entry: &Entry| known.iter().all(|combinations| combinations.contains(&others(entry)));
     let matched: Vec<Vec<&Entry>> =
-        by_calibration.iter().map(|cells| cells.iter().filter(everywhere).copied().collect()).collect();
+        by_calibration.iter().map(|cells| cells.iter().copied().filter(|entry| everywhere(entry)).collect()).collect();
     if calibrations.len() < 2 || matched.iter().any(Vec::is_empty) {
-        return None;
+        return Vec::new();
     }
     let columns = vec![
         Column::words("calibration"),
@@ -128,5 +133,6 @@ fn hubs(contest: &Contest) -> Option<Block> {
             cells.len().to_string(),
         ]
     });
-    Some(Block::table(columns, rows.collect()))
+    let what = "How calibrations share out the answers: means over the combinations that have a cell for each of them.";
+    vec![Block::Paragraph(what.to_owned()), Block::table(columns, rows.collect())]
 }

@@ -74,9 +74,9 @@ pub fn figure(contest: &Contest) -> Option<Figure> {
 
 /// The best layer of a prompt, held against the last one that is read.
 fn highest(prompt: &str, points: &[(&str, usize, &Entry)]) -> String {
-    let own = points.iter().filter(|(known, ..)| *known == prompt).map(|(_, layer, entry)| (*layer, entry.accuracy.value));
+    let mut own = points.iter().filter(|(known, ..)| *known == prompt).map(|(_, layer, entry)| (*layer, entry.accuracy.value));
     let top = own.clone().reduce(|a, b| if b.1 > a.1 { b } else { a });
-    let (Some((best, value)), Some((last, of_last))) = (top, own.last()) else { return String::new() };
+    let (Some((best, value)), Some((last, of_last))) = (top, own.next_back()) else { return String::new() };
     let told = format!(" For {} it is highest at layer {best} ({})", code(prompt), percent(value));
     if best == last {
         return format!("{told}, the last one read.");

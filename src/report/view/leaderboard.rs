@@ -185,7 +185,7 @@ fn clear_of_the_rest(contest: &Contest, shown: &[&Entry]) -> String {
     let held: Vec<&&Entry> = shown.iter().filter(|entry| !entry.floor || name == "chance").collect();
     let clear = held.iter().filter(|entry| entry.accuracy.interval.is_some_and(|interval| interval.low > level)).count();
     match (clear, held.len()) {
-        (0, _) => format!("None of them is above {name} with its whole interval."),
+        (0, _) => format!("No cell is above {name} with its whole interval."),
         (clear, all) if clear == all => format!("All of them are above {name} with their whole interval."),
         (clear, all) => format!("{clear} of {all} are above {name} with their whole interval."),
     }

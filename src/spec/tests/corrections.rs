@@ -75,11 +75,11 @@ fn calibrations_are_words_or_tables() {
     assert_eq!(names, ["none", "csls-5", "csls", "inverted-softmax-4", "z-score"]);
     let with = |list: &str| wrong_with(&format!("[[task]]\nkind = \"label-similarity\"\ncalibration = {list}"));
     assert_eq!(with("[\"centre\"]"), "11:16: an entry of `calibration` cannot be `centre` (did you mean `center`?)");
-    assert_eq!(with("[{ kind = \"center\", k = 3 }]"), "11:38: `k` means nothing to `center` (remove `k`: it is for `csls`)");
-    assert_eq!(with("[{ kind = \"csls\", k = 0 }]"), "11:36: `k` is 0, and should be at least 1");
+    assert_eq!(with("[{ kind = \"center\", k = 3 }]"), "11:39: `k` means nothing to `center` (remove `k`: it is for `csls`)");
+    assert_eq!(with("[{ kind = \"csls\", k = 0 }]"), "11:37: `k` is 0, and should be at least 1");
     assert_eq!(
-        with("[{ kind = \"csls\", kk = 3 }]"),
-        "11:34: unknown key `kk` in an entry of `calibration` (did you mean `k`?)"
+        with("[{ kind = \"csls\", betta = 3 }]"),
+        "11:33: unknown key `betta` in an entry of `calibration` (did you mean `beta`?)"
     );
     // The usual parameter is the plain word.
     assert_eq!(
@@ -119,7 +119,7 @@ fn mistakes_in_what_stands_for_labels() {
     let with = |lines: &str| wrong_with(&labels(lines));
     assert_eq!(
         with("template = \"一款{labl}应用\""),
-        "14:16: the template has an unknown slot `{labl}` (the slots of labels are `{label}` and `{examples}`; literal braces are written `{{` and `}}`)"
+        "14:15: the template has an unknown slot `{labl}` (the slots of labels are `{label}` and `{examples}`; literal braces are written `{{` and `}}`)"
     );
     assert_eq!(
         with("template = \"一款应用\""),

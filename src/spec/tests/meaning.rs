@@ -174,7 +174,7 @@ fn an_entry_may_stand_for_several_choices() {
     assert_eq!(with("[grid]\nskip = [{ prompt = \"mine@2\", readout = \"sweep\" }]"), "nothing");
     assert_eq!(
         with("[compare]\nreference = { readout = \"sweep@1\" }"),
-        "17:25: there is no readout `sweep@1` in this spec (did you mean `sweep@-1`?)"
+        "17:25: there is no readout `sweep@1` in this spec (did you mean `sweep@0`?)"
     );
     assert_eq!(
         with("[grid]\nskip = [{ prompt = \"mine\" }]"),
@@ -189,7 +189,7 @@ fn an_entry_may_stand_for_several_choices() {
     assert_eq!(wrong_with(&format!("{every}[compare]\nreference = {{ readout = \"every@7\" }}")), "nothing");
     assert_eq!(
         wrong_with(&format!("{every}[compare]\nreference = {{ readout = \"evry@7\" }}")),
-        "14:25: there is no readout `evry@7` in this spec (did you mean `every`?)"
+        "14:25: there is no readout `evry@7` in this spec (write `every`)"
     );
 }
 

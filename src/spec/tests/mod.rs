@@ -180,7 +180,10 @@ fn the_schema_has_every_key() {
         properties.map(|properties| properties.keys().cloned().collect::<Vec<_>>().join(" ")).unwrap_or_default()
     };
     let of = |name: &str| keys(&format!("/$defs/{name}/properties"));
-    assert_eq!(keys("/properties"), "name about seed model prompt readout slice labels task grid compare gate anchor");
+    assert_eq!(
+        keys("/properties"),
+        "name about seed model prompt readout transform slice labels task grid compare gate anchor"
+    );
     assert_eq!(of("Gate"), "metric max_drop alpha noise_floor fail_drop margin_floor max_seconds missing inconclusive slice");
     assert_eq!(of("SliceGate"), "metric max_drop noise_floor fail_drop missing inconclusive");
     assert_eq!(of("Compare"), "reference correction");
@@ -190,13 +193,16 @@ fn the_schema_has_every_key() {
     assert_eq!(of("Readout"), "id layer layers pool span norm dim normalize");
     assert_eq!(of("View"), "use template readout");
     assert_eq!(of("Slice"), "id dataset split labels rename limit per_label min_chars max_chars");
-    assert_eq!(of("Labels"), "id phrases prompt");
+    assert_eq!(of("Labels"), "id phrases template examples prompt ensemble shots from");
+    assert_eq!(of("Transform"), "id kind dims drop shrinkage fit");
+    assert_eq!(of("TransformFit"), "dataset split limit transductive");
+    assert_eq!(of("CalibrationTable"), "kind k beta");
     assert_eq!(
         of("Task"),
         "kind calibration protocol aggregate thresholds_from train c samples_per_label experiments documents clusters restarts k"
     );
     assert_eq!(of("Anchor"), "cell metric value tolerance source");
-    assert_eq!(of("Skip"), "model prompt readout slice task labels calibration");
+    assert_eq!(of("Skip"), "model prompt readout transform slice task labels calibration");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["properties"]["seed"]["default"], 42);
     assert!(!schema.to_string().contains("null"), "TOML has no null");

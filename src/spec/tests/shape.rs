@@ -92,8 +92,8 @@ fn types_and_bounds() {
     );
     assert_eq!(wrong_with("[gate]\nmax_drop = 0.01").lines().count(), 1, "gates are not part of a spec");
     assert_eq!(
-        wrong_with("[[readout]]\nid = \"r\"\npool = \"max\"\nlayer = 3000"),
-        "11:8: `pool` cannot be `max` (write `last`, `mean`, `cls` or `own`)\n12:9: `layer` is 3000, and should be at most 1000"
+        wrong_with("[[readout]]\nid = \"r\"\npool = \"sum\"\nlayer = 3000"),
+        "11:8: `pool` cannot be `sum` (write `last`, `mean`, `weighted-mean`, `max`, `cls` or `own`)\n12:9: `layer` is 3000, and should be at most 1000"
     );
     assert_eq!(
         wrong(&SMALL.replace("tiny-zh\"", "tiny-zh\"\nmax_tokens = 7")),
@@ -101,7 +101,7 @@ fn types_and_bounds() {
     );
     assert_eq!(
         wrong_with("[[prompt]]\nid = \"p\"\nviews = \"x\""),
-        "11:9: `views` is a string, and should be an array or a table (`views`: Several templates whose vectors are fused: a list, or `{ file = \"...\" }` with one template a line.)"
+        "11:9: `views` is a string, and should be an array or a table (`views`: Several templates whose vectors are fused: a list of templates or of tables (`{ use = \"...\", readout = { layer = -2 } }`), or `{ file = \"...\" }` with one template a line.)"
     );
     assert_eq!(
         wrong_with("[[labels]]\nid = \"l\"\nphrases.a = []\nphrases.b = [\"\"]"),

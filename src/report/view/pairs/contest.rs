@@ -7,7 +7,7 @@ use crate::report::escape::code;
 use crate::report::number::{counted, decimal};
 use crate::report::view::contest::{AXES, counterpart, dev_slice, twin};
 use crate::report::view::selection::Choice;
-use crate::results::{Axis, CellRecord, Kind, Measured, NO_CHOICE, PairGold, RunRecord, SampleText, SliceRecord};
+use crate::results::{Axis, CellRecord, Kind, Measured, PairGold, RunRecord, SampleText, SliceRecord};
 use crate::spec::{Aggregate, Protocol, Task, TaskKind};
 use crate::stats::{Agreement, Estimate, Resampled};
 
@@ -192,7 +192,7 @@ impl<'a> PairContest<'a> {
 
     /// The axes on which cells of pairs have choices.
     pub fn axes(&self) -> Vec<Axis> {
-        let chosen = |axis: &Axis| self.entries.iter().any(|entry| entry.on(*axis) != NO_CHOICE);
+        let chosen = |axis: &Axis| self.entries.iter().any(|entry| entry.cell.choices.names(*axis));
         AXES.into_iter().filter(chosen).collect()
     }
 
