@@ -131,7 +131,7 @@ fn scored(generator: &mut ChaCha8Rng, accuracy: f64) -> Outcome {
     }
     let right = samples.iter().filter(|row| row.gold == row.predicted).count();
     let accuracy = MetricRow { name: "accuracy".into(), label: None, estimate: Some(wilson(right, SAMPLES)), reason: None };
-    Outcome::Scored(Scored { metrics: vec![accuracy], samples, scores, confusion })
+    Outcome::Scored(Scored { metrics: vec![accuracy], samples: samples.into(), scores, confusion })
 }
 
 fn provenance() -> Provenance {

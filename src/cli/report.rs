@@ -34,12 +34,11 @@ pub const fn pictures(png: bool) -> Pictures {
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let written = match (&arguments.results[..], &arguments.cell) {
         ([results], None) => {
-            let output = match &arguments.output {
-                Some(output) => output.clone(),
-                None => PathBuf::from("reports").join(RunRecord::open(results)?.provenance.name),
-            };
+            let record = RunRecord::open(results)?;
+            let output = arguments.output.clone();
+            let output = output.unwrap_or_else(|| PathBuf::from("reports").join(&record.provenance.name));
             let published = arguments.mteb.iter().map(|file| read_mteb(file)).collect::<Result<Vec<_>, _>>()?.concat();
-            report::build(results, &output, &published, pictures(arguments.png))?
+            report::build(&record, &output, &published, pictures(arguments.png))?
         }
         _ if !arguments.mteb.is_empty() => {
             return Err(Failure::Usage("`--mteb` is for the report of one run: name one folder, without `--cell`".to_owned()));

@@ -43,14 +43,14 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
             out::note("interrupted: everything computed so far is saved; the same command continues");
             Ok(Answer::Interrupted)
         }
-        Finish::Done(record) => {
-            let (rankings, verdict) = (rankings(&record), Verdict::of(&record));
-            // The report is made from the files alone: it needs none of this, and there may be millions of samples.
-            drop((plan, record));
-            let written = report::build(&results, &reports, &[], pictures(arguments.png));
-            rankings.into_iter().for_each(out::line);
+        Finish::Done => {
+            // What is told comes from the files alone: it needs none of the plan, and there may be millions of samples.
+            drop(plan);
+            let record = RunRecord::open(&results)?;
+            let written = report::build(&record, &reports, &[], pictures(arguments.png));
+            rankings(&record).into_iter().for_each(out::line);
             out::line(format!("report: {}", written?.markdown.display()));
-            Ok(verdict.answer())
+            Ok(Verdict::of(&record).answer())
         }
     }
 }

@@ -58,8 +58,8 @@ pub struct Sample {
     pub id: String,
     pub text: String,
     pub gold: Gold,
-    /// What a pair has beside its first text; null for a single text.
-    pub partner: Option<Partner>,
+    /// What a pair has beside its first text; null for a single text. Boxed: there may be millions without one.
+    pub partner: Option<Box<Partner>>,
 }
 
 /// What is right about a sample.

@@ -19,7 +19,7 @@ pub struct PairGold {
 impl PairGold {
     /// What the samples of a slice of pairs say.
     pub fn of(samples: &[Sample]) -> Self {
-        let partners = || samples.iter().map(|sample| sample.partner.as_ref());
+        let partners = || samples.iter().map(|sample| sample.partner.as_deref());
         let mut names: Vec<String> = Vec::new();
         let subset = |partner: Option<&super::Partner>| {
             let name = partner.and_then(|partner| partner.subset.as_deref()).unwrap_or_default();
@@ -59,7 +59,11 @@ mod tests {
             id: String::new(),
             text: "a".to_owned(),
             gold: Gold::Score(score),
-            partner: Some(Partner { text: "b".to_owned(), group: group.map(str::to_owned), subset: subset.map(str::to_owned) }),
+            partner: Some(Box::new(Partner {
+                text: "b".to_owned(),
+                group: group.map(str::to_owned),
+                subset: subset.map(str::to_owned),
+            })),
         };
         let samples = [pair(0.5, Some("q"), Some("news")), pair(4.0, None, Some("forum")), pair(1.0, Some("q"), Some("news"))];
         let found = PairGold::of(&samples);

@@ -155,11 +155,10 @@ pub(super) fn check(asked: &spec::Slice, manifest: &Manifest) -> Result<(), Data
 /// Applies the filters in their order: labels, lengths (of both texts of a pair), `per_label`, `limit`.
 fn filter(asked: &spec::Slice, names: &Names, rows: Vec<Row>, seed: u64) -> (Vec<Sample>, Removed) {
     let mut removed = Removed::default();
-    let mut samples = Vec::with_capacity(rows.len());
-    for row in rows {
+    let keep = |row: Row| {
         let Some(gold) = names.gold(&row) else {
             removed.labels += 1;
-            continue;
+            return None;
         };
         let chars = || {
             std::iter::once(&row.text)
@@ -168,14 +167,18 @@ fn filter(asked: &spec::Slice, names: &Names, rows: Vec<Row>, seed: u64) -> (Vec
         };
         if asked.min_chars.is_some_and(|least| chars().any(|chars| chars < least)) {
             removed.min_chars += 1;
-        } else if asked.max_chars.is_some_and(|most| chars().any(|chars| chars > most)) {
-            removed.max_chars += 1;
-        } else {
-            let Row { id, text, text2, group, subset, .. } = row;
-            let partner = text2.filter(|_| names.kind != Kind::Classification);
-            samples.push(Sample { id, text, gold, partner: partner.map(|text| Partner { text, group, subset }) });
+            return None;
         }
-    }
+        if asked.max_chars.is_some_and(|most| chars().any(|chars| chars > most)) {
+            removed.max_chars += 1;
+            return None;
+        }
+        let Row { id, text, text2, group, subset, .. } = row;
+        let partner = text2.filter(|_| names.kind != Kind::Classification);
+        Some(Sample { id, text, gold, partner: partner.map(|text| Box::new(Partner { text, group, subset })) })
+    };
+    // In the place of the rows: there may be millions.
+    let mut samples: Vec<Sample> = rows.into_iter().filter_map(keep).collect();
     if let Some(most) = asked.per_label {
         let before = samples.len();
         samples = draw(samples, &names.kept, seed, |counts| counts.iter().map(|&count| count.min(most)).collect());

@@ -223,7 +223,7 @@ fn push(run: &mut RunRecord, choices: Choices, labels: &[String], rows: Vec<(Sam
     run.cells.push(CellRecord {
         id,
         choices,
-        outcome: Outcome::Scored(Scored { metrics, samples, scores: scores.concat(), confusion }),
+        outcome: Outcome::Scored(Scored { metrics, samples: samples.into(), scores: scores.concat(), confusion }),
     });
 }
 
@@ -357,7 +357,7 @@ pub fn layers() -> RunRecord {
 /// Gives the last cell's texts so many tokens more.
 fn lengthen(run: &mut RunRecord, tokens: usize) {
     if let Some(Outcome::Scored(scored)) = run.cells.last_mut().map(|cell| &mut cell.outcome) {
-        scored.samples.iter_mut().for_each(|sample| sample.tokens += tokens);
+        scored.samples = scored.samples.iter().map(|sample| SampleRow { tokens: sample.tokens + tokens, ..sample }).collect();
     }
 }
 

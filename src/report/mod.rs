@@ -56,12 +56,6 @@ pub enum Pictures {
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    #[error("the results in {} cannot be read", folder.display())]
-    Results {
-        folder: PathBuf,
-        #[source]
-        source: Box<ResultsError>,
-    },
     #[error("the figure {file} cannot be drawn")]
     Figure {
         file: String,
@@ -94,16 +88,13 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.md`, `report.html` and the figures of the results in `results` into the folder `out`, with the figures of
-/// others beside them.
+/// Writes `report.md`, `report.html` and the figures of a run into the folder `out`; `published` are figures of others to show
+/// beside the run's own.
 ///
 /// # Errors
-/// When the results cannot be read, or a file cannot be written.
-/// `published` are figures of others to show beside the run's own.
-pub fn build(results: &Path, out: &Path, published: &[Published], pictures: Pictures) -> Result<Written, ReportError> {
-    let run = RunRecord::open(results)
-        .map_err(|source| ReportError::Results { folder: results.to_owned(), source: Box::new(source) })?;
-    write(&render_with(&run, published)?, out, pictures)
+/// When a figure cannot be drawn, or a file cannot be written.
+pub fn build(run: &RunRecord, out: &Path, published: &[Published], pictures: Pictures) -> Result<Written, ReportError> {
+    write(&render_with(run, published)?, out, pictures)
 }
 
 /// Puts a report's files into a folder, and removes figures of an earlier one.

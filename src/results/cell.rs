@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Axis;
+use super::{Axis, SampleRows};
 use crate::spec::{PLAIN, TaskKind};
 use crate::stats::Estimate;
 use crate::task::QUERY_FIGURES;
@@ -99,6 +99,35 @@ pub enum Outcome {
 }
 
 impl CellRecord {
+    /// How many samples it says something of.
+    pub const fn samples(&self) -> usize {
+        match &self.outcome {
+            Outcome::Scored(scored) => scored.samples.len(),
+            Outcome::Measured(measured) => measured.samples.len(),
+            Outcome::Failed { .. } => 0,
+        }
+    }
+
+    /// Memory of what it says of them. Unit: bytes.
+    pub(super) const fn bytes_of_samples(&self) -> usize {
+        let (row, scores) = match &self.outcome {
+            Outcome::Scored(scored) => (SampleRows::BYTES, &scored.scores),
+            Outcome::Measured(measured) => (size_of::<PairRow>(), &measured.scores),
+            Outcome::Failed { .. } => return 0,
+        };
+        self.samples() * row + scores.len() * size_of::<f64>()
+    }
+
+    /// The same without it.
+    pub(super) fn without_samples(mut self) -> Self {
+        match &mut self.outcome {
+            Outcome::Scored(Scored { samples, scores, .. }) => (*samples, *scores) = (SampleRows::default(), Vec::new()),
+            Outcome::Measured(Measured { samples, scores, .. }) => (*samples, *scores) = (Vec::new(), Vec::new()),
+            Outcome::Failed { .. } => {}
+        }
+        self
+    }
+
     /// What the cell scored against labels, if it did.
     pub const fn scored(&self) -> Option<&Scored> {
         match &self.outcome {
@@ -196,7 +225,7 @@ pub struct PairRow {
 pub struct Scored {
     pub metrics: Vec<MetricRow>,
     /// One per sample of the slice, in its order.
-    pub samples: Vec<SampleRow>,
+    pub samples: SampleRows,
     /// One score per label for each sample, in one matrix: there may be millions. Shape: row-major `[samples, labels]`.
     pub scores: Vec<f64>,
     /// Row-major `[gold, predicted]` counts over the slice's labels.
@@ -230,19 +259,4 @@ pub struct MetricRow {
     pub estimate: Option<Estimate>,
     /// Why there is no estimate.
     pub reason: Option<String>,
-}
-
-/// One sample under one cell.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SampleRow {
-    pub gold: usize,
-    pub predicted: usize,
-    pub gold_rank: usize,
-    pub margin: Option<f64>,
-    pub gold_margin: Option<f64>,
-    pub tied: bool,
-    /// Tokens of the rendered text as embedded (over all views of a fused prompt).
-    pub tokens: usize,
-    /// Tokens that truncation removed (over all views of a fused prompt).
-    pub cut: usize,
 }

@@ -123,7 +123,7 @@ fn measured(measured: &Measured, task: TaskKind, texts: &[SampleText]) -> Result
     measured.metrics.iter().try_for_each(|row| metric(row, |subset: &String| subsets.contains(subset.as_str())))
 }
 
-fn sample(sample: usize, row: &SampleRow, scores: &[f64], text: &SampleText, labels: usize) -> Result<(), Inconsistency> {
+fn sample(sample: usize, row: SampleRow, scores: &[f64], text: &SampleText, labels: usize) -> Result<(), Inconsistency> {
     for (role, label) in [("gold", row.gold), ("prediction", row.predicted)] {
         if label >= labels {
             return Err(Inconsistency::Label { sample, role, found: label, wanted: labels });

@@ -126,7 +126,7 @@ pub(super) fn cell(id: &str, model: &str, prompt: &str, predicted: [usize; 3]) -
         metric("cut_tokens", None, None),
         metric("recall", Some(LABELS[0]), Some(crate::stats::wilson(1, 1))),
     ];
-    let scored = Scored { metrics, samples, scores, confusion };
+    let scored = Scored { metrics, samples: samples.into(), scores, confusion };
     CellRecord { id: id.to_owned(), choices: choices(model, prompt), outcome: Outcome::Scored(scored) }
 }
 

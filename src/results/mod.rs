@@ -14,6 +14,7 @@ mod packing;
 mod partial;
 mod rank;
 mod recorder;
+mod rows;
 mod run_file;
 mod samples;
 mod schema;
@@ -45,13 +46,14 @@ pub use crate::spec::{Axis, Differently, Layer};
 use crate::spec::{Correction, Endpoint, FitSet, FitTexts, Gate, Labelled, Task, TaskKind, TransformRule};
 pub(crate) use atomic::replace;
 pub use baseline::bless;
-pub use cell::{CellRecord, Choices, Measured, MetricRow, NO_CHOICE, Outcome, PairRow, SampleRow, Scored};
+pub use cell::{CellRecord, Choices, Measured, MetricRow, NO_CHOICE, Outcome, PairRow, Scored};
 pub use check::Inconsistency;
 pub use error::ResultsError;
 pub use mteb::{Published, export_mteb, mteb_task, read_mteb};
 pub use outcomes::{Answers, CellOutcomes, Outcomes};
 pub use rank::{AxisMean, axis_means};
 pub use recorder::Recorder;
+pub use rows::{SampleRow, SampleRows};
 
 /// Version of the files in a result folder; another version is refused.
 pub const FORMAT: u32 = 1;

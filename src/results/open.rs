@@ -9,7 +9,7 @@ use super::schema::{CELLS, CONFUSION, PLACES, PREDICTIONS, SAMPLES};
 use super::table::{Parts, Table};
 use super::{
     CellRecord, Choices, Gold, Measured, MetricRow, Outcome, PairRow, Partner, Places, Provenance, ResultsError, RunRecord,
-    SampleRow, SampleText, Scored, SliceRecord, check, run_file,
+    SampleRow, SampleRows, SampleText, Scored, SliceRecord, check, run_file,
 };
 use crate::dataset::Kind;
 use crate::digest::Digest;
@@ -83,6 +83,7 @@ fn add_samples(
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let partner =
             partners[row].map(|text| Partner { text: text.to_owned(), group: owned(groups[row]), subset: owned(subsets[row]) });
+        let partner = partner.map(Box::new);
         let of_slice = samples.entry(slice.id.clone()).or_default();
         expect_index(table, row, indices[row], of_slice.len())?;
         of_slice.push(SampleText { id: ids[row].to_owned(), text: texts[row].to_owned(), gold, partner });
@@ -166,7 +167,7 @@ fn empty(provenance: &Provenance, choices: &Choices) -> Outcome {
     }
     let labels = provenance.slice(&choices.slice).map_or(0, |slice| slice.labels.len());
     let confusion = vec![0; labels * labels];
-    Outcome::Scored(Scored { metrics: Vec::new(), samples: Vec::new(), scores: Vec::new(), confusion })
+    Outcome::Scored(Scored { metrics: Vec::new(), samples: SampleRows::default(), scores: Vec::new(), confusion })
 }
 
 /// The columns that hold metrics.

@@ -20,11 +20,11 @@ fn run() -> (Provenance, BTreeMap<String, Arc<Vec<SampleText>>>) {
         id: format!("test:{}", i + 1),
         text: format!("one {i}"),
         gold: Gold::Score(score),
-        partner: Some(Partner {
+        partner: Some(Box::new(Partner {
             text: "other".to_owned(),
             group: group.map(str::to_owned),
             subset: Some(if i == 1 { "forum" } else { "news" }.to_owned()),
-        }),
+        })),
     };
     let samples = vec![text(0, 0.1 + 0.2, Some("q")), text(1, 5.0, None), text(2, 2.5, Some("q"))];
     (provenance, BTreeMap::from([("apps2".to_owned(), samples.into())]))

@@ -1,9 +1,12 @@
 //! Writes a run cell by cell, so that an interruption loses at most the cells that were being scored together.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use polars::prelude::polars_err;
 
 use super::atomic::{Staged, publish_durably};
 use super::schema::{CELLS, CONFUSION, Layout, PLACES, PREDICTIONS, SAMPLES};
@@ -14,6 +17,9 @@ use super::{
 use crate::dataset::Kind;
 use crate::digest::Digest;
 
+/// What cells say of single samples that is kept in memory until the end. Unit: bytes.
+const ROOM: usize = 64 << 20;
+
 /// Writes the results of one run into its folder.
 ///
 /// Until [`Recorder::finish`], the folder holds what it held before, plus `partial/` with one file per recorded cell. A
@@ -23,8 +29,10 @@ pub struct Recorder {
     dir: PathBuf,
     provenance: Provenance,
     samples: BTreeMap<String, Arc<Vec<SampleText>>>,
-    /// Cells recorded here, by id: the record needs them all in the end, and reading them back takes time.
+    /// Cells recorded here, by id. Reading one back takes time, so what it says of single samples is kept while there is room.
     cells: BTreeMap<String, CellRecord>,
+    /// Bytes that are left for that.
+    pub(super) room: usize,
     places: Vec<Places>,
 }
 
@@ -41,7 +49,7 @@ impl Recorder {
     ) -> Result<Self, ResultsError> {
         check_samples(&provenance, &samples)?;
         fs::create_dir_all(dir).map_err(ResultsError::io("create", dir))?;
-        Ok(Self { dir: dir.to_owned(), provenance, samples, cells: BTreeMap::new(), places: Vec::new() })
+        Ok(Self { dir: dir.to_owned(), provenance, samples, cells: BTreeMap::new(), room: ROOM, places: Vec::new() })
     }
 
     /// A cell that an interrupted run already scored, under the same choices, seed and program. Failed cells are not
@@ -60,15 +68,23 @@ impl Recorder {
         let texts = self.samples.get(&cell.choices.slice).map_or(&[][..], |texts| texts.as_slice());
         check::cell(&cell, &self.provenance, texts).map_err(|source| ResultsError::Cell { cell: cell.id.clone(), source })?;
         partial::write(&self.dir, &cell, &self.provenance)?;
-        self.cells.insert(cell.id.clone(), cell);
+        self.keep(cell);
         Ok(())
     }
 
-    /// The cells of these ids that are recorded, those of an interrupted run among them.
+    /// Keeps a cell that is on disk in memory too, without its samples where they are too many.
+    fn keep(&mut self, cell: CellRecord) {
+        let bytes = cell.bytes_of_samples();
+        let cell = if bytes <= self.room { cell } else { cell.without_samples() };
+        self.room -= if bytes <= self.room { bytes } else { 0 };
+        self.cells.insert(cell.id.clone(), cell);
+    }
+
+    /// The cells of these ids that are recorded, those of an interrupted run among them. Some may come without their samples.
     pub fn recorded(&mut self, order: &[String]) -> Vec<&CellRecord> {
         for id in order {
             if let (false, Some(cell)) = (self.cells.contains_key(id), self.read(id)) {
-                self.cells.insert(id.clone(), cell);
+                self.keep(cell);
             }
         }
         order.iter().filter_map(|id| self.cells.get(id)).collect()
@@ -87,23 +103,19 @@ impl Recorder {
     /// # Errors
     /// [`ResultsError::NotRecorded`] for a cell of `order` that was not recorded, [`ResultsError::Twice`] for one that
     /// is named twice, [`ResultsError::Io`] and [`ResultsError::Table`] when a file cannot be written.
-    pub fn finish(mut self, times: Times, order: &[String]) -> Result<RunRecord, ResultsError> {
+    pub fn finish(mut self, times: Times, order: &[String]) -> Result<(), ResultsError> {
         let mut seen = BTreeSet::new();
         if let Some(twice) = order.iter().find(|id| !seen.insert(*id)) {
             return Err(ResultsError::Twice { cell: twice.clone() });
         }
-        let cells = order
-            .iter()
-            .map(|id| {
-                self.cells.remove(id).or_else(|| self.read(id)).ok_or_else(|| ResultsError::NotRecorded { cell: id.clone() })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        self.recorded(order);
+        let lost = |id: &String| ResultsError::NotRecorded { cell: id.clone() };
+        let cells = order.iter().map(|id| self.cells.remove(id).ok_or_else(|| lost(id))).collect::<Result<Vec<_>, _>>()?;
         self.provenance.times = times;
         let record = RunRecord { provenance: self.provenance, samples: self.samples, cells, places: self.places };
         publish(&self.dir, &record)?;
         let leftovers = partial::folder(&self.dir);
-        fs::remove_dir_all(&leftovers).map_err(ResultsError::io("remove", leftovers))?;
-        Ok(record)
+        fs::remove_dir_all(&leftovers).map_err(ResultsError::io("remove", leftovers))
     }
 
     fn read(&self, cell_id: &str) -> Option<CellRecord> {
@@ -137,7 +149,18 @@ fn is_sound(text: &SampleText, slice: &SliceRecord) -> bool {
     right && text.partner.is_some() == (slice.kind != Kind::Classification)
 }
 
+/// Writes the files of a record. Samples that its cells lack are read back, a cell at a time.
 fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
+    let whole = record.cells.iter().map(|cell| {
+        let samples = record.samples.get(&cell.choices.slice).map_or(0, |texts| texts.len());
+        if cell.failure().is_some() || cell.samples() == samples {
+            return Ok(Cow::Borrowed(cell));
+        }
+        let read = partial::read(dir, &cell.id, &record.provenance, &record.samples);
+        read.map(Cow::Owned).ok_or_else(
+            || polars_err!(ComputeError: "the file of cell {} in {} is gone", cell.id, partial::folder(dir).display()),
+        )
+    });
     let staging = partial::folder(dir);
     let mut staged = Vec::new();
     let mut digests: BTreeMap<&'static str, Digest> = BTreeMap::new();
@@ -145,7 +168,7 @@ fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
         (&SAMPLES, tables::samples(record)),
         (&CELLS, tables::cells(record)),
         (&CONFUSION, tables::confusion(record)),
-        (&PREDICTIONS, tables::predictions(record)),
+        (&PREDICTIONS, tables::predictions(record, whole)),
         (&PLACES, tables::places(record)),
     ];
     for (layout, frames) in frames {

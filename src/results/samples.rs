@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{Measured, PairRow, SampleRow, Scored};
+use super::{Measured, PairRow, SampleRow, SampleRows, Scored};
 
 /// Bytes of one sample without its scores: seven numbers of 8 bytes, and flags.
 const ROW: usize = 7 * WORD + 1;
@@ -17,35 +17,43 @@ const TIED: u8 = 1;
 const MARGIN: u8 = 2;
 const GOLD_MARGIN: u8 = 4;
 
-/// Samples or scores written at a time.
-const CHUNK: usize = 1 << 13;
+/// Bytes written at a time.
+const CHUNK: usize = 1 << 16;
 
 /// Writes all samples, all scores and a checksum of both, little-endian and piece by piece: a copy of it all would be large.
 pub(super) fn write(scored: &Scored, out: &mut impl Write) -> io::Result<()> {
-    write_rows(&scored.samples, encode, &scored.scores, out)
+    write_rows(scored.samples.iter(), encode, &scored.scores, out)
 }
 
 /// The same for pairs.
 pub(super) fn write_pairs(paired: &Measured, out: &mut impl Write) -> io::Result<()> {
-    let encode = |row: &PairRow, bytes: &mut Vec<u8>| {
+    let encode = |row: PairRow, bytes: &mut Vec<u8>| {
         [row.tokens, row.cut].iter().for_each(|&count| bytes.extend((count as u64).to_le_bytes()));
     };
-    write_rows(&paired.samples, encode, &paired.scores, out)
+    write_rows(paired.samples.iter().copied(), encode, &paired.scores, out)
 }
 
-fn write_rows<R>(rows: &[R], encode: fn(&R, &mut Vec<u8>), scores: &[f64], out: &mut impl Write) -> io::Result<()> {
-    let (mut bytes, mut sum) = (Vec::new(), Xxh3::new());
+fn write_rows<R>(
+    rows: impl Iterator<Item = R>,
+    encode: fn(R, &mut Vec<u8>),
+    scores: &[f64],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let (mut bytes, mut sum) = (Vec::with_capacity(CHUNK), Xxh3::new());
     let mut put = |bytes: &mut Vec<u8>| {
         sum.update(bytes);
         let written = out.write_all(bytes);
         bytes.clear();
         written
     };
-    for rows in rows.chunks(CHUNK) {
-        rows.iter().for_each(|row| encode(row, &mut bytes));
-        put(&mut bytes)?;
+    for row in rows {
+        encode(row, &mut bytes);
+        if bytes.len() >= CHUNK {
+            put(&mut bytes)?;
+        }
     }
-    for scores in scores.chunks(CHUNK) {
+    put(&mut bytes)?;
+    for scores in scores.chunks(CHUNK / WORD) {
         bytes.resize(scores.len() * WORD, 0);
         let words = bytes.as_chunks_mut().0;
         words.iter_mut().zip(scores).for_each(|(bytes, score)| *bytes = score.to_le_bytes());
@@ -54,7 +62,7 @@ fn write_rows<R>(rows: &[R], encode: fn(&R, &mut Vec<u8>), scores: &[f64], out: 
     out.write_all(&sum.digest().to_le_bytes())
 }
 
-fn encode(row: &SampleRow, bytes: &mut Vec<u8>) {
+fn encode(row: SampleRow, bytes: &mut Vec<u8>) {
     for count in [row.gold, row.predicted, row.gold_rank, row.tokens, row.cut] {
         bytes.extend((count as u64).to_le_bytes());
     }
@@ -66,7 +74,7 @@ fn encode(row: &SampleRow, bytes: &mut Vec<u8>) {
 }
 
 /// Reads so many samples and their scores back; None if the bytes are not as many, or not those that were written.
-pub(super) fn read(bytes: &[u8], samples: usize) -> Option<(Vec<SampleRow>, Vec<f64>)> {
+pub(super) fn read(bytes: &[u8], samples: usize) -> Option<(SampleRows, Vec<f64>)> {
     read_rows(bytes, samples, sample)
 }
 
@@ -79,11 +87,11 @@ pub(super) fn read_pairs(bytes: &[u8], pairs: usize) -> Option<(Vec<PairRow>, Ve
     })
 }
 
-fn read_rows<R, const BYTES: usize>(
+fn read_rows<R, Rows: FromIterator<R>, const BYTES: usize>(
     bytes: &[u8],
     samples: usize,
     decode: impl Fn(&[u8; BYTES]) -> Option<R>,
-) -> Option<(Vec<R>, Vec<f64>)> {
+) -> Option<(Rows, Vec<f64>)> {
     let (bytes, sum) = bytes.split_last_chunk()?;
     if xxh3_64(bytes) != u64::from_le_bytes(*sum) {
         return None;

@@ -1,14 +1,12 @@
 //! Run record -> Parquet tables, byte for byte the same for the same record.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::ops::Range;
 
 use polars::prelude::*;
 
 use super::schema::Layout;
-use super::{
-    CellRecord, Gold, Measured, MetricRow, Outcome, Partner, Places, RunRecord, SampleRow, SampleText, Scored, SliceRecord,
-};
+use super::{CellRecord, Gold, MetricRow, Outcome, Partner, Places, RunRecord, SampleRow, SampleText, SliceRecord};
 
 /// Samples that one row group of the predictions holds at least, unless there are no more.
 const GROUP: usize = 50_000;
@@ -79,55 +77,62 @@ fn reason<'a>(cell: &'a CellRecord, metric: Option<&'a MetricRow>) -> Option<&'a
     }
 }
 
-/// One row per cell and sample, in as many frames as keep each of a moderate size: whole cells that are small together, and
-/// parts of cells that are large.
-pub(super) fn predictions(record: &RunRecord) -> Frames<'_> {
-    let mut groups = Vec::new();
-    let (mut group, mut rows) = (Vec::new(), 0);
-    for (view, samples) in scored_cells(record).flat_map(parts) {
-        rows += samples.len();
-        group.push((view, samples));
-        if rows >= GROUP {
-            groups.push(std::mem::take(&mut group));
-            rows = 0;
+/// One row per cell and sample, in frames of a moderate size: whole cells that are small together, and parts of cells that are
+/// large. `cells` are those of the record, each with its samples.
+pub(super) fn predictions<'a>(
+    record: &'a RunRecord,
+    mut cells: impl Iterator<Item = PolarsResult<Cow<'a, CellRecord>>> + 'a,
+) -> Frames<'a> {
+    let mut batch = Batch::default();
+    Box::new(std::iter::from_fn(move || {
+        if batch.written == batch.rows {
+            match Batch::next(record, &mut cells) {
+                Ok(next) => batch = next,
+                Err(error) => return Some(Err(error)),
+            }
         }
-    }
-    groups.push(group);
-    Box::new(groups.into_iter().map(|group| {
-        let rows: Vec<Row<'_>> =
-            group.into_iter().flat_map(|(view, samples)| samples.map(move |index| view.row(index))).collect();
-        prediction_frame(&rows)
+        (batch.rows > 0).then(|| batch.frame(record))
     }))
 }
 
-/// The samples of a cell, cut into groups if there are more than one takes.
-fn parts(view: View<'_>) -> impl Iterator<Item = (View<'_>, Range<usize>)> {
-    let count = view.samples.len().min(view.texts.len());
-    (0..count).step_by(GROUP).map(move |start| (view, start..count.min(start + GROUP)))
+/// Cells whose samples are written together.
+#[derive(Default)]
+struct Batch<'a> {
+    cells: Vec<Cow<'a, CellRecord>>,
+    /// Samples of them all, and how many of those are written.
+    rows: usize,
+    written: usize,
+}
+
+impl<'a> Batch<'a> {
+    /// As many cells as fill a row group, or all that are left.
+    fn next(record: &RunRecord, cells: &mut impl Iterator<Item = PolarsResult<Cow<'a, CellRecord>>>) -> PolarsResult<Self> {
+        let mut batch = Self::default();
+        while batch.rows < GROUP
+            && let Some(cell) = cells.next().transpose()?
+        {
+            batch.rows += View::of(record, &cell).map_or(0, View::len);
+            batch.cells.push(cell);
+        }
+        Ok(batch)
+    }
+
+    /// The next row group.
+    fn frame(&mut self, record: &RunRecord) -> PolarsResult<DataFrame> {
+        let views = self.cells.iter().filter_map(|cell| View::of(record, cell));
+        let rows = views.flat_map(|view| (0..view.len()).map(move |index| view.row(index)));
+        let rows: Vec<Row<'_>> = rows.skip(self.written).take(GROUP).collect();
+        self.written += rows.len();
+        prediction_frame(&rows)
+    }
 }
 
 /// A cell with scores, on its slice.
 #[derive(Clone, Copy)]
 struct View<'a> {
     cell: &'a CellRecord,
-    samples: Samples<'a>,
     labels: &'a [String],
     texts: &'a [SampleText],
-}
-
-#[derive(Clone, Copy)]
-enum Samples<'a> {
-    Labels(&'a Scored),
-    Pairs(&'a Measured),
-}
-
-impl Samples<'_> {
-    const fn len(&self) -> usize {
-        match self {
-            Self::Labels(scored) => scored.samples.len(),
-            Self::Pairs(paired) => paired.samples.len(),
-        }
-    }
 }
 
 struct Row<'a> {
@@ -136,47 +141,45 @@ struct Row<'a> {
     index: usize,
     text: &'a SampleText,
     /// What was said of its label; None for a pair.
-    answer: Option<&'a SampleRow>,
+    answer: Option<SampleRow>,
     tokens: usize,
     cut: usize,
     scores: &'a [f64],
 }
 
 impl<'a> View<'a> {
+    fn of(record: &'a RunRecord, cell: &'a CellRecord) -> Option<Self> {
+        let slice = &cell.choices.slice;
+        Some(Self { cell, labels: &record.provenance.slice(slice)?.labels, texts: record.samples.get(slice)? })
+    }
+
+    fn len(self) -> usize {
+        self.cell.samples().min(self.texts.len())
+    }
+
     fn row(self, index: usize) -> Row<'a> {
-        let (answer, tokens, cut, scores) = match self.samples {
-            Samples::Labels(scored) => {
-                let row = &scored.samples[index];
-                (Some(row), row.tokens, row.cut, scored.scores_of(index))
+        let (answer, tokens, cut, scores) = match &self.cell.outcome {
+            Outcome::Scored(scored) => {
+                let row = scored.samples.get(index);
+                let (tokens, cut) = row.map_or((0, 0), |row| (row.tokens, row.cut));
+                (row, tokens, cut, scored.scores_of(index))
             }
-            Samples::Pairs(paired) => {
+            Outcome::Measured(paired) => {
                 let row = paired.samples[index];
                 (None, row.tokens, row.cut, paired.scores_of(index))
             }
+            Outcome::Failed { .. } => (None, 0, 0, &[][..]),
         };
-        let Self { cell, labels, texts, .. } = self;
+        let Self { cell, labels, texts } = self;
         Row { cell: &cell.id, labels, index, text: &texts[index], answer, tokens, cut, scores }
     }
-}
-
-fn scored_cells(record: &RunRecord) -> impl Iterator<Item = View<'_>> {
-    record.cells.iter().filter_map(|cell| {
-        let slice = &cell.choices.slice;
-        let texts = record.samples.get(slice)?;
-        let samples = match &cell.outcome {
-            Outcome::Scored(scored) => Samples::Labels(scored),
-            Outcome::Measured(paired) => Samples::Pairs(paired),
-            Outcome::Failed { .. } => return None,
-        };
-        Some(View { cell, samples, labels: &record.provenance.slice(slice)?.labels, texts })
-    })
 }
 
 fn prediction_frame<'a>(rows: &[Row<'a>]) -> PolarsResult<DataFrame> {
     let text = |get: fn(&Row<'a>) -> &'a str| -> Vec<&str> { rows.iter().map(get).collect() };
     let count = |get: fn(&Row<'a>) -> usize| -> Vec<u64> { rows.iter().map(|row| get(row) as u64).collect() };
     let number =
-        |get: fn(&SampleRow) -> Option<f64>| -> Vec<Option<f64>> { rows.iter().map(|row| row.answer.and_then(get)).collect() };
+        |get: fn(SampleRow) -> Option<f64>| -> Vec<Option<f64>> { rows.iter().map(|row| row.answer.and_then(get)).collect() };
     let values = rows.iter().map(|row| row.scores.len()).sum();
     let mut scores = ListPrimitiveChunkedBuilder::<Float64Type>::new("scores".into(), rows.len(), values, DataType::Float64);
     for row in rows {
@@ -215,8 +218,8 @@ const fn gold_score(text: &SampleText) -> Option<f64> {
 /// One row per cell and pair of labels that occurs.
 pub(super) fn confusion(record: &RunRecord) -> Frames<'_> {
     let (mut cells, mut gold, mut predicted, mut counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for view in scored_cells(record) {
-        let Samples::Labels(scored) = view.samples else { continue };
+    for view in record.cells.iter().filter_map(|cell| View::of(record, cell)) {
+        let Some(scored) = view.cell.scored() else { continue };
         let pairs = view.labels.iter().flat_map(|gold| view.labels.iter().map(move |predicted| (gold, predicted)));
         for ((g, p), &count) in pairs.zip(&scored.confusion).filter(|&(_, &count)| count > 0) {
             cells.push(view.cell.id.as_str());

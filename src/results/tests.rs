@@ -39,7 +39,8 @@ fn order() -> Vec<String> {
 fn written(dir: &Path) -> RunRecord {
     let mut recorder = start(dir);
     cells().iter().for_each(|cell| recorder.record(cell.clone()).unwrap());
-    recorder.finish(times(), &order()).unwrap()
+    recorder.finish(times(), &order()).unwrap();
+    RunRecord::open(dir).unwrap()
 }
 
 fn bytes(dir: &Path) -> Vec<Vec<u8>> {
@@ -75,8 +76,15 @@ fn the_same_record_gives_the_same_bytes() {
     written(one.path());
     written(two.path());
     assert_eq!(bytes(one.path()), bytes(two.path()));
-    // Writing over an older run changes nothing either.
+    // Writing over an older run changes nothing either, nor does a lack of memory.
     written(two.path());
+    assert_eq!(bytes(one.path()), bytes(two.path()));
+    let mut recorder = start(two.path());
+    recorder.room = 0;
+    cells().into_iter().for_each(|cell| recorder.record(cell).unwrap());
+    let kept = recorder.recorded(&order()).iter().map(|cell| cell.samples()).sum::<usize>();
+    assert_eq!(kept, 0);
+    recorder.finish(times(), &order()).unwrap();
     assert_eq!(bytes(one.path()), bytes(two.path()));
 }
 
@@ -162,7 +170,8 @@ fn partial_cells_of_another_plan_are_forgotten_at_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let mut recorder = start(dir.path());
     cells().iter().for_each(|cell| recorder.record(cell.clone()).unwrap());
-    let record = recorder.finish(times(), &order()[..2]).unwrap();
+    recorder.finish(times(), &order()[..2]).unwrap();
+    let record = RunRecord::open(dir.path()).unwrap();
     assert_eq!(record.cells, cells()[..2]);
     assert_eq!(names(dir.path()), FILES);
     equal(&RunRecord::open(dir.path()).unwrap(), &record);
@@ -185,7 +194,7 @@ fn a_plan_that_was_not_recorded_is_refused() {
 fn cells_that_contradict_their_slice_are_not_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut recorder = start(dir.path());
-    let mut refused = |change: fn(&mut Scored)| {
+    let mut refused = |change: &dyn Fn(&mut Scored)| {
         let mut cell = cell("cccccccccccc", "big", "raw", [0, 0, 1]);
         let Outcome::Scored(scored) = &mut cell.outcome else { unreachable!() };
         change(scored);
@@ -194,18 +203,28 @@ fn cells_that_contradict_their_slice_are_not_written() {
             other => panic!("{other}"),
         }
     };
-    assert_eq!(refused(|scored| scored.samples.truncate(2)), Inconsistency::SampleCount { found: 2, wanted: 3 });
-    assert_eq!(refused(|scored| scored.scores[2] = f64::NAN), Inconsistency::SampleNotFinite { sample: 1 });
-    assert_eq!(refused(|scored| scored.samples[1].margin = Some(f64::INFINITY)), Inconsistency::SampleNotFinite { sample: 1 });
-    assert_eq!(refused(|scored| scored.samples[0].gold = 1), Inconsistency::Gold { sample: 0, found: 1, wanted: 0 });
-    assert_eq!(refused(|scored| scored.samples[0].gold_rank = 3), Inconsistency::Rank { sample: 0, found: 3, wanted: 2 });
-    assert_eq!(refused(|scored| scored.scores.truncate(4)), Inconsistency::ScoreCount { found: 4, wanted: 6 });
+    let row = |wanted: usize, change: fn(&mut SampleRow)| {
+        move |scored: &mut Scored| {
+            let mut rows: Vec<SampleRow> = scored.samples.iter().collect();
+            change(&mut rows[wanted]);
+            scored.samples = rows.into();
+        }
+    };
+    assert_eq!(
+        refused(&|scored| scored.samples = scored.samples.iter().take(2).collect()),
+        Inconsistency::SampleCount { found: 2, wanted: 3 }
+    );
+    assert_eq!(refused(&|scored| scored.scores[2] = f64::NAN), Inconsistency::SampleNotFinite { sample: 1 });
+    assert_eq!(refused(&row(1, |row| row.margin = Some(f64::INFINITY))), Inconsistency::SampleNotFinite { sample: 1 });
+    assert_eq!(refused(&row(0, |row| row.gold = 1)), Inconsistency::Gold { sample: 0, found: 1, wanted: 0 });
+    assert_eq!(refused(&row(0, |row| row.gold_rank = 3)), Inconsistency::Rank { sample: 0, found: 3, wanted: 2 });
+    assert_eq!(refused(&|scored| scored.scores.truncate(4)), Inconsistency::ScoreCount { found: 4, wanted: 6 });
     let confusion = Inconsistency::Confusion { gold: 1, predicted: 0, found: 5, wanted: 1 };
-    assert_eq!(refused(|scored| scored.confusion[2] = 5), confusion);
+    assert_eq!(refused(&|scored| scored.confusion[2] = 5), confusion);
     let reason = Inconsistency::MetricReason { metric: "cut_tokens".to_owned() };
-    assert_eq!(refused(|scored| scored.metrics[3].reason = None), reason);
+    assert_eq!(refused(&|scored| scored.metrics[3].reason = None), reason);
     let elsewhere = Inconsistency::MetricLabel { metric: "recall".to_owned(), label: "体育".to_owned() };
-    assert_eq!(refused(|scored| scored.metrics[4].label = Some("体育".to_owned())), elsewhere);
+    assert_eq!(refused(&|scored| scored.metrics[4].label = Some("体育".to_owned())), elsewhere);
     let unknown = recorder.record(cell("cccccccccccc", "big", "typo", [0, 0, 1])).unwrap_err();
     assert!(matches!(unknown, ResultsError::Cell { source: Inconsistency::UnknownChoice { axis: "prompt", .. }, .. }));
     let escaping = recorder.record(cell("../x", "big", "raw", [0, 0, 1])).unwrap_err();

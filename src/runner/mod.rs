@@ -18,7 +18,7 @@ use crate::cache::{Found, Store};
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
 use crate::plan::{Against, Block, Cell, Plan, Texts};
-use crate::results::{CellRecord, MetricRow, Outcome, Recorder, RunRecord, SampleRow, Scored, Times};
+use crate::results::{CellRecord, MetricRow, Outcome, Recorder, SampleRow, SampleRows, Scored, Times};
 use crate::spec::Task;
 use crate::stats::{self, Estimate};
 use crate::task::{self, Evaluation, Metric, Scope, Uncertainty};
@@ -34,9 +34,10 @@ pub use verify::{Verified, verify};
 const SCORES_BYTES: usize = 256 << 20;
 
 /// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
-    /// Every cell has scores or a reason.
-    Done(Box<RunRecord>),
+    /// Every cell has scores or a reason, and the results are written.
+    Done,
     /// Somebody asked to stop; everything computed so far is saved, and the same command continues.
     Interrupted,
 }
@@ -65,7 +66,8 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     times.finished = record::now();
     let order: Vec<String> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
     places::place(plan, store, observer, stop, &order, &mut recorder)?;
-    Ok(Finish::Done(Box::new(recorder.finish(times, &order)?)))
+    recorder.finish(times, &order)?;
+    Ok(Finish::Done)
 }
 
 /// The texts of a slice as cells read them.
@@ -118,7 +120,7 @@ impl Scoring<'_> {
     /// How many cells like this one are scored together, for want of memory.
     fn together(&self, cell: &Cell) -> usize {
         let slice = &self.plan.slices[cell.slice];
-        let sample = slice.labels.len() * size_of::<f64>() + size_of::<task::Prediction>() + size_of::<SampleRow>();
+        let sample = slice.labels.len() * size_of::<f64>() + size_of::<task::Prediction>() + SampleRows::BYTES;
         (SCORES_BYTES / (slice.samples.len() * sample).max(1)).max(1)
     }
 
@@ -158,7 +160,7 @@ impl Scoring<'_> {
         let views = self.blocks(cell.samples());
         let rows = &self.desk.work.rows;
         let labels = &self.plan.slices[cell.slice].labels;
-        let samples: Vec<SampleRow> = (evaluation.predictions.iter().enumerate())
+        let samples: SampleRows = (evaluation.predictions.iter().enumerate())
             .map(|(i, prediction)| SampleRow {
                 gold: prediction.gold,
                 predicted: prediction.predicted,

@@ -1,7 +1,7 @@
 //! The cells that compete in one task on one slice as the page needs them, whether they answer with labels or with similarities.
 
 use crate::report::view::{Contest, PairContest, adjusted_p};
-use crate::results::{CellRecord, Kind, Outcome, SampleText, SliceRecord};
+use crate::results::{CellRecord, Kind, SampleText, SliceRecord};
 use crate::spec::TaskKind;
 use crate::stats::Estimate;
 
@@ -47,11 +47,7 @@ pub struct Ranked<'a> {
 impl Ranked<'_> {
     /// Samples that the results keep of this cell.
     pub fn samples(&self) -> usize {
-        match &self.cell.outcome {
-            Outcome::Scored(scored) => scored.samples.len(),
-            Outcome::Measured(measured) => measured.samples.len(),
-            Outcome::Failed { .. } => 0,
-        }
+        self.cell.samples()
     }
 }
 

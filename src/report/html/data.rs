@@ -270,7 +270,7 @@ fn keep_outcomes(arenas: &[Arena], limits: &Limits, cells: &mut [Cell], arrays: 
         }
         match &entry.cell.outcome {
             Outcome::Scored(scored) => {
-                let column = |get: fn(&SampleRow) -> usize| -> Vec<usize> { scored.samples.iter().map(get).collect() };
+                let column = |get: fn(SampleRow) -> usize| -> Vec<usize> { scored.samples.iter().map(get).collect() };
                 // Tokens are those of a model and a prompt, which many cells share.
                 if take(&mut answers, 2 * samples) {
                     cell.predicted = Some(arrays.counts(&column(|sample| sample.predicted)));

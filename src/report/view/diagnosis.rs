@@ -178,8 +178,8 @@ fn ties(best: &Entry) -> Option<String> {
 /// The label that attracts far more answers than it has texts, with both shares.
 fn hub_label(contest: &Contest, best: &Entry) -> Option<(usize, f64, f64)> {
     let samples = &best.scored.samples;
-    let share = |label: usize, of: fn(&SampleRow) -> usize| {
-        number(samples.iter().filter(|sample| of(sample) == label).count()) / number(samples.len())
+    let share = |label: usize, of: fn(SampleRow) -> usize| {
+        number(samples.iter().filter(|sample| of(*sample) == label).count()) / number(samples.len())
     };
     let shares = (0..contest.slice.labels.len()).map(|label| (label, share(label, |s| s.predicted), share(label, |s| s.gold)));
     let (label, answers, texts) = shares.reduce(|a, b| if b.1 - b.2 > a.1 - a.2 { b } else { a })?;

@@ -15,7 +15,7 @@ const SCORES: usize = 12;
 
 pub fn blocks(contest: &Contest) -> Vec<Block> {
     let Some(best) = contest.best() else { return vec![Block::Paragraph("No cell has a score.".to_owned())] };
-    let mut wrong: Vec<(usize, &SampleRow)> =
+    let mut wrong: Vec<(usize, SampleRow)> =
         best.scored.samples.iter().enumerate().filter(|(_, sample)| sample.gold != sample.predicted).collect();
     if wrong.is_empty() {
         let why = if best.right.is_empty() { "The results hold no predictions." } else { "The best cell makes no mistakes." };
@@ -35,12 +35,12 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
 }
 
 /// How far the wrong answer was ahead of the second best.
-fn confidence(sample: &SampleRow) -> f64 {
+fn confidence(sample: SampleRow) -> f64 {
     sample.margin.unwrap_or(0.0)
 }
 
 /// How little the right label was behind: negative, 0 is the narrowest.
-fn miss(sample: &SampleRow) -> f64 {
+fn miss(sample: SampleRow) -> f64 {
     sample.gold_margin.unwrap_or(f64::NEG_INFINITY)
 }
 
@@ -54,13 +54,13 @@ fn spread(entry: &Entry) -> f64 {
     ranges.sum::<f64>() / number(entry.scored.samples.len().max(1))
 }
 
-fn examples(contest: &Contest, best: &Entry, wrong: &[(usize, &SampleRow)], places: usize) -> Block {
+fn examples(contest: &Contest, best: &Entry, wrong: &[(usize, SampleRow)], places: usize) -> Block {
     let shown = wrong.iter().take(SHOWN);
-    let scores = |index: usize, sample: &SampleRow| scores(contest, sample, best.scored.scores_of(index), places);
+    let scores = |index: usize, sample: SampleRow| scores(contest, sample, best.scored.scores_of(index), places);
     Block::Examples(shown.map(|&(index, sample)| example(contest, index, sample, scores(index, sample), places)).collect())
 }
 
-fn example(contest: &Contest, index: usize, sample: &SampleRow, scores: String, places: usize) -> Example {
+fn example(contest: &Contest, index: usize, sample: SampleRow, scores: String, places: usize) -> Example {
     let (id, shown) =
         contest.samples.get(index).map_or(("?", "(text not kept)"), |kept| (kept.id.as_str(), kept.text.as_str()));
     let lead = |margin: f64| decimal(margin, places + 1);
@@ -84,7 +84,7 @@ fn example(contest: &Contest, index: usize, sample: &SampleRow, scores: String, 
 }
 
 /// All scores, best first, the right label in bold; with many labels the best ones and the right one.
-fn scores(contest: &Contest, sample: &SampleRow, scores: &[f64], places: usize) -> String {
+fn scores(contest: &Contest, sample: SampleRow, scores: &[f64], places: usize) -> String {
     let mut ranked: Vec<(usize, f64)> = scores.iter().copied().enumerate().collect();
     if ranked.is_empty() {
         return "No scores kept.".to_owned();

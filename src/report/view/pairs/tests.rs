@@ -34,11 +34,11 @@ fn run_on(kind: Kind, golds: &[f64]) -> RunRecord {
         id: format!("test:{}", i + 1),
         text: format!("First text of pair {}", i + 1),
         gold: if kind == Kind::Sts { Gold::Score(gold) } else { Gold::Label(usize::from(gold > 2.5)) },
-        partner: Some(Partner {
+        partner: Some(Box::new(Partner {
             text: format!("Second text | of pair {}", i + 1),
             group: None,
             subset: (kind == Kind::Sts).then(|| if i < 5 { "news" } else { "forum" }.to_owned()),
-        }),
+        })),
     };
     run.samples.insert("alike".to_owned(), golds.iter().enumerate().map(sample).collect::<Vec<_>>().into());
     run
