@@ -1,12 +1,12 @@
 //! The embeddings of one encoder: which are there, and fetching them.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::part::{Part, PartError};
@@ -27,7 +27,11 @@ pub struct Shelf {
 #[derive(Clone, Default)]
 pub struct Found {
     pub(super) parts: Vec<Arc<Part>>,
-    pub(super) places: HashMap<Key, Place>,
+    /// The keys that were looked up, ascending, each once; and where each lies, or nowhere. A map would take twice the memory.
+    keys: Vec<Key>,
+    places: Vec<Place>,
+    /// How many lie somewhere.
+    stored: usize,
     warnings: Vec<String>,
 }
 
@@ -38,26 +42,36 @@ pub(super) struct Place {
     pub row: u32,
 }
 
+impl Place {
+    const NOWHERE: Self = Self { part: u32::MAX, row: u32::MAX };
+}
+
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Found").field("keys", &self.places.len()).field("warnings", &self.warnings).finish_non_exhaustive()
+        f.debug_struct("Found").field("keys", &self.stored).field("warnings", &self.warnings).finish_non_exhaustive()
     }
 }
 
 impl Found {
     /// Whether this key is stored.
     pub fn contains(&self, key: &Key) -> bool {
-        self.places.contains_key(key)
+        self.place(key).is_some()
+    }
+
+    /// Where a key lies.
+    pub(super) fn place(&self, key: &Key) -> Option<Place> {
+        let place = self.places[self.keys.binary_search(key).ok()?];
+        (place != Place::NOWHERE).then_some(place)
     }
 
     /// How many different keys are stored.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.stored
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.stored == 0
     }
 
     /// One line per damaged part that was set aside.
@@ -71,15 +85,16 @@ impl Shelf {
     ///
     /// # Errors
     /// A folder or part that the system does not let be read. A damaged part is a warning, and a part that vanishes is nothing.
-    pub fn find(&self, keys: &[Key]) -> Result<Found, CacheError> {
-        let mut wanted: HashSet<Key> = keys.iter().copied().collect();
-        let mut found = Found::default();
+    pub fn find(&self, mut keys: Vec<Key>) -> Result<Found, CacheError> {
+        keys.par_sort_unstable();
+        keys.dedup();
+        let mut found = Found { places: vec![Place::NOWHERE; keys.len()], keys, ..Found::default() };
         for path in self.parts()? {
-            if wanted.is_empty() {
+            if found.stored == found.keys.len() {
                 break;
             }
             match Part::open(&path, &self.encoder).and_then(|part| Ok((part.keys()?, part))) {
-                Ok((stored, part)) => found.add(part, &stored, &mut wanted),
+                Ok((stored, part)) => found.add(part, &stored),
                 Err(PartError::Gone) => {}
                 Err(PartError::Io(source)) => return Err(CacheError::Read { path, source }),
                 Err(PartError::Damaged(reason)) => found.warnings.push(set_aside(&path, &reason)),
@@ -114,16 +129,20 @@ impl Shelf {
 }
 
 impl Found {
-    fn add(&mut self, part: Part, stored: &[Key], wanted: &mut HashSet<Key>) {
-        let before = self.places.len();
+    fn add(&mut self, part: Part, stored: &[Key]) {
+        let before = self.stored;
         let index = (0..).nth(self.parts.len()).unwrap_or(u32::MAX);
         for (key, row) in stored.iter().zip(0..) {
-            if wanted.remove(key) {
-                self.places.insert(*key, Place { part: index, row });
+            // The older of two parts counts.
+            if let Ok(at) = self.keys.binary_search(key)
+                && self.places[at] == Place::NOWHERE
+            {
+                self.places[at] = Place { part: index, row };
+                self.stored += 1;
             }
         }
         // A part that nobody asks for is not remembered.
-        if self.places.len() > before {
+        if self.stored > before {
             self.parts.push(Arc::new(part));
         }
     }
@@ -169,7 +188,7 @@ mod tests {
         let shelf = shelf(root.path());
         save(&shelf, &[(key(0), &[0.0, 0.5]), (key(1), &[1.0, 1.5])]);
         save(&shelf, &[(key(2), &[2.0, 2.5]), (key(9), &[9.0])]);
-        let found = shelf.find(&[key(2), key(0), key(1), key(7)]).unwrap();
+        let found = shelf.find(vec![key(2), key(0), key(1), key(7)]).unwrap();
         assert_eq!(found.len(), 3);
         assert!(!found.contains(&key(7)) && !found.contains(&key(9)));
         let rows = shelf.read(&found, &[key(2), key(0), key(2), key(1)], 2).unwrap();
@@ -185,7 +204,7 @@ mod tests {
         let shelf = shelf(root.path());
         save(&shelf, &[(key(0), &[1.0])]);
         save(&shelf, &[(key(0), &[2.0])]);
-        let found = shelf.find(&[key(0)]).unwrap();
+        let found = shelf.find(vec![key(0)]).unwrap();
         assert_eq!(shelf.read(&found, &[key(0)], 1).unwrap().values(), [1.0]);
     }
 
@@ -199,7 +218,7 @@ mod tests {
         let borrowed: Vec<(Key, &[f32])> = rows.iter().map(|(key, vector)| (*key, vector.as_slice())).collect();
         save(&shelf, &borrowed);
         let keys: Vec<Key> = rows.iter().map(|(key, _)| *key).collect();
-        let found = shelf.find(&keys).unwrap();
+        let found = shelf.find(keys.clone()).unwrap();
         assert_eq!(
             shelf.read(&found, &keys, 384).unwrap().values(),
             rows.iter().flat_map(|(_, row)| row.clone()).collect::<Vec<_>>()
@@ -210,7 +229,7 @@ mod tests {
     fn an_empty_store_holds_nothing_and_looking_makes_no_folder() {
         let root = tempfile::tempdir().unwrap();
         let shelf = shelf(root.path());
-        assert!(shelf.find(&[key(0)]).unwrap().is_empty());
+        assert!(shelf.find(vec![key(0)]).unwrap().is_empty());
         assert!(!shelf.dir.exists());
     }
 
@@ -233,11 +252,11 @@ mod tests {
             let shelf = shelf(root.path());
             save(&shelf, &[(key(1), &[2.0])]);
             fs::write(shelf.dir.join("part-0.parquet"), bytes).unwrap();
-            let found = shelf.find(&[key(0), key(1)]).unwrap();
+            let found = shelf.find(vec![key(0), key(1)]).unwrap();
             assert_eq!((found.len(), found.warnings().len()), (1, 1), "{} bytes", bytes.len());
             assert!(found.warnings()[0].contains("part-0.parquet.damaged"), "{:?}", found.warnings());
             assert_eq!(fs::read(shelf.dir.join("part-0.parquet.damaged")).unwrap(), bytes);
-            assert!(shelf.find(&[key(0), key(1)]).unwrap().warnings().is_empty());
+            assert!(shelf.find(vec![key(0), key(1)]).unwrap().warnings().is_empty());
         }
     }
 
@@ -255,7 +274,7 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x15;
             fs::write(&path, &bytes).unwrap();
-            let found = shelf.find(&keys).unwrap();
+            let found = shelf.find(keys.to_vec()).unwrap();
             let kept: Vec<Key> = keys.iter().copied().filter(|key| found.contains(key)).collect();
             missed += usize::from(kept.len() < keys.len());
             match shelf.read(&found, &kept, 2) {
@@ -276,10 +295,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let shelf = shelf(root.path());
         save(&shelf, &[(key(0), &[1.0])]);
-        let found = shelf.find(&[key(0)]).unwrap();
+        let found = shelf.find(vec![key(0)]).unwrap();
         fs::remove_file(&shelf.parts().unwrap()[0]).unwrap();
         assert!(matches!(shelf.read(&found, &[key(0)], 1), Err(CacheError::Lost { .. })));
-        assert!(shelf.find(&[key(0)]).unwrap().is_empty());
+        assert!(shelf.find(vec![key(0)]).unwrap().is_empty());
     }
 
     #[test]
@@ -299,7 +318,7 @@ mod tests {
             }
         });
         let keys: Vec<Key> = (0..50).map(key).collect();
-        let found = shelf.find(&keys).unwrap();
+        let found = shelf.find(keys.clone()).unwrap();
         assert_eq!((found.len(), found.warnings().len(), shelf.parts().unwrap().len()), (50, 0, 80));
         let wanted: Vec<f32> = (0..50_u16).map(f32::from).collect();
         assert_eq!(shelf.read(&found, &keys, 1).unwrap().values(), wanted);
@@ -328,7 +347,7 @@ mod tests {
             }
             drop(writer);
             let keys: Vec<Key> = saved.iter().map(|(key, _)| *key).collect();
-            let found = shelf.find(&keys).unwrap();
+            let found = shelf.find(keys.clone()).unwrap();
             prop_assert_eq!(found.len(), keys.len());
             for dim in dims {
                 let of_dim: Vec<&(Key, Vec<f32>)> = saved.iter().filter(|(_, vector)| vector.len() == dim).collect();

@@ -65,8 +65,8 @@ impl Shelf {
 
     /// Where each key lies, in the order of the files.
     fn wanted(&self, found: &Found, keys: &[Key]) -> Result<Vec<Wanted>, CacheError> {
-        let place = |(key, position): (&Key, u32)| match found.places.get(key) {
-            Some(place) => Ok((*place, position)),
+        let place = |(key, position): (&Key, u32)| match found.place(key) {
+            Some(place) => Ok((place, position)),
             None => Err(CacheError::NotFound { key: *key, shelf: self.dir.clone() }),
         };
         let mut wanted: Vec<Wanted> = keys.iter().zip(0..).map(place).collect::<Result<_, _>>()?;
@@ -164,7 +164,7 @@ mod tests {
             writer.flush().unwrap();
         }
         let keys: Vec<Key> = (0..200).filter(|i| i % 5 != 3).chain([7, 7]).map(key).collect();
-        let found = shelf.find(&keys).unwrap();
+        let found = shelf.find(keys.clone()).unwrap();
         let (mut seen, mut blocks, mut first, mut found_ids) = (vec![0; keys.len()], 0, Vec::new(), Vec::new());
         let visited = shelf.visit(&found, &keys, dim, &mut |positions, block| {
             blocks += 1;
@@ -197,7 +197,7 @@ mod tests {
             writer.flush().unwrap();
         }
         let keys: Vec<Key> = (0..140).map(key).collect();
-        let found = shelf.find(&keys).unwrap();
+        let found = shelf.find(keys.clone()).unwrap();
         let damaged = shelf.parts().unwrap().remove(1);
         let mut bytes = fs::read(&damaged).unwrap();
         let middle = bytes.len() / 2;
@@ -210,6 +210,6 @@ mod tests {
         });
         assert!(matches!(&error, Err(CacheError::Lost { path, .. }) if *path == damaged), "{error:?}");
         assert!((70..140).contains(&rows), "{rows} rows came before");
-        assert_eq!(shelf.find(&keys).unwrap().len(), 70);
+        assert_eq!(shelf.find(keys.clone()).unwrap().len(), 70);
     }
 }

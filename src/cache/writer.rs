@@ -204,9 +204,9 @@ mod tests {
                 writer.push(key(i), 1, &[1.0, 2.0]).unwrap();
                 writer.end_batch().unwrap();
             }
-            assert_eq!(shelf(root.path()).find(&[key(0), key(1), key(2)]).unwrap().len(), saved, "{limits:?}");
+            assert_eq!(shelf(root.path()).find(vec![key(0), key(1), key(2)]).unwrap().len(), saved, "{limits:?}");
             drop(writer);
-            assert_eq!(shelf(root.path()).find(&[key(0), key(1), key(2)]).unwrap().len(), 3);
+            assert_eq!(shelf(root.path()).find(vec![key(0), key(1), key(2)]).unwrap().len(), 3);
         }
     }
 
@@ -217,9 +217,9 @@ mod tests {
         writer.limits = Limits { rows: 1, bytes: 1, age: Duration::ZERO };
         writer.push(key(0), 1, &[1.0]).unwrap();
         writer.push(key(1), 1, &[1.0, 2.0]).unwrap();
-        assert_eq!(shelf(root.path()).find(&[key(0), key(1)]).unwrap().len(), 0);
+        assert_eq!(shelf(root.path()).find(vec![key(0), key(1)]).unwrap().len(), 0);
         writer.end_batch().unwrap();
-        assert_eq!(shelf(root.path()).find(&[key(0), key(1)]).unwrap().len(), 2);
+        assert_eq!(shelf(root.path()).find(vec![key(0), key(1)]).unwrap().len(), 2);
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
         writer.flush().unwrap();
         assert!(!shelf.dir.join(old).exists());
         assert!(shelf.dir.join(fresh).exists() && shelf.dir.join(part).exists());
-        let found = shelf.find(&[key(0)]).unwrap();
+        let found = shelf.find(vec![key(0)]).unwrap();
         assert_eq!((found.len(), found.warnings().len()), (1, 0));
     }
 
@@ -267,6 +267,6 @@ mod tests {
         fs::remove_dir_all(&shelf.dir).unwrap();
         writer.push(key(1), 1, &[1.0]).unwrap();
         writer.flush().unwrap();
-        assert_eq!(shelf.find(&[key(0), key(1)]).unwrap().len(), 1);
+        assert_eq!(shelf.find(vec![key(0), key(1)]).unwrap().len(), 1);
     }
 }

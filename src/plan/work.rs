@@ -181,7 +181,7 @@ impl ModelWork {
         let namings = self.namings();
         let keys = |row: usize| self.keys(row, &namings).collect::<Vec<Key>>();
         let wanted: Vec<Key> = (0..self.rows.len()).into_par_iter().flat_map_iter(keys).collect();
-        shelf.find(&wanted)
+        shelf.find(wanted)
     }
 
     /// Rows that lack a vector that is read of them, in order.

@@ -31,7 +31,7 @@ pub use vectors::Stored;
 pub use verify::{Verified, verify};
 
 /// Scores, and what they say of samples, that are in memory before they are recorded, unless one cell has more. Unit: bytes.
-const SCORES_BYTES: usize = 256 << 20;
+const SCORES_BYTES: usize = 240 << 20;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,6 +29,8 @@ pub fn bootstrap(
 
 /// The same for several statistics at once, all computed on the same resamples.
 ///
+/// Of 32,768 samples or more, groups of some at random are drawn instead of each by itself, between 16,384 and 24,576 of them.
+///
 /// Determinism: resample `r` is drawn from stream `r` of a `ChaCha8Rng` seeded with `seed`, whatever the number of threads.
 pub fn bootstrap_all<const K: usize>(
     n: usize,
@@ -81,15 +83,59 @@ pub fn shares_drawn(right: &[&[bool]], seed: u64, resamples: usize) -> Vec<Vec<f
 
 /// The statistics of each resample; none for fewer than two samples.
 pub(super) fn draws<T: Send>(n: usize, seed: u64, resamples: usize, statistics: impl Fn(&[u32]) -> T + Sync) -> Vec<T> {
-    let Some(size) = u32::try_from(n).ok().filter(|&size| size > 1) else { return Vec::new() };
+    let units = Units::of(n, seed);
+    let Some(size) = u32::try_from(units.count).ok().filter(|&size| size > 1) else { return Vec::new() };
     let drawn = (0..resamples as u64).into_par_iter().map_init(
-        || vec![0; n],
-        |counts, stream| {
-            resample(counts, size, seed, stream);
-            statistics(counts)
+        || (vec![0; units.count], vec![0; n]),
+        |(drawn, counts), stream| {
+            resample(drawn, size, seed, stream);
+            statistics(units.counts(drawn, counts))
         },
     );
     drawn.collect()
+}
+
+/// What resamples draw of many samples: groups of as many each, since to draw a million samples two thousand times takes longer
+/// than to score them. A variance from so many groups has
+/// a standard error of 1.1 %, less than what 2000 resamples leave open (3.2 %).
+struct Units {
+    count: usize,
+    /// The group of each sample, at random; none where each is drawn by itself. Those of no group, fewer than a group has, have
+    /// the number behind the last: they are in every resample once.
+    of: Vec<u16>,
+}
+
+/// Samples below twice this number are drawn one by one.
+const UNITS: usize = 1 << 14;
+
+impl Units {
+    fn of(n: usize, seed: u64) -> Self {
+        let each = n / UNITS;
+        if each < 2 {
+            return Self { count: n, of: Vec::new() };
+        }
+        let count = n / each;
+        let last = u16::try_from(count).unwrap_or(u16::MAX);
+        let mut of: Vec<u16> = (0..last).cycle().take(count * each).collect();
+        of.resize(n, last);
+        // Neighbours may be alike, and what lies at equal steps may be as well.
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        generator.set_stream(u64::MAX);
+        for (i, left) in (1..=u32::try_from(n).unwrap_or(u32::MAX)).rev().enumerate() {
+            of.swap(i, i + below(generator.next_u32(), left) as usize);
+        }
+        Self { count, of }
+    }
+
+    /// How often each sample counts when units are drawn so often.
+    fn counts<'a>(&self, drawn: &'a [u32], counts: &'a mut [u32]) -> &'a [u32] {
+        if self.of.is_empty() {
+            return drawn;
+        }
+        let of_unit = |unit: u16| drawn.get(usize::from(unit)).copied().unwrap_or(1);
+        counts.iter_mut().zip(&self.of).for_each(|(count, &unit)| *count = of_unit(unit));
+        counts
+    }
 }
 
 /// Draws `size` indices below `size`, with replacement, and counts each of them.
@@ -167,6 +213,23 @@ mod tests {
         let drawn = shares_drawn(&[&some, &others, &[true; 20]], 1, 50);
         assert_eq!(drawn.len(), 50);
         assert!(drawn.iter().all(|shares| (shares[0] + shares[1] - 1.0).abs() < 1e-12 && shares[2] >= 1.0));
+    }
+
+    /// 0, 1, ..., 99999, in this order: the standard error of the mean is 10^5 / sqrt(12 * 10^5) = 91.287, 1.96 of them 178.9.
+    #[test]
+    fn many_samples_are_drawn_in_groups_that_have_nothing_in_common() {
+        let n = 100_000;
+        let units = Units::of(n, 7);
+        assert_eq!((units.count, units.of.len()), (16_666, n));
+        let members = |unit: u16| units.of.iter().filter(|of| **of == unit).count();
+        assert_eq!([members(0), members(16_665), members(16_666), members(16_667)], [6, 6, 4, 0]);
+        let values: Vec<f64> = (0..100_000).map(f64::from).collect();
+        let interval = bootstrap(n, 7, RESAMPLES, mean(&values), 49_999.5).interval.unwrap();
+        assert!((interval.low - (49_999.5 - 178.9)).abs() < 14.0, "{interval:?}");
+        assert!((interval.high - (49_999.5 + 178.9)).abs() < 14.0, "{interval:?}");
+        let totals = draws(n, 7, 20, |counts| counts.iter().sum::<u32>());
+        assert_eq!(totals, [100_000; 20]);
+        assert_eq!(Units::of(32_767, 7).count, 32_767);
     }
 
     /// Of 1000 samples there are 200 parts, each of five that are 200 apart.

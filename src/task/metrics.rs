@@ -124,16 +124,12 @@ impl Inputs<'_> {
     }
 
     fn resampled(&self) -> [Metric; 4] {
-        let of = |margin: fn(&Prediction) -> Option<f64>| -> Option<Vec<f64>> { self.predictions.iter().map(margin).collect() };
-        let margins = [of(|prediction| prediction.margin), of(|prediction| prediction.gold_margin)];
-        // With a single label there are none; the rest of the statistics goes on without.
-        let margins_or_none = margins.each_ref().map(|margins| margins.as_deref().unwrap_or_default());
-        let drawn = Drawn::new(self.predictions, margins_or_none, self.labels());
+        let drawn = Drawn::new(self.predictions, self.labels());
         let once = vec![1; self.predictions.len()];
         let values = drawn.statistics(&once).map(|value| value.unwrap_or(0.0));
         let estimates = bootstrap_all(once.len(), self.seed, RESAMPLES, |counts| drawn.statistics(counts), values);
         let [macro_f1, weighted_f1, mean_margin, mean_gold_margin] = estimates;
-        let [margin, gold_margin] = margins;
+        let [margin, gold_margin] = drawn.margins.each_ref().map(|margins| (!margins.is_empty()).then_some(()));
         [
             known("macro_f1", macro_f1),
             known("weighted_f1", weighted_f1),
@@ -221,14 +217,17 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn new(predictions: &[Prediction], margins: [&[f64]; 2], labels: usize) -> Self {
-        let pair = |sample: usize| (predictions[sample].gold, predictions[sample].predicted);
-        let mut order: Vec<usize> = (0..predictions.len()).collect();
-        order.sort_by_key(|&sample| pair(sample));
-        let alike = order.chunk_by(|&a, &b| pair(a) == pair(b));
+    fn new(predictions: &[Prediction], labels: usize) -> Self {
+        let pair = |prediction: &&Prediction| (prediction.gold, prediction.predicted);
+        let mut ordered: Vec<&Prediction> = predictions.iter().collect();
+        ordered.sort_by_key(pair);
+        let alike = ordered.chunk_by(|a, b| pair(a) == pair(b));
+        // With a single label there are none.
+        let margins =
+            |margin: fn(&Prediction) -> Option<f64>| ordered.iter().filter_map(|prediction| margin(prediction)).collect();
         Self {
-            pairs: alike.map(|samples| (pair(samples[0]).0, pair(samples[0]).1, samples.len())).collect(),
-            margins: margins.map(|margins| order.iter().filter_map(|&sample| margins.get(sample)).copied().collect()),
+            pairs: alike.map(|samples| (samples[0].gold, samples[0].predicted, samples.len())).collect(),
+            margins: [margins(|prediction| prediction.margin), margins(|prediction| prediction.gold_margin)],
             labels,
         }
     }
