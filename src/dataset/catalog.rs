@@ -1,7 +1,9 @@
 //! Where datasets are found, and the way to their rows and slices.
 
-use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
+
+use hashbrown::HashTable;
 
 use super::draw::draw;
 use super::error::{DatasetError, MissingFile};
@@ -186,7 +188,7 @@ impl Catalog {
     fn read(&self, manifest: &Manifest, split: &Split, further: &[Column]) -> Result<(Vec<Row>, Origin), DatasetError> {
         let mut origin = Origin { dataset: manifest.name.clone(), split: split.name.clone(), files: Vec::new(), skipped: 0 };
         let mut rows = Vec::new();
-        let mut seen = BTreeMap::new();
+        let mut seen = Seen::default();
         for (i, file) in split.files.iter().enumerate() {
             let path = self.find(&manifest.name, file).ok_or_else(|| self.missing(manifest, split, file))?;
             let bytes =
@@ -195,19 +197,21 @@ impl Catalog {
             let subset = split.subsets.get(i).map(String::as_str);
             let FileRows { rows: mut read, places, skipped } = read::rows(&bytes, &path, manifest, split, subset, further)?;
             origin.skipped += skipped;
-            for (row, place) in read.iter_mut().zip(places) {
-                if split.columns.id.is_none() {
-                    row.id = line_id(split, subset.unwrap_or(file), place);
-                } else if let Some(first) = seen.insert(row.id.clone(), place) {
-                    let (id, unit) = (row.id.clone(), read::unit(split.format));
-                    return Err(DatasetError::RepeatedId { path, id, unit, first, second: place });
-                }
+            if split.columns.id.is_none() {
+                read.iter_mut().zip(&places).for_each(|(row, &place)| row.id = line_id(split, subset.unwrap_or(file), place));
             }
             // A file's rows are not copied to stand alone.
             if rows.is_empty() {
                 rows = read;
             } else {
                 rows.append(&mut read);
+            }
+            if split.columns.id.is_some()
+                && let Some((first, second)) = seen.repeated(&rows, &places)
+            {
+                let (id, unit) = (rows[second].id.clone(), read::unit(split.format));
+                let [first, second] = [first, second].map(|row| seen.places[row]);
+                return Err(DatasetError::RepeatedId { path, id, unit, first, second });
             }
         }
         Ok((rows, origin))
@@ -238,6 +242,34 @@ impl Catalog {
         let copies = format!("Point --data-dir (or BENCH_DATA_DIR) at a folder that holds {}/<file>", manifest.name);
         let bundled = Path::new(&self.datasets).join(&manifest.name);
         format!("{obtain}{copies}, or copy the files to {}.", bundled.display())
+    }
+}
+
+/// Ids of rows, each once. A map of them would hold millions of texts again.
+#[derive(Default)]
+struct Seen {
+    /// Rows by their ids.
+    known: HashTable<usize>,
+    /// Where each row stands in its file.
+    places: Vec<u64>,
+    /// By which ids are looked up; it orders nothing.
+    hasher: RandomState,
+}
+
+impl Seen {
+    /// Adds the rows at the end that stand in these places; the first of them whose id an earlier row has, behind that one.
+    fn repeated(&mut self, rows: &[Row], places: &[u64]) -> Option<(usize, usize)> {
+        let Self { known, hasher, .. } = self;
+        self.places.extend(places);
+        for second in rows.len() - places.len()..rows.len() {
+            let id = &rows[second].id;
+            let hash = hasher.hash_one(id);
+            if let Some(&first) = known.find(hash, |&row| rows[row].id == *id) {
+                return Some((first, second));
+            }
+            known.insert_unique(hash, second, |&row| hasher.hash_one(&rows[row].id));
+        }
+        None
     }
 }
 

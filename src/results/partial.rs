@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,24 +67,23 @@ pub(super) fn read(
     provenance: &Provenance,
     samples: &BTreeMap<String, Arc<Vec<SampleText>>>,
 ) -> Option<CellRecord> {
-    let bytes = fs::read(file(dir, id)?).ok()?;
-    let (digest, bytes) = split_line(&bytes)?;
-    let (json, rows) = split_line(bytes)?;
-    if Digest::parse(std::str::from_utf8(digest).ok()?)? != Digest::of_bytes(json) {
+    let mut file = BufReader::with_capacity(1 << 20, fs::File::open(file(dir, id)?).ok()?);
+    let (digest, json) = (line(&mut file)?, line(&mut file)?);
+    if Digest::parse(std::str::from_utf8(&digest).ok()?)? != Digest::of_bytes(&json) {
         return None;
     }
-    let stored: Stored = serde_json::from_slice(json).ok()?;
+    let stored: Stored = serde_json::from_slice(&json).ok()?;
     if stored.key != key(id, &stored.choices, provenance) {
         return None;
     }
     let outcome = match stored.outcome {
         StoredOutcome::Failed { reason } => Outcome::Failed { reason },
         StoredOutcome::Scored { metrics, samples: count, confusion } => {
-            let (samples, scores) = samples::read(rows, count)?;
+            let (samples, scores) = samples::read(&mut file, count)?;
             Outcome::Scored(Scored { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores, confusion })
         }
         StoredOutcome::Measured { metrics, samples: count } => {
-            let (samples, scores) = samples::read_pairs(rows, count)?;
+            let (samples, scores) = samples::read_pairs(&mut file, count)?;
             Outcome::Measured(Measured { metrics: metrics.into_iter().map(MetricRow::from).collect(), samples, scores })
         }
     };
@@ -93,10 +92,11 @@ pub(super) fn read(
     Some(cell)
 }
 
-/// What comes before and after the first end of a line.
-fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = bytes.iter().position(|&byte| byte == b'\n')?;
-    Some((&bytes[..at], &bytes[at + 1..]))
+/// What comes before the next end of a line.
+fn line(file: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    file.read_until(b'\n', &mut line).ok()?;
+    line.pop_if(|last| *last == b'\n').map(|_| line)
 }
 
 fn file(dir: &Path, id: &str) -> Option<PathBuf> {

@@ -1,8 +1,8 @@
 //! Samples of a cell as bytes, for the files of an unfinished run: as fast as memory, where text would take seconds.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{Measured, PairRow, SampleRow, SampleRows, Scored};
 
@@ -74,12 +74,12 @@ fn encode(row: SampleRow, bytes: &mut Vec<u8>) {
 }
 
 /// Reads so many samples and their scores back; None if the bytes are not as many, or not those that were written.
-pub(super) fn read(bytes: &[u8], samples: usize) -> Option<(SampleRows, Vec<f64>)> {
+pub(super) fn read(bytes: &mut impl Read, samples: usize) -> Option<(SampleRows, Vec<f64>)> {
     read_rows(bytes, samples, sample)
 }
 
 /// The same for pairs.
-pub(super) fn read_pairs(bytes: &[u8], pairs: usize) -> Option<(Vec<PairRow>, Vec<f64>)> {
+pub(super) fn read_pairs(bytes: &mut impl Read, pairs: usize) -> Option<(Vec<PairRow>, Vec<f64>)> {
     read_rows(bytes, pairs, |row: &[u8; PAIR]| {
         let count = |word: &[u8; WORD]| usize::try_from(u64::from_le_bytes(*word)).ok();
         let [tokens, cut] = row.as_chunks::<WORD>().0 else { return None };
@@ -87,19 +87,37 @@ pub(super) fn read_pairs(bytes: &[u8], pairs: usize) -> Option<(Vec<PairRow>, Ve
     })
 }
 
+/// Piece by piece, as it was written.
 fn read_rows<R, Rows: FromIterator<R>, const BYTES: usize>(
-    bytes: &[u8],
+    bytes: &mut impl Read,
     samples: usize,
     decode: impl Fn(&[u8; BYTES]) -> Option<R>,
 ) -> Option<(Rows, Vec<f64>)> {
-    let (bytes, sum) = bytes.split_last_chunk()?;
-    if xxh3_64(bytes) != u64::from_le_bytes(*sum) {
-        return None;
+    let mut sum = Xxh3::new();
+    let mut row = [0; BYTES];
+    let mut next = || {
+        bytes.read_exact(&mut row).ok()?;
+        sum.update(&row);
+        decode(&row)
+    };
+    let rows = (0..samples).map(|_| next()).collect::<Option<Rows>>()?;
+    let (mut scores, mut chunk) = (Vec::new(), vec![0; CHUNK + size_of::<u64>()]);
+    // What is kept back at the end is the checksum.
+    let mut kept = 0;
+    loop {
+        let read = bytes.read(&mut chunk[kept..]).ok()?;
+        let all = kept + read;
+        let ready = all.saturating_sub(size_of::<u64>()) / WORD * WORD;
+        let (words, rest) = chunk[..all].split_at(ready);
+        sum.update(words);
+        scores.extend(words.as_chunks().0.iter().map(|score| f64::from_le_bytes(*score)));
+        if read == 0 {
+            let written = u64::from_le_bytes(rest.try_into().ok()?);
+            return (written == sum.digest()).then_some((rows, scores));
+        }
+        kept = rest.len();
+        chunk.copy_within(ready..all, 0);
     }
-    let (rows, scores) = bytes.split_at_checked(samples.checked_mul(BYTES)?)?;
-    let samples = rows.as_chunks::<BYTES>().0.iter().map(decode).collect::<Option<_>>()?;
-    let (scores, rest) = scores.as_chunks();
-    rest.is_empty().then(|| (samples, scores.iter().map(|score| f64::from_le_bytes(*score)).collect()))
 }
 
 fn sample(row: &[u8; ROW]) -> Option<SampleRow> {

@@ -255,11 +255,11 @@ pub(super) fn places(record: &RunRecord) -> Frames<'_> {
 /// One row per slice and sample.
 pub(super) fn samples(record: &RunRecord) -> Frames<'_> {
     let slices = record.provenance.slices.iter().filter_map(|slice| Some((slice, record.samples.get(&slice.id)?)));
-    let rows: Vec<_> =
-        slices.flat_map(|(slice, texts)| texts.iter().enumerate().map(move |(index, text)| (slice, index, text))).collect();
-    let count = rows.len();
-    let frame = move |start: usize| sample_frame(&rows[start..count.min(start + GROUP)]);
-    Box::new((0..count.max(1)).step_by(GROUP).map(frame))
+    let mut rows = slices.flat_map(|(slice, texts)| texts.iter().enumerate().map(move |(index, text)| (slice, index, text)));
+    Box::new(std::iter::from_fn(move || {
+        let group: Vec<_> = rows.by_ref().take(GROUP).collect();
+        (!group.is_empty()).then(|| sample_frame(&group))
+    }))
 }
 
 fn sample_frame(rows: &[(&SliceRecord, usize, &SampleText)]) -> PolarsResult<DataFrame> {
