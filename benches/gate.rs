@@ -11,19 +11,23 @@ use embed_bench::compare::{Judgements, Terms, Verdict, compare};
 use embed_bench::dataset::{Kind, Origin};
 use embed_bench::digest::Digest;
 use embed_bench::results::{Answers, CellOutcomes, Choices, Outcomes, SliceRecord};
-use embed_bench::spec::{Correction, Gate};
+use embed_bench::spec::{Correction, Gate, Measure};
 use embed_bench::stats::{Estimate, paired_accuracy, wilson};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
 
 const TRIALS: u64 = 2000;
 /// Share of samples on which two systems disagree, in the simulation without a difference.
 const DISCORDANT: f64 = 0.10;
 const ACCURACY: f64 = 0.75;
+const LABELS: usize = 6;
 
 fn main() {
-    println!("| n | planted drop | regressed | inconclusive | coverage, difference | coverage, accuracy |");
-    println!("| --: | --: | --: | --: | --: | --: |");
+    println!(
+        "| n | planted drop | regressed | inconclusive | regressed by macro F1 | coverage, difference | coverage, accuracy |"
+    );
+    println!("| --: | --: | --: | --: | --: | --: | --: |");
     for n in [50, 167, 1000] {
         for drop in [0.0, 0.01, 0.03, 0.05] {
             row(n, drop);
@@ -34,19 +38,28 @@ fn main() {
 
 fn row(n: usize, drop: f64) {
     let policy = Gate { max_drop: 0.0, ..Gate::default() };
-    let (mut regressed, mut doubtful, mut paired, mut single) = (0, 0, 0, 0);
-    for trial in 0..TRIALS {
+    let trial = |trial: u64| {
         let (before, after) = systems(n, drop, trial);
         let (baseline, candidate) = (outcomes(&[&before]), outcomes(&[&after]));
-        let judged = Judgements::of(&compare(&baseline, &candidate, &Terms::default()), &policy, None);
-        regressed += judged.count(Verdict::Regressed);
-        doubtful += judged.count(Verdict::Inconclusive);
-        paired += usize::from(holds(&paired_accuracy(&after, &before).difference, -drop));
-        single += usize::from(holds(&wilson(before.iter().filter(|right| **right).count(), n), ACCURACY));
-    }
-    let share = |count: usize| format!("{:.1} %", 100.0 * count as f64 / TRIALS as f64);
-    let [regressed, doubtful, paired, single] = [regressed, doubtful, paired, single].map(share);
-    println!("| {n} | {:.0} | {regressed} | {doubtful} | {paired} | {single} |", 100.0 * drop);
+        let judged = |metric| {
+            let terms = Terms { metric, ..Terms::default() };
+            Judgements::of(&compare(&baseline, &candidate, &terms), &policy, None).cells[0].verdict
+        };
+        let verdict = judged(None);
+        [
+            verdict == Verdict::Regressed,
+            verdict == Verdict::Inconclusive,
+            judged(Some(Measure::MacroF1)) == Verdict::Regressed,
+            holds(&paired_accuracy(&after, &before).difference, -drop),
+            holds(&wilson(before.iter().filter(|right| **right).count(), n), ACCURACY),
+        ]
+    };
+    let found: Vec<[bool; 5]> = (0..TRIALS).into_par_iter().map(trial).collect();
+    let share = |column: usize| {
+        let count = found.iter().filter(|row| row[column]).count();
+        format!("{:.1} %", 100.0 * count as f64 / TRIALS as f64)
+    };
+    println!("| {n} | {:.0} | {} |", 100.0 * drop, [0, 1, 2, 3, 4].map(share).join(" | "));
 }
 
 fn holds(estimate: &Estimate, truth: f64) -> bool {
@@ -70,11 +83,11 @@ fn systems(n: usize, drop: f64, seed: u64) -> (Vec<bool>, Vec<bool>) {
         .unzip()
 }
 
-/// Two labels; the first is always right.
+/// Six labels, in turn; who is wrong says the next one.
 fn outcomes(cells: &[&[bool]]) -> Outcomes {
     let n = cells.first().map_or(0, |cell| cell.len());
     let origin = Origin { dataset: "simulated".into(), split: "test".into(), files: Vec::new(), skipped: 0 };
-    let labels = vec!["right".to_owned(), "wrong".to_owned()];
+    let labels = (0..LABELS).map(|label| format!("label {label}")).collect();
     let digest = Digest::of_bytes(b"simulated");
     let cell = |(i, right): (usize, &&[bool])| CellOutcomes {
         id: i.to_string(),
@@ -88,7 +101,7 @@ fn outcomes(cells: &[&[bool]]) -> Outcomes {
             transform: "none".into(),
             calibration: "none".into(),
         },
-        answers: Ok(Answers::Labels(right.iter().map(|right| usize::from(!right)).collect())),
+        answers: Ok(Answers::Labels(right.iter().enumerate().map(|(i, right)| (i + usize::from(!right)) % LABELS).collect())),
         gold_margins: Vec::new(),
     };
     Outcomes {
@@ -109,7 +122,7 @@ fn outcomes(cells: &[&[bool]]) -> Outcomes {
             origin,
             mteb: None,
         }],
-        gold: BTreeMap::from([("s".into(), vec![0; n])]),
+        gold: BTreeMap::from([("s".into(), (0..n).map(|i| i % LABELS).collect())]),
         pairs: BTreeMap::new(),
         tasks: Vec::new(),
         texts: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use embed_bench::compare::{self, ALPHA, Comparison, Terms, points, value};
-use embed_bench::results::Outcomes;
+use embed_bench::results::{CellOutcomes, Outcomes};
 use embed_bench::spec::{Correction, Measure};
 
 use super::cells::{CellTable, Keep};
@@ -19,7 +19,8 @@ pub struct Arguments {
     candidate: String,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Compare cells by this metric where their task has it: accuracy, `macro_f1`, spearman, pearson or ap; else by the task's first
+    /// Compare cells by this metric where their task has it, else by the task's first: accuracy, `macro_f1`, spearman, pearson, ap,
+    /// `ndcg_at_10` or `v_measure`
     #[arg(long)]
     metric: Option<Measure>,
     /// Correct p-values for the number of comparisons by this: holm or benjamini-hochberg; else as the candidate's spec says
@@ -39,8 +40,11 @@ enum Format {
 }
 
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
-    let candidate = open(&arguments.candidate)?;
-    let baselines: Vec<Outcomes> = arguments.baselines.iter().map(|baseline| open(baseline)).collect::<Result<_, _>>()?;
+    let (candidate, baselines) = rayon::join(
+        || open(&arguments.candidate),
+        || arguments.baselines.iter().map(|baseline| open(baseline)).collect::<Result<Vec<Outcomes>, _>>(),
+    );
+    let (baselines, candidate) = (baselines?, candidate?);
     let own = Terms::of(&candidate);
     let terms = Terms {
         // A metric that is asked for is that of every slice.
@@ -57,10 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     match arguments.format {
         Format::Table => comparisons.iter().for_each(print),
         Format::Markdown => comparisons.iter().for_each(|comparison| out::data(compare::markdown(comparison).trim_end())),
-        Format::Json => match compare::json(&comparisons) {
-            Ok(json) => out::data(json),
-            Err(error) => return Err(Failure::Usage(format!("cannot write the comparison as JSON: {error}"))),
-        },
+        Format::Json => out::written(|out| compare::json(&comparisons, out)),
         Format::Csv => match compare::csv(&comparisons) {
             Ok(csv) => out::line(csv.trim_end()),
             Err(error) => return Err(Failure::Usage(format!("cannot write the comparison as CSV: {error}"))),
@@ -78,14 +79,35 @@ fn open(argument: &str) -> Result<Outcomes, Failure> {
     let (folder, cell) = argument.split_once('#').map_or((argument, None), |(folder, cell)| (folder, Some(cell)));
     let mut outcomes = Outcomes::open(Path::new(folder))?;
     if let Some(cell) = cell {
-        outcomes.cells.retain(|known| known.id.starts_with(cell));
-        if outcomes.cells.len() != 1 {
-            let found = outcomes.cells.len();
-            return Err(Failure::Usage(format!("`{cell}` begins the id of {found} cells in {folder}, and should be of one")));
+        let (found, others): (Vec<_>, Vec<_>) = outcomes.cells.into_iter().partition(|known| known.id.starts_with(cell));
+        match found.len() {
+            0 => {
+                return Err(Failure::Usage(format!(
+                    "no cell of {folder} has an id that begins with `{cell}`; there are {}",
+                    named(&others)
+                )));
+            }
+            1 => outcomes.cells = found,
+            _ => {
+                return Err(Failure::Usage(format!(
+                    "more than one cell of {folder} has an id that begins with `{cell}`: {}",
+                    named(&found)
+                )));
+            }
         }
     }
     Ok(outcomes)
 }
+
+/// The first ids of some cells.
+fn named(cells: &[CellOutcomes]) -> String {
+    let ids: Vec<&str> = cells.iter().take(NAMED).map(|cell| cell.id.as_str()).collect();
+    let rest = if cells.len() > NAMED { ", ..." } else { "" };
+    ids.join(", ") + rest
+}
+
+/// Cells that an unclear argument is answered with.
+const NAMED: usize = 4;
 
 /// Flipped samples that a significant difference is shown with.
 const FLIPS: usize = 5;

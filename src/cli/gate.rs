@@ -38,8 +38,8 @@ const VERDICTS: [Verdict; 5] =
     [Verdict::Pass, Verdict::Regressed, Verdict::Inconclusive, Verdict::Incomparable, Verdict::Missing];
 
 pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
-    let baseline = Outcomes::open(&arguments.baseline)?;
-    let candidate = Outcomes::open(&arguments.results)?;
+    let (baseline, candidate) = rayon::join(|| Outcomes::open(&arguments.baseline), || Outcomes::open(&arguments.results));
+    let (baseline, candidate) = (baseline?, candidate?);
     let policy = candidate.gate.clone().unwrap_or_default();
     let comparison = compare::compare(&baseline, &candidate, &Terms::of(&candidate));
     let judgements = Judgements::of(&comparison, &policy, candidate.seconds);

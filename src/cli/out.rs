@@ -1,7 +1,7 @@
 //! The one place that prints: lines to standard output, failures to standard error.
 
 use std::fmt::Display;
-use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use embed_bench::results::{Axis, Choices};
@@ -17,9 +17,15 @@ pub fn line(text: impl Display) {
     data(visible::lines(&text.to_string()));
 }
 
-/// Writes text to standard output as it is. A reader that has gone away (`| head`) is no reason to fail; a full disk is.
+/// Writes text to standard output as it is.
 pub fn data(text: impl Display) {
-    match writeln!(std::io::stdout().lock(), "{text}") {
+    written(|out| writeln!(out, "{text}"));
+}
+
+/// Writes to standard output piece by piece. A reader that has gone away (`| head`) is no reason to fail; a full disk is.
+pub fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             note(format!("error: cannot write to standard output: {error}"));
             std::process::exit(2);

@@ -1,10 +1,11 @@
 //! Two cells that gave cosines to the same pairs.
 
+use super::apart::{Apart, Moved};
 use super::pairing::Refusal;
-use super::{Flip, Noise, Pair, SEED, Sides, Terms, labels};
+use super::{Flip, Noise, Pair, Sides, Terms, labels};
 use crate::results::{Answers, PairGold};
 use crate::spec::{Aggregate, Measure, Task};
-use crate::stats::{self, Agreement, PairedDifference};
+use crate::stats::{self, Agreement};
 
 /// Pairs that moved most: those that are told.
 const MOVED: usize = 20;
@@ -28,34 +29,23 @@ pub fn pair<'a>(sides: &Sides<'a, '_>, terms: &Terms, family: usize) -> Result<P
     let (Some(was), Some(is)) = (agreement(&before), agreement(&after)) else {
         return Err(unknown("one side takes no threshold from another slice"));
     };
-    let [was, is] = [was, is].map(|side| side.resampled(&gold.clusters, SEED));
-    let gain = is.minus(&was);
-    let (Some(was_value), Some(is_value), Some(difference)) = (was.overall, is.overall, gain.estimate()) else {
-        return Err(unknown(match metric {
+    let resampled = Apart::resampled(sides, metric, [was, is], &gold.clusters, ("pair", family));
+    let resampled = resampled.ok_or_else(|| {
+        unknown(match metric {
             Measure::Ap => "no pair is of the second label",
             Measure::NdcgAt10 | Measure::VMeasure => "it is not measured of pairs",
             Measure::Spearman | Measure::Pearson | Measure::Accuracy | Measure::MacroF1 => {
                 "all cosines, or all gold scores, are equal"
             }
-        }));
-    };
-    let p_value = gain.p_value();
-    let (wins, losses, flips) = moved(sides, metric, gold, &before, &after);
-    Ok(Pair {
-        baseline_cell: partners.baseline.id.clone(),
-        candidate_cell: partners.candidate.id.clone(),
-        choices: partners.candidate.choices.clone(),
-        differs: sides.differs(),
-        metric,
-        baseline_value: was_value,
-        candidate_value: is_value,
-        paired: PairedDifference { difference, wins, losses, p_value },
-        p_adjusted: p_value,
-        detectable: super::detectable(&gain, family),
-        // The same cosines on both sides differ by nothing, however few they are.
-        doubt: if before.cosines == after.cosines { None } else { stats::doubt(&difference, gold.clusters.count(), "pair") },
-        noise: Noise::default(),
-        flips,
+        })
+    })?;
+    Ok(match (metric, before.called, after.called) {
+        (Measure::Accuracy, Some(was), Some(is)) => {
+            let (by_share, moved) = called(sides, terms, gold, [was, is], family);
+            // Pairs that share a text are drawn together; each by itself has a test that is exact.
+            sides.pair(if gold.clusters.is_trivial() { by_share } else { resampled }, moved)
+        }
+        _ => sides.pair(resampled, moved(sides, gold, &before, &after)),
     })
 }
 
@@ -91,20 +81,24 @@ impl<'a> Side<'a> {
     }
 }
 
-/// How many pairs each side alone gets right, or nearer; and the pairs that changed sides, or moved most.
-fn moved<'a>(
+/// Pairs that were called the same or not, by the share that are right, and those that changed sides.
+fn called<'a>(
     sides: &Sides<'a, '_>,
-    metric: Measure,
+    terms: &Terms,
     gold: &PairGold,
-    before: &Side<'_>,
-    after: &Side<'_>,
-) -> (usize, usize, Vec<Flip<'a>>) {
-    if let (Measure::Accuracy, Some(was), Some(is)) = (metric, before.called, after.called) {
-        let labels: Vec<usize> = gold.gold.iter().map(|&gold| usize::from(gold > 0.5)).collect();
-        let flips = labels::flips(sides, &labels, was, is, None);
-        let wins = (0..labels.len()).filter(|&i| is[i] == labels[i] && was[i] != labels[i]).count();
-        return (wins, flips.len() - wins, flips);
-    }
+    [was, is]: [&[usize]; 2],
+    family: usize,
+) -> (Apart, Moved<'a>) {
+    let same: Vec<usize> = gold.gold.iter().map(|&gold| usize::from(gold > 0.5)).collect();
+    let right = |called: &[usize]| -> Vec<bool> { called.iter().zip(&same).map(|(called, same)| called == same).collect() };
+    let (apart, [wins, losses]) = Apart::by_share(&right(was), &right(is), family);
+    let flips = labels::flips(sides, &same, was, is, terms.margin_floor);
+    let noise = labels::noise(&flips, was, is, |called| Agreement::share(right(called)).overall(same.len()));
+    (apart, Moved { wins, losses, noise, flips })
+}
+
+/// How many pairs each side ranks nearer their gold score, and those that moved most.
+fn moved<'a>(sides: &Sides<'a, '_>, gold: &PairGold, before: &Side<'_>, after: &Side<'_>) -> Moved<'a> {
     let (was, is) = (stats::rank_distances(before.cosines, &gold.gold), stats::rank_distances(after.cosines, &gold.gold));
     let nearer = |nearer: &[f64], farther: &[f64]| nearer.iter().zip(farther).filter(|(near, far)| *near < *far).count();
     let gain = |pair: usize| was[pair] - is[pair];
@@ -123,5 +117,10 @@ fn moved<'a>(
         gained: gain(index) > 0.0,
         noise: false,
     };
-    (nearer(&is, &was), nearer(&was, &is), order.iter().take(MOVED).map(flip).collect())
+    Moved {
+        wins: nearer(&is, &was),
+        losses: nearer(&was, &is),
+        noise: Noise::default(),
+        flips: order.iter().take(MOVED).map(flip).collect(),
+    }
 }

@@ -6,7 +6,6 @@ use super::pairing::Refusal;
 use super::told::{p_value, points};
 use super::{Comparison, Pair};
 use crate::spec::{Gate, OnDoubt};
-use crate::stats::number;
 
 /// What a gate says of one cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -111,9 +110,8 @@ fn judge(pair: &Pair<'_>, policy: &Gate) -> (Verdict, String) {
     let moved = format!("{} changed by {} points ({})", pair.metric, points(change), p_value(pair.p_adjusted));
     // Shares are quotients of counts: a drop of exactly the limit must not exceed it by rounding.
     let exceeds = |drop: f64, limit: f64| drop > limit + 1e-12;
-    let noise = (number(pair.noise.losses) - number(pair.noise.wins)) / number(pair.paired.difference.n.max(1));
     // What is not of the computation's making.
-    let drop = (-change - noise).min(-change);
+    let drop = (pair.noise.change - change).min(-change);
     let significant = pair.p_adjusted < policy.alpha;
     let floor = policy.noise_floor.unwrap_or(policy.max_drop).max(policy.max_drop);
     let allowed = |limit: f64| format!("{} points", points(limit).trim_start_matches('+'));

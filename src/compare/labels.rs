@@ -1,12 +1,12 @@
 //! Two cells that gave labels to the same texts.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
+use super::apart::{Apart, Moved};
 use super::pairing::Refusal;
-use super::{ALPHA, Flip, Noise, Pair, SEED, Sides, Terms};
+use super::{Flip, Noise, Pair, Sides, Terms};
 use crate::spec::Measure;
-use crate::stats::{self, Agreement, Clusters, PairedDifference, number};
+use crate::stats::{Agreement, Clusters};
 
 pub fn pair<'a>(
     sides: &Sides<'a, '_>,
@@ -18,68 +18,36 @@ pub fn pair<'a>(
     let partners = sides.partners;
     let gold = sides.baseline.gold.get(&partners.baseline.choices.slice).map_or(&[][..], Vec::as_slice);
     let right = |labels: &[usize]| -> Vec<bool> { labels.iter().zip(gold).map(|(label, gold)| label == gold).collect() };
-    let (was, is) = (right(before), right(after));
-    let paired = stats::paired_accuracy(&is, &was);
-    let n = paired.difference.n;
-    let accuracy = |right: &[bool]| number(right.iter().filter(|right| **right).count()) / number(n.max(1));
+    let (by_accuracy, [wins, losses]) = Apart::by_share(&right(before), &right(after), family);
+    let asked = terms.metric_on(&partners.candidate.choices.slice);
+    let figure = |predicted: &[usize]| match asked {
+        Some(Measure::MacroF1) => Agreement::macro_f1(gold.to_vec(), predicted.to_vec(), sides.labels().len()),
+        _ => Agreement::share(right(predicted)),
+    };
+    let apart = match asked {
+        Some(metric @ Measure::MacroF1) => {
+            let alone = Clusters::from_numbers((0..gold.len()).collect());
+            let apart = Apart::resampled(sides, metric, [before, after].map(figure), &alone, ("sample", family));
+            apart.ok_or_else(|| Refusal::Metric { metric, why: "there are no samples".to_owned() })?
+        }
+        _ => by_accuracy,
+    };
     let flips = flips(sides, gold, before, after, terms.margin_floor);
-    let of_accuracy = Pair {
-        baseline_cell: partners.baseline.id.clone(),
-        candidate_cell: partners.candidate.id.clone(),
-        choices: partners.candidate.choices.clone(),
-        differs: sides.differs(),
-        metric: Measure::Accuracy,
-        baseline_value: accuracy(&was),
-        candidate_value: accuracy(&is),
-        paired,
-        p_adjusted: paired.p_value,
-        detectable: stats::detectable(paired.wins + paired.losses, n, ALPHA / number(family)),
-        doubt: None,
-        noise: Noise::of(&flips),
-        flips,
-    };
-    if terms.metric_on(&partners.candidate.choices.slice) == Some(Measure::MacroF1) {
-        return macro_f1(sides, of_accuracy, gold, [before, after], family);
+    let noise = noise(&flips, before, after, |answers| figure(answers).overall(gold.len()));
+    Ok(sides.pair(apart, Moved { wins, losses, noise, flips }))
+}
+
+/// Samples whose label changed within the noise of the computation, and what that makes of the figure: it would be another with
+/// the labels that they had before.
+pub fn noise(flips: &[Flip<'_>], before: &[usize], after: &[usize], figure: impl Fn(&[usize]) -> Option<f64>) -> Noise {
+    let noisy: Vec<usize> = flips.iter().filter(|flip| flip.noise).map(|flip| flip.index).collect();
+    if noisy.is_empty() {
+        return Noise::default();
     }
-    Ok(of_accuracy)
-}
-
-/// The same pair by macro F1: the samples that changed sides are the same.
-fn macro_f1<'a>(
-    sides: &Sides<'a, '_>,
-    of_accuracy: Pair<'a>,
-    gold: &[usize],
-    answers: [&[usize]; 2],
-    family: usize,
-) -> Result<Pair<'a>, Refusal> {
-    let (metric, labels) = (Measure::MacroF1, sides.labels().len());
-    let clusters = Clusters::from_numbers((0..gold.len()).collect());
-    let [was, is] =
-        answers.map(|predicted| Agreement::macro_f1(gold.to_vec(), predicted.to_vec(), labels).resampled(&clusters, SEED));
-    let gain = is.minus(&was);
-    let (Some(baseline_value), Some(candidate_value), Some(difference)) = (was.overall, is.overall, gain.estimate()) else {
-        return Err(Refusal::Metric { metric, why: "there are no samples".to_owned() });
-    };
-    let p_value = gain.p_value();
-    Ok(Pair {
-        metric,
-        baseline_value,
-        candidate_value,
-        paired: PairedDifference { difference, p_value, ..of_accuracy.paired },
-        p_adjusted: p_value,
-        detectable: super::detectable(&gain, family),
-        // The same answers on both sides differ by nothing, however few they are.
-        doubt: if answers[0] == answers[1] { None } else { stats::doubt(&difference, evenly(gold), "sample") },
-        noise: Noise::default(),
-        ..of_accuracy
-    })
-}
-
-/// How many samples there would be if every label had as few as the rarest one: as many as a mean over labels rests on.
-fn evenly(gold: &[usize]) -> usize {
-    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-    gold.iter().for_each(|gold| *counts.entry(*gold).or_default() += 1);
-    counts.len() * counts.values().copied().min().unwrap_or(0)
+    let mut undone = after.to_vec();
+    noisy.into_iter().for_each(|index| undone[index] = before[index]);
+    let change = figure(after).zip(figure(&undone)).map_or(0.0, |(after, undone)| after - undone);
+    Noise::of(flips, change)
 }
 
 /// Samples that one side alone gets right, the clearest first.

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use super::apart::{Apart, Moved};
 use super::pairing::Refusal;
-use super::{Flip, Noise, Pair, SEED, Sides};
+use super::{Flip, Noise, Pair, Sides};
 use crate::results::Answers;
 use crate::spec::Measure;
-use crate::stats::{self, Agreement, Clusters, PairedDifference};
+use crate::stats::{Agreement, Clusters};
 
 /// Queries that moved most: those that are told.
 const MOVED: usize = 20;
@@ -24,31 +25,13 @@ pub fn pair<'a>(sides: &Sides<'a, '_>, metric: Measure, family: usize) -> Result
     let (Some(before), Some(after)) = (of(partners.before), of(partners.after)) else {
         return Err(unknown("one side measured something else"));
     };
-    let [was, is] = [before, after].map(|side| side.resampled(&alone, SEED));
-    let gain = is.minus(&was);
-    let (Some(was_value), Some(is_value), Some(difference)) = (was.overall, is.overall, gain.estimate()) else {
-        return Err(unknown("no query has a relevant document"));
-    };
-    let p_value = gain.p_value();
-    let same = partners.before == partners.after;
+    let apart = Apart::resampled(sides, metric, [before, after], &alone, ("sample", family));
+    let apart = apart.ok_or_else(|| unknown("no query has a relevant document"))?;
     let moved = moved(sides);
     let count = |holds: fn(f64) -> bool| moved.iter().filter(|(_, before, after)| holds(after - before)).count();
-    Ok(Pair {
-        baseline_cell: partners.baseline.id.clone(),
-        candidate_cell: partners.candidate.id.clone(),
-        choices: partners.candidate.choices.clone(),
-        differs: sides.differs(),
-        metric,
-        baseline_value: was_value,
-        candidate_value: is_value,
-        paired: PairedDifference { difference, wins: count(|gain| gain > 0.0), losses: count(|gain| gain < 0.0), p_value },
-        p_adjusted: p_value,
-        detectable: super::detectable(&gain, family),
-        // The same answers differ by nothing, however few they are.
-        doubt: if same { None } else { stats::doubt(&difference, gold.len(), "sample") },
-        noise: Noise::default(),
-        flips: moved.iter().take(MOVED).map(|&(index, before, after)| flip(sides, gold, index, [before, after])).collect(),
-    })
+    let (wins, losses) = (count(|gain| gain > 0.0), count(|gain| gain < 0.0));
+    let flips = moved.iter().take(MOVED).map(|&(index, before, after)| flip(sides, gold, index, [before, after])).collect();
+    Ok(sides.pair(apart, Moved { wins, losses, noise: Noise::default(), flips }))
 }
 
 /// Queries whose figure changed, those that changed most first, with both figures; none of clusters, whose texts have none.

@@ -1,9 +1,10 @@
 //! Two runs -> paired differences of accuracy or of what pairs of texts are scored by, and a verdict on each.
 //!
-//! `pairing` decides what may be compared with what, `labels` and `cosines` compare, `gate` judges, `told` and `csv` write what
-//! others read; `anchors` holds a run against published figures.
+//! `pairing` decides what may be compared with what, `labels`, `cosines` and `measured` compare by `apart`, `gate` judges, `told` and
+//! `csv` write what others read; `anchors` holds a run against published figures.
 
 mod anchors;
+mod apart;
 mod cosines;
 mod csv;
 mod gate;
@@ -18,13 +19,15 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::results::{Answers, Choices, Outcomes, SampleText};
 use crate::spec::{Axis, Correction, Gate, Measure};
-use crate::stats::{PairedDifference, Resampled, normal_quantile, number};
+use crate::stats::PairedDifference;
 
 pub use anchors::{Found, Held, Unheld, hold};
+pub use apart::Noise;
 pub use csv::csv;
 pub use gate::{Judgement, Judgements, Verdict};
 pub use pairing::Refusal;
@@ -99,7 +102,7 @@ pub struct Pair<'a> {
     /// Candidate minus baseline, on the same samples. Of pairs that are scored by their ranking, wins and losses are those
     /// whose rank lies nearer that of their gold score on one of the two sides.
     pub paired: PairedDifference,
-    /// Exact `McNemar` for labels of texts, else the bootstrap over the pairs; after the correction over all pairs.
+    /// Exact `McNemar` for shares, else Student's test by the error of resamples; after the correction over all pairs.
     pub p_adjusted: f64,
     /// The smallest difference that would be significant at 5 % as the first of the correction's steps, the strictest; null where
     /// none could be.
@@ -133,20 +136,6 @@ pub struct Flip<'a> {
     pub noise: bool,
 }
 
-/// Samples that changed sides within the noise of the computation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Noise {
-    pub wins: usize,
-    pub losses: usize,
-}
-
-impl Noise {
-    fn of(flips: &[Flip<'_>]) -> Self {
-        let count = |gained: bool| flips.iter().filter(|flip| flip.noise && flip.gained == gained).count();
-        Self { wins: count(true), losses: count(false) }
-    }
-}
-
 /// Holds a candidate against a baseline, cell by cell. Cells are partners when their content is the same, else when their
 /// choices have the same names, else, where each side has one cell, those two; and always on the same samples alone.
 ///
@@ -177,11 +166,13 @@ fn correct(comparisons: &mut [Comparison<'_>], correction: Correction) {
 
 fn uncorrected<'a>(baseline: &'a Outcomes, candidate: &'a Outcomes, terms: &Terms) -> Comparison<'a> {
     let (partners, mut refused) = pairing::partners(baseline, candidate);
-    let mut pairs = Vec::with_capacity(partners.len());
-    for pairing in &partners {
-        match pair(&Sides { baseline, candidate, partners: pairing }, terms, partners.len()) {
+    let family = partners.len();
+    let compared = partners.par_iter().map(|partners| pair(&Sides { baseline, candidate, partners }, terms, family));
+    let mut pairs = Vec::with_capacity(family);
+    for (partners, compared) in partners.iter().zip(compared.collect::<Vec<_>>()) {
+        match compared {
             Ok(pair) => pairs.push(pair),
-            Err(why) => refused.push(Refused { choices: pairing.baseline.choices.clone(), why }),
+            Err(why) => refused.push(Refused { choices: partners.baseline.choices.clone(), why }),
         }
     }
     let notes = notes(baseline, candidate, &pairs);
@@ -228,11 +219,6 @@ fn notes(baseline: &Outcomes, candidate: &Outcomes, pairs: &[Pair<'_>]) -> Vec<S
         notes.push(format!("{cells}: {differs}"));
     }
     notes
-}
-
-/// The smallest difference that resamples would call significant as the first of so many comparisons.
-fn detectable(gain: &Resampled, family: usize) -> Option<f64> {
-    gain.error().filter(|error| *error > 0.0).map(|error| -normal_quantile(ALPHA / (2.0 * number(family.max(1)))) * error)
 }
 
 /// Two cells and the runs they are from.

@@ -1,6 +1,7 @@
 //! Comparisons and verdicts for others: Markdown, JSON, `JUnit` XML, annotations of GitHub.
 
 use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use super::{Comparison, Flip, Judgements, Noise, Pair, Verdict};
 use crate::results::Choices;
@@ -11,21 +12,41 @@ use crate::visible::{self, visible};
 /// Flipped samples that Markdown lists for each pair.
 const FLIPS: usize = 5;
 
-/// The comparison as JSON, with every flipped sample. What a terminal would obey is written as an escape, which means the same.
+/// Writes the comparisons as JSON, with every flipped sample: of large runs that is more than belongs in memory. What a terminal would
+/// obey is written as an escape, which means the same.
 ///
 /// # Errors
-/// When it cannot be encoded.
-pub fn json(comparisons: &[Comparison<'_>]) -> serde_json::Result<String> {
-    let json = serde_json::to_string_pretty(comparisons)?;
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c == '\n' || visible(c) == c {
-            text.push(c);
+/// When it cannot be encoded or written.
+pub fn json(comparisons: &[Comparison<'_>], out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(Escaped { out }, comparisons)?;
+    writeln!(out)
+}
+
+/// Passes on JSON, whose pieces are whole characters.
+struct Escaped<'a> {
+    out: &'a mut dyn Write,
+}
+
+impl Write for Escaped<'_> {
+    fn write(&mut self, json: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(json).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let plain = |c: char| c == '\n' || visible(c) == c;
+        if text.chars().all(plain) {
+            self.out.write_all(json)?;
         } else {
-            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+            for c in text.chars() {
+                match c {
+                    c if plain(c) => write!(self.out, "{c}")?,
+                    c => c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(self.out, "\\u{unit:04x}"))?,
+                }
+            }
         }
+        Ok(json.len())
     }
-    Ok(text)
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// The comparison as GitHub-flavoured Markdown.
@@ -126,7 +147,7 @@ pub fn changes(pair: &Pair<'_>) -> String {
             );
         }
     }
-    let Noise { wins: noisy_wins, losses: noisy_losses } = pair.noise;
+    let Noise { wins: noisy_wins, losses: noisy_losses, .. } = pair.noise;
     let noise = match noisy_wins + noisy_losses {
         0 => String::new(),
         _ => format!("; {noisy_wins} and {noisy_losses} of them within the noise of the computation"),

@@ -27,6 +27,12 @@ pub fn points(difference: f64) -> String {
     signed(100.0 * difference, 1)
 }
 
+/// A difference with its interval: `+6.5 [−1.2, +13.8]`.
+pub fn points_estimate(difference: &Estimate) -> String {
+    let value = points(difference.value);
+    difference.interval.map_or(value.clone(), |ends| format!("{value} [{}, {}]", points(ends.low), points(ends.high)))
+}
+
 /// Bounds of a difference in percentage points: `+2.0 to +14.2`.
 pub fn points_range(interval: Interval) -> String {
     format!("{} to {}", points(interval.low), points(interval.high))

@@ -6,13 +6,16 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::packing::{BASE, pack, unpack};
-use super::{Answers, CellOutcomes, Choices, FORMAT, Outcomes, ResultsError, RunRecord, SliceRecord, atomic, summary};
+use super::{Answers, CellOutcomes, Choices, Outcomes, ResultsError, RunRecord, SliceRecord, atomic, summary};
 use crate::dataset::PairGold;
 use crate::digest::Digest;
 use crate::spec::{Correction, Task};
 use crate::stats::Clusters;
 
 pub(super) const FILE: &str = "baseline.json";
+
+/// Version of the file; another version is refused.
+const FORMAT: u32 = 1;
 
 /// Cosines are kept as one of so many steps from -1 to 1: four digits, 1.2e-6 apart.
 const STEPS: usize = (BASE as usize).pow(4);
@@ -193,7 +196,7 @@ fn stored_in(path: &Path) -> Result<Stored, ResultsError> {
     let value: serde_json::Value = serde_json::from_str(&text).map_err(invalid)?;
     if value.get("format") != Some(&FORMAT.into()) {
         let found = value.get("format").map_or_else(|| "none".to_owned(), ToString::to_string);
-        return Err(ResultsError::Version { path: path.to_owned(), found, wanted: FORMAT });
+        return Err(ResultsError::Version { path: path.to_owned(), found, newest: FORMAT });
     }
     serde_json::from_value(value).map_err(invalid)
 }
@@ -237,10 +240,7 @@ pub(super) fn read(path: &Path) -> Result<Outcomes, ResultsError> {
             }
         };
         let mut choices = cell.choices.clone();
-        // Older baselines do not say the task of pairs: their slices have one each.
-        let of_slice = record(slice).map_or(&[][..], |record| record.kind.tasks());
-        choices.task =
-            of_slice.iter().copied().find(|task| *task == choices.task).or(of_slice.first().copied()).unwrap_or_default();
+        choices.task = record(slice).map_or(choices.task, |record| record.task(Some(choices.task)));
         Ok(CellOutcomes { id: cell.id.clone(), choices, answers, gold_margins: Vec::new() })
     });
     let cells = cells.collect::<Result<_, ResultsError>>()?;

@@ -17,8 +17,8 @@ pub enum ResultsError {
     Json { path: PathBuf, source: serde_json::Error },
     #[error("could not turn the run into JSON for {path}", path = path.display())]
     Encode { path: PathBuf, source: serde_json::Error },
-    #[error("{path} has format {found}, this program reads format {wanted}; run the experiment again, or read it with the version of `bench` that wrote it", path = path.display())]
-    Version { path: PathBuf, found: String, wanted: u32 },
+    #[error("{path} has format {found}, this program knows formats up to {newest}; read it with the newer version of `bench` that wrote it, or run the experiment again", path = path.display())]
+    Version { path: PathBuf, found: String, newest: u32 },
     #[error("{dir} holds no results: {file} is missing; give the folder of a finished run, such as results/<name>", dir = dir.display())]
     Missing { dir: PathBuf, file: &'static str },
     #[error("{dir} is the folder of a run that has not finished ({cells} cells so far); run the experiment again to finish it", dir = dir.display())]

@@ -55,8 +55,10 @@ pub use rank::{AxisMean, axis_means};
 pub use recorder::Recorder;
 pub use rows::{SampleRow, SampleRows};
 
-/// Version of the files in a result folder; another version is refused.
-pub const FORMAT: u32 = 1;
+/// Version of the files in a result folder. Older ones are read, newer ones refused.
+///
+/// 2: transform and task have columns of their own, and pairs of texts have theirs; before, a folder may be without them.
+pub const FORMAT: u32 = 2;
 
 /// Everything a result folder says, in memory.
 #[derive(Clone, Debug)]
@@ -117,6 +119,14 @@ pub struct Provenance {
     pub gate: Option<Gate>,
     /// Whatever differs between two runs of the same spec.
     pub times: Times,
+}
+
+impl SliceRecord {
+    /// The task that a cell of an older file has, which does not say it, or `said`.
+    fn task(&self, said: Option<TaskKind>) -> TaskKind {
+        let tasks = self.kind.tasks();
+        said.filter(|said| tasks.contains(said)).or(tasks.first().copied()).unwrap_or_default()
+    }
 }
 
 impl Provenance {

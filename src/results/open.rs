@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::recorder::check_samples;
+use super::run_file::Tables;
 use super::schema::{CELLS, CONFUSION, PLACES, PREDICTIONS, SAMPLES};
 use super::table::{Parts, Table};
 use super::{
@@ -12,8 +13,7 @@ use super::{
     SampleRow, SampleRows, SampleText, Scored, SliceRecord, check, run_file,
 };
 use crate::dataset::Kind;
-use crate::digest::Digest;
-use crate::spec::TaskKind;
+use crate::spec::{PLAIN, TaskKind};
 use crate::stats::{Estimate, Interval};
 
 /// Rows that are read at a time: a table may be larger than what is made of it.
@@ -26,15 +26,15 @@ impl RunRecord {
     /// A folder without a finished run, another [`super::FORMAT`], a file whose bytes are not those that the run wrote, and
     /// every value that contradicts another: see [`ResultsError`].
     pub fn open(dir: &Path) -> Result<Self, ResultsError> {
-        let (provenance, digests) = run_file::read(dir)?;
-        let samples = read_samples(dir, &provenance, &digests)?;
+        let (provenance, tables) = run_file::read(dir)?;
+        let samples = read_samples(dir, &provenance, &tables)?;
         check_samples(&provenance, &samples)?;
-        let table = Table::open(dir, &CELLS, &digests)?;
+        let table = Table::open(dir, &CELLS, &tables)?;
         let mut cells = read_cells(&table, &provenance)?;
-        for part in Parts::open(dir, &PREDICTIONS, &digests, None, ROWS)? {
+        for part in Parts::open(dir, &PREDICTIONS, &tables, None, ROWS)? {
             read_predictions(&part?, &provenance, &samples, &mut cells)?;
         }
-        read_confusion(&Table::open(dir, &CONFUSION, &digests)?, &provenance, &mut cells)?;
+        read_confusion(&Table::open(dir, &CONFUSION, &tables)?, &provenance, &mut cells)?;
         for cell in &cells {
             let texts = samples.get(&cell.choices.slice).map_or(&[][..], |texts| texts.as_slice());
             check::cell(cell, &provenance, texts).map_err(|source| ResultsError::Contradiction {
@@ -44,8 +44,8 @@ impl RunRecord {
             })?;
         }
         // Runs of older programs have no places.
-        let places = if digests.contains_key(PLACES.file) {
-            read_places(&Table::open(dir, &PLACES, &digests)?, &samples, &cells)?
+        let places = if tables.digests.contains_key(PLACES.file) {
+            read_places(&Table::open(dir, &PLACES, &tables)?, &samples, &cells)?
         } else {
             Vec::new()
         };
@@ -57,11 +57,11 @@ impl RunRecord {
 pub(super) fn read_samples(
     dir: &Path,
     provenance: &Provenance,
-    digests: &BTreeMap<String, Digest>,
+    tables: &Tables,
 ) -> Result<BTreeMap<String, Arc<Vec<SampleText>>>, ResultsError> {
     let mut samples: BTreeMap<String, Vec<SampleText>> =
         provenance.slices.iter().map(|slice| (slice.id.clone(), Vec::new())).collect();
-    for part in Parts::open(dir, &SAMPLES, digests, None, ROWS)? {
+    for part in Parts::open(dir, &SAMPLES, tables, None, ROWS)? {
         add_samples(&part?, provenance, &mut samples)?;
     }
     Ok(samples.into_iter().map(|(slice, samples)| (slice, Arc::new(samples))).collect())
@@ -104,7 +104,7 @@ fn gold(table: &Table, row: usize, name: Option<&str>, score: Option<f64>, slice
 pub(super) fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<CellRecord>, ResultsError> {
     let (ids, status) = (table.names("cell")?, table.names("status")?);
     let (reasons, metrics) = (table.texts("reason")?, Metrics::of(table)?);
-    let all_choices = read_choices(table)?;
+    let all_choices = read_choices(table, provenance)?;
     let mut cells: Vec<CellRecord> = Vec::new();
     for (row, choices) in all_choices.into_iter().enumerate() {
         let id = ids[row];
@@ -137,21 +137,21 @@ pub(super) fn read_cells(table: &Table, provenance: &Provenance) -> Result<Vec<C
     Ok(cells)
 }
 
-fn read_choices(table: &Table) -> Result<Vec<Choices>, ResultsError> {
+fn read_choices(table: &Table, provenance: &Provenance) -> Result<Vec<Choices>, ResultsError> {
     let (models, prompts) = (table.names("model")?, table.names("prompt")?);
-    let (readouts, transforms) = (table.names("readout")?, table.names("transform")?);
+    let (readouts, transforms) = (table.names("readout")?, table.texts("transform")?);
     let (slices, labels, calibrations) = (table.names("slice")?, table.names("labels")?, table.names("calibration")?);
-    let tasks = table.names("task")?;
-    let task = |row: usize| {
-        let kind = tasks[row].parse::<TaskKind>();
-        kind.map_err(|unknown| table.value("task", row, quoted(tasks[row]), unknown.help))
+    let tasks = table.texts("task")?;
+    let task = |row: usize| match tasks[row] {
+        Some(name) => name.parse::<TaskKind>().map_err(|unknown| table.value("task", row, quoted(name), unknown.help)),
+        None => Ok(provenance.slice(slices[row]).map_or_else(TaskKind::default, |slice| slice.task(None))),
     };
     let choices = |row: usize| {
         Ok(Choices {
             model: models[row].to_owned(),
             prompt: prompts[row].to_owned(),
             readout: readouts[row].to_owned(),
-            transform: transforms[row].to_owned(),
+            transform: transforms[row].unwrap_or(PLAIN).to_owned(),
             slice: slices[row].to_owned(),
             task: task(row)?,
             labels: labels[row].to_owned(),

@@ -50,7 +50,8 @@ pub struct CellOutcomes {
     pub choices: Choices,
     /// What the cell said of each sample of the slice, or why it said nothing.
     pub answers: Result<Answers, String>,
-    /// Gold score minus the best other score; empty for a baseline: margins differ in their last digits between processors.
+    /// Gold score minus the best other score; of pairs, how far the cosine lies on the right side of the threshold. Empty without
+    /// one, and for a baseline: margins differ in their last digits between processors.
     pub gold_margins: Vec<Option<f64>>,
 }
 
@@ -83,7 +84,8 @@ impl Outcomes {
 
     /// The outcomes of a run.
     pub fn of(run: RunRecord) -> Self {
-        let cells = run.cells.into_iter().map(CellOutcomes::of).collect();
+        let texts = |slice: &str| run.samples.get(slice).map_or(&[][..], |texts| texts.as_slice());
+        let cells = run.cells.into_iter().map(|cell| CellOutcomes::of(texts(&cell.choices.slice), cell)).collect();
         Self::with(run.provenance, run.samples, cells)
     }
 
@@ -164,22 +166,30 @@ fn meanings(provenance: &Provenance) -> BTreeMap<String, BTreeMap<String, Digest
 }
 
 impl CellOutcomes {
-    fn of(cell: CellRecord) -> Self {
+    fn of(texts: &[SampleText], cell: CellRecord) -> Self {
         let threshold = cell.estimate("accuracy_threshold").map(|threshold| threshold.value);
-        let (answers, gold_margins) = match cell.outcome {
-            Outcome::Failed { reason } => (Err(reason), Vec::new()),
+        let known = match cell.outcome {
+            Outcome::Failed { reason } => Err(reason),
             Outcome::Scored(scored) => {
                 let rows = scored.samples.iter();
                 let (labels, margins) = rows.map(|row| (row.predicted, row.gold_margin)).unzip();
-                (Ok(Answers::Labels(labels)), margins)
+                Ok((Answers::Labels(labels), margins))
             }
             Outcome::Measured(measured) => {
                 let task = cell.choices.task;
                 let numbers = (0..measured.samples.len()).map(|sample| Answers::compared(task, measured.scores_of(sample)));
-                (Ok(Answers::measured(task, numbers.collect(), threshold)), Vec::new())
+                Ok(Answers::measured(task, numbers.collect(), threshold, texts))
             }
         };
-        Self { id: cell.id, choices: cell.choices, answers, gold_margins }
+        Self::with(cell.id, cell.choices, known)
+    }
+
+    /// A cell by its answers and their margins, or by why it has none.
+    pub(super) fn with(id: String, choices: Choices, known: Result<(Answers, Vec<Option<f64>>), String>) -> Self {
+        match known {
+            Ok((answers, gold_margins)) => Self { id, choices, answers: Ok(answers), gold_margins },
+            Err(reason) => Self { id, choices, answers: Err(reason), gold_margins: Vec::new() },
+        }
     }
 }
 
@@ -190,25 +200,33 @@ impl Answers {
         numbers.first().copied().filter(|_| counts)
     }
 
-    /// What the numbers that samples are compared by say.
+    /// What the numbers that samples are compared by say, with their margins where a threshold parts pairs.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number of a cluster, from 0")]
-    pub(super) fn measured(task: TaskKind, numbers: Vec<Option<f64>>, threshold: Option<f64>) -> Self {
+    pub(super) fn measured(
+        task: TaskKind,
+        numbers: Vec<Option<f64>>,
+        threshold: Option<f64>,
+        texts: &[SampleText],
+    ) -> (Self, Vec<Option<f64>>) {
+        let rounded = |number: f64| baseline::cosine_at(baseline::step(number));
         match task {
-            TaskKind::Retrieval => {
-                let rounded = |figure: f64| baseline::cosine_at(baseline::step(figure));
-                Self::Queries(numbers.into_iter().map(|figure| figure.map(rounded)).collect())
-            }
+            TaskKind::Retrieval => (Self::Queries(numbers.into_iter().map(|figure| figure.map(rounded)).collect()), Vec::new()),
             TaskKind::Clustering => {
-                Self::Clusters(numbers.into_iter().map(|cluster| cluster.unwrap_or(0.0) as usize).collect())
+                let clusters = numbers.into_iter().map(|cluster| cluster.unwrap_or(0.0) as usize);
+                (Self::Clusters(clusters.collect()), Vec::new())
             }
-            _ => Self::pairs(&numbers.into_iter().flatten().collect::<Vec<f64>>(), threshold),
+            _ => {
+                let cosines: Vec<f64> = numbers.into_iter().flatten().collect();
+                let called = |threshold| cosines.iter().map(|cosine| usize::from(*cosine >= threshold)).collect();
+                let margins = threshold.map(|threshold| {
+                    let of = |(cosine, text): (&f64, &SampleText)| {
+                        Some(if text.gold.label() == Some(1) { cosine - threshold } else { threshold - cosine })
+                    };
+                    cosines.iter().zip(texts).map(of).collect()
+                });
+                let called = threshold.map(called);
+                (Self::Pairs { called, cosines: cosines.iter().copied().map(rounded).collect() }, margins.unwrap_or_default())
+            }
         }
-    }
-
-    /// What cosines say of pairs, with the threshold from which on they are called the same.
-    pub(super) fn pairs(cosines: &[f64], threshold: Option<f64>) -> Self {
-        let called = |threshold| cosines.iter().map(|cosine| usize::from(*cosine >= threshold)).collect();
-        let rounded = |cosine: &f64| baseline::cosine_at(baseline::step(*cosine));
-        Self::Pairs { called: threshold.map(called), cosines: cosines.iter().map(rounded).collect() }
     }
 }

@@ -8,6 +8,13 @@ use serde_json::Value;
 use super::{FORMAT, Provenance, ResultsError, partial};
 use crate::digest::Digest;
 
+/// What the file says of the tables beside it.
+pub(super) struct Tables {
+    pub format: u32,
+    /// By file name.
+    pub digests: BTreeMap<String, Digest>,
+}
+
 pub(super) const FILE: &str = "run.json";
 
 /// The key under which the tables' digests lie, beside the fields of [`Provenance`].
@@ -22,8 +29,8 @@ pub(super) fn json(provenance: &Provenance, files: &BTreeMap<&'static str, Diges
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
-/// Reads it back, the digests by file name.
-pub(super) fn read(dir: &Path) -> Result<(Provenance, BTreeMap<String, Digest>), ResultsError> {
+/// Reads it back.
+pub(super) fn read(dir: &Path) -> Result<(Provenance, Tables), ResultsError> {
     let path = dir.join(FILE);
     if !path.is_file() {
         return Err(match partial::count(dir) {
@@ -35,11 +42,12 @@ pub(super) fn read(dir: &Path) -> Result<(Provenance, BTreeMap<String, Digest>),
     let invalid = |source| ResultsError::Json { path: path.clone(), source };
     let mut value: Value = serde_json::from_str(&text).map_err(invalid)?;
     // The version is looked at before anything else: another version may have other fields.
-    if value.get("format") != Some(&Value::from(FORMAT)) {
+    let format = value.get("format").and_then(|format| (1..=FORMAT).find(|&known| *format == Value::from(known)));
+    let Some(format) = format else {
         let found = value.get("format").map_or_else(|| "none".to_owned(), Value::to_string);
-        return Err(ResultsError::Version { path: path.clone(), found, wanted: FORMAT });
-    }
+        return Err(ResultsError::Version { path: path.clone(), found, newest: FORMAT });
+    };
     let files = value.as_object_mut().and_then(|fields| fields.remove(FILES)).unwrap_or(Value::Null);
-    let files = serde_json::from_value(files).map_err(invalid)?;
-    Ok((serde_json::from_value(value).map_err(invalid)?, files))
+    let digests = serde_json::from_value(files).map_err(invalid)?;
+    Ok((serde_json::from_value(value).map_err(invalid)?, Tables { format, digests }))
 }

@@ -13,6 +13,14 @@ pub(super) struct ColumnLayout {
     pub name: &'static str,
     pub kind: Kind,
     pub nulls: Nulls,
+    /// The first [`super::FORMAT`] in which every folder has it. In an older one it may be absent: all null.
+    pub since: u32,
+}
+
+impl ColumnLayout {
+    const fn since(self, format: u32) -> Self {
+        Self { since: format, ..self }
+    }
 }
 
 /// What a column holds.
@@ -45,11 +53,11 @@ impl Kind {
 }
 
 const fn column(name: &'static str, kind: Kind) -> ColumnLayout {
-    ColumnLayout { name, kind, nulls: Nulls::Never }
+    ColumnLayout { name, kind, nulls: Nulls::Never, since: 1 }
 }
 
 const fn optional(name: &'static str, kind: Kind) -> ColumnLayout {
-    ColumnLayout { name, kind, nulls: Nulls::Allowed }
+    ColumnLayout { name, kind, nulls: Nulls::Allowed, since: 1 }
 }
 
 pub(super) const CELLS: Layout = Layout {
@@ -59,9 +67,9 @@ pub(super) const CELLS: Layout = Layout {
         column("model", Kind::Text),
         column("prompt", Kind::Text),
         column("readout", Kind::Text),
-        column("transform", Kind::Text),
+        column("transform", Kind::Text).since(2),
         column("slice", Kind::Text),
-        column("task", Kind::Text),
+        column("task", Kind::Text).since(2),
         column("labels", Kind::Text),
         column("calibration", Kind::Text),
         column("status", Kind::Text),
@@ -82,7 +90,7 @@ pub(super) const PREDICTIONS: Layout = Layout {
         column("sample", Kind::Text),
         column("index", Kind::Count),
         optional("gold", Kind::Text),
-        optional("gold_score", Kind::Number),
+        optional("gold_score", Kind::Number).since(2),
         optional("predicted", Kind::Text),
         optional("gold_rank", Kind::Count),
         optional("margin", Kind::Number),
@@ -123,10 +131,10 @@ pub(super) const SAMPLES: Layout = Layout {
         column("index", Kind::Count),
         column("sample", Kind::Text),
         column("text", Kind::Text),
-        optional("partner", Kind::Text),
+        optional("partner", Kind::Text).since(2),
         optional("gold", Kind::Text),
-        optional("gold_score", Kind::Number),
-        optional("group", Kind::Text),
-        optional("subset", Kind::Text),
+        optional("gold_score", Kind::Number).since(2),
+        optional("group", Kind::Text).since(2),
+        optional("subset", Kind::Text).since(2),
     ],
 };

@@ -22,15 +22,15 @@ const OF_PAIRS: &[&str] = &["cell", "index", "predicted", "gold_margin", "scores
 
 /// Reads the outcomes of a finished run.
 pub(super) fn read(dir: &Path) -> Result<Outcomes, ResultsError> {
-    let (provenance, digests) = run_file::read(dir)?;
-    let samples = read_samples(dir, &provenance, &digests)?;
+    let (provenance, tables) = run_file::read(dir)?;
+    let samples = read_samples(dir, &provenance, &tables)?;
     check_samples(&provenance, &samples)?;
-    let records = read_cells(&Table::open(dir, &CELLS, &digests)?, &provenance)?;
+    let records = read_cells(&Table::open(dir, &CELLS, &tables)?, &provenance)?;
     let with_numbers = records.iter().any(|cell| cell.measured().is_some());
     let columns = if with_numbers { OF_PAIRS } else { OF_LABELS };
     let mut cells = records.iter().map(|cell| Reading::of(cell, &provenance.slices, &samples)).collect::<Vec<_>>();
     let places: HashMap<&str, usize> = records.iter().enumerate().map(|(i, cell)| (cell.id.as_str(), i)).collect();
-    let parts = Parts::open(dir, &PREDICTIONS, &digests, Some(columns), ROWS)?;
+    let parts = Parts::open(dir, &PREDICTIONS, &tables, Some(columns), ROWS)?;
     let path = parts.path.clone();
     for part in parts {
         read_part(&part?, &places, &mut cells)?;
@@ -92,12 +92,12 @@ impl<'a> Reading<'a> {
             return Err(Inconsistency::SampleCount { found, wanted });
         }
         let threshold = record.estimate("accuracy_threshold").map(|threshold| threshold.value);
-        let (answers, gold_margins) = match self.answers {
-            Read::Labels { predicted, margins } => (Ok(Answers::Labels(predicted)), margins),
-            Read::Measured { task, numbers } => (Ok(Answers::measured(task, numbers, threshold)), Vec::new()),
-            Read::Nothing => (Err(record.failure().unwrap_or_default().to_owned()), Vec::new()),
+        let known = match self.answers {
+            Read::Labels { predicted, margins } => Ok((Answers::Labels(predicted), margins)),
+            Read::Measured { task, numbers } => Ok(Answers::measured(task, numbers, threshold, self.texts)),
+            Read::Nothing => Err(record.failure().unwrap_or_default().to_owned()),
         };
-        Ok(CellOutcomes { id: record.id.clone(), choices: record.choices.clone(), answers, gold_margins })
+        Ok(CellOutcomes::with(record.id.clone(), record.choices.clone(), known))
     }
 }
 

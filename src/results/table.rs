@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use polars::prelude::*;
 
 use super::ResultsError;
+use super::run_file::Tables;
 use super::schema::{ColumnLayout, Layout, Nulls};
 use crate::digest::Digest;
 
@@ -23,6 +24,7 @@ pub(super) struct Parts {
     pub path: PathBuf,
     layout: &'static Layout,
     columns: Option<&'static [&'static str]>,
+    format: u32,
     rows: usize,
     next: usize,
     height: usize,
@@ -33,14 +35,14 @@ impl Parts {
     pub(super) fn open(
         dir: &Path,
         layout: &'static Layout,
-        digests: &BTreeMap<String, Digest>,
+        tables: &Tables,
         columns: Option<&'static [&'static str]>,
         rows: usize,
     ) -> Result<Self, ResultsError> {
-        let path = checked(dir, layout, digests)?;
+        let path = checked(dir, layout, &tables.digests)?;
         let file = File::open(&path).map_err(ResultsError::io("read", &path))?;
         let height = ParquetReader::new(file).num_rows().map_err(ResultsError::table("read", &path))?;
-        Ok(Self { path, layout, columns, rows, next: 0, height })
+        Ok(Self { path, layout, columns, format: tables.format, rows, next: 0, height })
     }
 }
 
@@ -49,7 +51,8 @@ impl Iterator for Parts {
 
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.rows.min(self.height - self.next);
-        let part = (rows > 0).then(|| Table::read(self.path.clone(), self.layout, self.columns, Some((self.next, rows))));
+        let part =
+            (rows > 0).then(|| Table::read(self.path.clone(), self.layout, self.columns, self.format, Some((self.next, rows))));
         self.next += rows;
         part
     }
@@ -82,9 +85,9 @@ impl Lists {
 
 impl Table {
     /// Reads a table after checking that its bytes are those that the run wrote.
-    pub(super) fn open(dir: &Path, layout: &'static Layout, digests: &BTreeMap<String, Digest>) -> Result<Self, ResultsError> {
-        let path = checked(dir, layout, digests)?;
-        Self::read(path, layout, None, None)
+    pub(super) fn open(dir: &Path, layout: &'static Layout, tables: &Tables) -> Result<Self, ResultsError> {
+        let path = checked(dir, layout, &tables.digests)?;
+        Self::read(path, layout, None, tables.format, None)
     }
 
     /// Reads some columns, or all, of some rows, or all.
@@ -92,6 +95,7 @@ impl Table {
         path: PathBuf,
         layout: &'static Layout,
         columns: Option<&[&str]>,
+        format: u32,
         rows: Option<(usize, usize)>,
     ) -> Result<Self, ResultsError> {
         let file = File::open(&path).map_err(ResultsError::io("read", &path))?;
@@ -99,14 +103,26 @@ impl Table {
         let reader = ParquetReader::new(file).with_columns(names).with_slice(rows);
         let mut frame = reader.finish().map_err(ResultsError::table("read", &path))?;
         frame.rechunk_mut();
-        let table = Self { path, frame, first: rows.map_or(0, |(first, _)| first) };
+        let mut table = Self { path, frame, first: rows.map_or(0, |(first, _)| first) };
         let asked = |column: &&ColumnLayout| columns.is_none_or(|columns| columns.contains(&column.name));
-        layout.columns.iter().filter(asked).try_for_each(|column| table.check(column))?;
+        for column in layout.columns.iter().filter(asked) {
+            if format < column.since && table.frame.column(column.name).is_err() {
+                table.fill(column)?;
+            } else {
+                table.check(column)?;
+            }
+        }
         Ok(table)
     }
 
     pub(super) fn height(&self) -> usize {
         self.frame.height()
+    }
+
+    /// Adds a column that older folders are without.
+    fn fill(&mut self, layout: &ColumnLayout) -> Result<(), ResultsError> {
+        let nulls = Column::full_null(layout.name.into(), self.frame.height(), &layout.kind.dtype());
+        self.frame.with_column(nulls).map(|_| ()).map_err(ResultsError::table("read", &self.path))
     }
 
     fn check(&self, layout: &ColumnLayout) -> Result<(), ResultsError> {

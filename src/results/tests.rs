@@ -238,9 +238,11 @@ fn another_format_is_refused_before_anything_else_is_read() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path());
     let path = dir.path().join("run.json");
-    fs::write(&path, "{ \"format\": 2, \"unheard\": \"of\" }").unwrap();
-    let error = RunRecord::open(dir.path()).unwrap_err();
-    assert!(matches!(&error, ResultsError::Version { found, wanted: 1, .. } if found == "2"), "{error}");
+    for unknown in [0, FORMAT + 1] {
+        fs::write(&path, format!("{{ \"format\": {unknown}, \"unheard\": \"of\" }}")).unwrap();
+        let error = RunRecord::open(dir.path()).unwrap_err();
+        assert!(matches!(&error, ResultsError::Version { found, .. } if *found == unknown.to_string()), "{error}");
+    }
     fs::write(&path, "{ \"format\": ").unwrap();
     assert!(matches!(RunRecord::open(dir.path()), Err(ResultsError::Json { .. })));
     fs::remove_file(&path).unwrap();
@@ -269,15 +271,42 @@ fn files_that_the_run_did_not_write_are_refused() {
 fn altered(layout: &Layout, change: impl FnOnce(DataFrame) -> PolarsResult<DataFrame>) -> ResultsError {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path());
-    let path = dir.path().join(layout.file);
+    rewrite(dir.path(), layout, change);
+    RunRecord::open(dir.path()).unwrap_err()
+}
+
+fn rewrite(dir: &Path, layout: &Layout, change: impl FnOnce(DataFrame) -> PolarsResult<DataFrame>) {
+    let path = dir.join(layout.file);
     let frame = ParquetReader::new(File::open(&path).unwrap()).finish().unwrap();
     let mut changed = change(frame).unwrap();
     ParquetWriter::new(File::create(&path).unwrap()).finish(&mut changed).unwrap();
-    let run = dir.path().join("run.json");
-    let mut json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&run).unwrap()).unwrap();
-    json["files"][layout.file] = Digest::of_file(&path).unwrap().to_string().into();
-    fs::write(&run, json.to_string()).unwrap();
-    RunRecord::open(dir.path()).unwrap_err()
+    let digest = Digest::of_file(&path).unwrap().to_string();
+    edit_run(dir, |json| json["files"][layout.file] = digest.into());
+}
+
+fn edit_run(dir: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = dir.join("run.json");
+    let mut json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut json);
+    fs::write(&path, json.to_string()).unwrap();
+}
+
+/// What a run of labelled texts by the first format looks like: without the columns that came with pairs, tasks and transforms.
+#[test]
+fn folders_of_the_first_format_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = written(dir.path());
+    for layout in [&CELLS, &PREDICTIONS, &SAMPLES] {
+        let later = layout.columns.iter().filter(|column| column.since > 1).map(|column| column.name).collect::<Vec<_>>();
+        assert!(!later.is_empty());
+        rewrite(dir.path(), layout, |frame| Ok(frame.drop_many(later)));
+    }
+    let error = RunRecord::open(dir.path()).unwrap_err();
+    assert!(matches!(error, ResultsError::ColumnMissing { .. }), "{error}");
+    edit_run(dir.path(), |json| json["format"] = 1.into());
+    let read = RunRecord::open(dir.path()).unwrap();
+    assert_eq!((&read.cells, &read.samples, read.provenance.format), (&record.cells, &record.samples, 1));
+    assert_eq!(Outcomes::open(dir.path()).unwrap().cells.len(), record.cells.len());
 }
 
 /// Replaces one value of a text column by a text, or by null.
@@ -379,6 +408,7 @@ fn the_readme_names_every_file_column_and_metric() {
         let interval = match info.uncertainty {
             Uncertainty::Wilson => "| Wilson |",
             Uncertainty::Bootstrap => "| bootstrap |",
+            Uncertainty::Jackknife => "| jackknife |",
             Uncertainty::None => "| none |",
         };
         assert!(row.is_some_and(|row| row.contains(interval)), "{}: {row:?}", info.name);

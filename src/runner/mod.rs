@@ -194,7 +194,10 @@ fn metric_rows(metrics: Vec<Metric>, names: &[String], units: usize) -> Vec<Metr
             task::CLUSTERING_METRICS,
         ]
         .concat();
-        known.iter().any(|info| (info.name, info.scope, info.uncertainty) == (metric.name, scope, Uncertainty::Bootstrap))
+        known.iter().any(|info| {
+            (info.name, info.scope) == (metric.name, scope)
+                && matches!(info.uncertainty, Uncertainty::Bootstrap | Uncertainty::Jackknife)
+        })
     };
     let doubt = |metric: &Metric| {
         let estimate = metric.estimate.filter(|_| resampled(metric))?;

@@ -1,5 +1,6 @@
 //! How well the numbers that a system gives to samples agree with what is right about them, on as many resamples as need be.
 
+use super::resampled::Twice;
 use super::{Clusters, Ordered, RESAMPLES, Resampled, Table, average_precision, number, pearson, spearman};
 
 /// One figure of one system, prepared so that a resample costs no sorting.
@@ -101,7 +102,9 @@ impl Agreement {
     /// The figure over all samples and on resamples of their clusters.
     pub fn resampled(&self, clusters: &Clusters, seed: u64) -> Resampled {
         let samples = clusters.numbers().len();
-        clusters.resampled(seed, RESAMPLES, |counts| self.of(counts), self.overall(samples))
+        let resampled = clusters.resampled(seed, RESAMPLES, |counts| self.of(counts), self.overall(samples));
+        let twice = if matches!(self.0, Figure::Parts { .. }) { Twice::Alike } else { Twice::Two };
+        Resampled { twice, ..resampled }
     }
 }
 

@@ -4,7 +4,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
-use super::{Estimate, Resampled};
+use super::resampled::Twice;
+use super::{Estimate, Resampled, Spread};
 
 /// Resamples behind every bootstrap interval of the program.
 pub const RESAMPLES: usize = 2000;
@@ -43,6 +44,19 @@ pub fn bootstrap_all<const K: usize>(
     std::array::from_fn(|k| Estimate { value: values[k], interval: resampled[k].interval(), n })
 }
 
+/// The same for statistics to which a sample that is drawn twice is not two samples: intervals by leaving samples out.
+pub fn jackknife_all<const K: usize>(
+    n: usize,
+    statistics: impl Fn(&[u32]) -> [Option<f64>; K] + Sync,
+    values: [f64; K],
+) -> [Estimate; K] {
+    let rows = without_parts(n, &statistics);
+    std::array::from_fn(|k| {
+        let left_out: Vec<Option<f64>> = rows.iter().map(|row| row[k]).collect();
+        Estimate { value: values[k], interval: Spread::left_out(Some(values[k]), &left_out, n, n).interval(), n }
+    })
+}
+
 /// Statistics of `n` samples on resamples of them.
 pub(super) fn resample_all<const K: usize>(
     n: usize,
@@ -60,6 +74,7 @@ pub(super) fn resample_all<const K: usize>(
         left_out: column(&left_out, k),
         units: n,
         samples: n,
+        twice: Twice::Two,
     })
 }
 

@@ -140,14 +140,15 @@ mod tests {
             let value = gains.iter().sum::<f64>() / crate::stats::number(gains.len());
             Clusters::of(gains.iter().map(|_| None)).resampled(1, RESAMPLES, mean(gains), Some(value))
         };
-        let clear = of(&gains);
-        assert!(clear.interval().unwrap().low > 0.0 && clear.p_value() < 0.02, "{:?} {}", clear.interval(), clear.p_value());
-        // Resamples of ten spread by their own deviation (over n, not n - 1) of 0.1213 over the root of 10: 0.0384.
-        assert!((clear.error().unwrap() - 0.0384).abs() < 0.002, "{:?}", clear.error());
-        let nothing = clear.minus(&clear);
-        assert_eq!((nothing.overall, nothing.interval(), nothing.p_value()), (Some(0.0), None, 1.0));
-        let single = of(&[0.5]);
-        assert_eq!((single.interval(), single.p_value(), single.error()), (None, 1.0, None));
+        let clear = of(&gains).minus(&of(&[0.0; 10]));
+        // Of ten with a deviation of 0.1278: Student's interval of the mean reaches 2.262 * 0.0404 to either side.
+        let ends = clear.interval().unwrap();
+        assert!((ends.high - 0.195 - 0.0915).abs() < 0.005 && (ends.low - 0.195 + 0.0915).abs() < 0.005, "{ends:?}");
+        assert!(clear.p_value() < 0.005, "{}", clear.p_value());
+        let nothing = of(&gains).minus(&of(&gains));
+        assert_eq!((nothing.value, nothing.interval(), nothing.p_value()), (Some(0.0), None, 1.0));
+        let single = of(&[0.5]).minus(&of(&[0.0]));
+        assert_eq!((single.interval(), single.p_value()), (None, 1.0));
     }
 
     /// Two systems that are equally good by construction: about 5 % of comparisons may be called significant.
@@ -164,10 +165,12 @@ mod tests {
             let mut system = || gold.iter().map(|gold| gold + unit()).collect::<Vec<f64>>();
             let (one, two) = (Ordered::new(&system()), Ordered::new(&system()));
             let gold = Ordered::new(&gold);
-            let gain = |counts: &[u32]| Some(spearman(&one, &gold, counts)? - spearman(&two, &gold, counts)?);
             let clusters = Clusters::of(std::iter::repeat_n(None, n));
-            let gains = clusters.resampled(run, 400, gain, gain(&vec![1; n]));
-            called += usize::from(gains.p_value() < 0.05);
+            let of = |system: &Ordered| {
+                let against = |counts: &[u32]| spearman(system, &gold, counts);
+                clusters.resampled(run, 400, against, against(&vec![1; n]))
+            };
+            called += usize::from(of(&one).minus(&of(&two)).p_value() < 0.05);
         }
         // 20 of 400 expected; 6 to 36 are within three and a half standard deviations of 4.4.
         assert!((6..=36).contains(&called), "{called} of {runs}");

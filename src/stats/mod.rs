@@ -11,12 +11,14 @@ mod paired;
 mod partition;
 mod resampled;
 mod separation;
+mod spread;
+mod student;
 mod variance;
 
 use serde::{Deserialize, Serialize};
 
 pub use agreement::Agreement;
-pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all, shares_drawn};
+pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all, jackknife_all, shares_drawn};
 pub use clusters::Clusters;
 pub use correction::Correction;
 pub use correlation::{Ordered, pearson, rank_distances, spearman};
@@ -26,6 +28,8 @@ pub use paired::{PairedDifference, mcnemar_exact, paired_accuracy};
 pub use partition::Table;
 pub use resampled::{FEW, Resampled, doubt};
 pub use separation::{Best, Called, average_precision, best_threshold, roc_area};
+pub use spread::Spread;
+pub use student::{student_beyond, student_quantile};
 pub use variance::{Source, complete, sources};
 
 /// The 0.975 quantile of the standard normal distribution: half-width of a two-sided 95 % interval.

@@ -4,14 +4,14 @@ use super::kmeans::{Clusters, k_means};
 use super::metrics::{MetricInfo, Uncertainty, slice};
 use super::{Metric, TaskError, Vectors, finite, known};
 use crate::embeddings::Embeddings;
-use crate::stats::{Estimate, RESAMPLES, Table, bootstrap_all, number};
+use crate::stats::{Estimate, Interval, Table, jackknife_all, number};
 
 /// Metrics of clustering, in their order.
 pub const CLUSTERING_METRICS: &[MetricInfo] = &[
-    slice("v_measure", Uncertainty::Bootstrap),
-    slice("homogeneity", Uncertainty::Bootstrap),
-    slice("completeness", Uncertainty::Bootstrap),
-    slice("adjusted_rand", Uncertainty::Bootstrap),
+    slice("v_measure", Uncertainty::Jackknife),
+    slice("homogeneity", Uncertainty::Jackknife),
+    slice("completeness", Uncertainty::Jackknife),
+    slice("adjusted_rand", Uncertainty::Jackknife),
     slice("clusters", Uncertainty::None),
     slice("largest_cluster", Uncertainty::None),
     slice("inertia", Uncertainty::None),
@@ -30,7 +30,7 @@ pub struct Clustering<'a> {
     pub clusters: usize,
     /// How often it is tried; the tightest clusters are kept.
     pub restarts: usize,
-    /// Seed of the first centres and of the bootstrap.
+    /// Seed of the first centres.
     pub seed: u64,
 }
 
@@ -44,7 +44,8 @@ pub struct Clustered {
 
 /// k-means on the vectors as they are, and how its clusters agree with the labels: scikit-learn's `v_measure_score` and so on.
 ///
-/// Intervals are percentiles of resamples of the texts, whose clusters stay what they are.
+/// Intervals are those of the figures that as many other texts would have on average, by leaving texts out, whose clusters stay what
+/// they are.
 ///
 /// # Errors
 /// Inputs that cannot be clustered: see [`TaskError`].
@@ -62,7 +63,13 @@ pub fn clustering(task: &Clustering<'_>) -> Result<Clustered, TaskError> {
     let agreement = |counts: &[u32]| Table::of(gold, &of, counts).agreement();
     let found = agreement(&once);
     let statistics = |counts: &[u32]| agreement(counts).map(Some);
-    let estimates = bootstrap_all(gold.len(), seed, RESAMPLES, statistics, found);
+    let estimates = jackknife_all(gold.len(), statistics, found);
+    let within = |least: f64, ends: Interval| Interval { low: ends.low.max(least), high: ends.high.min(1.0) };
+    // What is adjusted for chance may be below it, by a half at most.
+    let estimates = estimates
+        .into_iter()
+        .zip([0.0, 0.0, 0.0, -0.5])
+        .map(|(estimate, least)| Estimate { interval: estimate.interval.map(|ends| within(least, ends)), ..estimate });
     let mut metrics: Vec<Metric> =
         (CLUSTERING_METRICS.iter().zip(estimates)).map(|(info, estimate)| known(info.name, estimate)).collect();
     let sizes = Table::of(gold, &of, &once).sizes();

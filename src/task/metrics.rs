@@ -29,8 +29,10 @@ pub enum Scope {
 pub enum Uncertainty {
     /// A share of samples: Wilson's score interval.
     Wilson,
-    /// Percentile bootstrap over samples.
+    /// `BCa` bootstrap over samples, or groups of them.
     Bootstrap,
+    /// Student's interval by leaving samples out.
+    Jackknife,
     /// Exact for the vectors at hand, a plain count, or a maximum picked on the same samples: no interval.
     None,
 }

@@ -63,7 +63,7 @@ fn a_baseline_of_an_older_program_is_read() {
     baseline["format"] = 2.into();
     lab.write("baseline/baseline.json", &baseline.to_string());
     let said = lab.expect(2, GATE).err;
-    assert!(said.contains("has format 2, this program reads format 1"), "{said}");
+    assert!(said.contains("has format 2, this program knows formats up to 1"), "{said}");
 }
 
 /// Another protocol is another figure, whatever the samples.

@@ -1,13 +1,13 @@
 //! The head of a report: the best cell, what it is held against, and whether the differences are noise.
 
-use super::comparison::{ALPHA, Comparison};
+use super::comparison::{ALPHA, Comparison, could_tell};
 use super::contest::{Contest, Entry, Reference};
 use super::corrections;
 use super::selection::{self, Choice};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
 use crate::report::number::{bare_p, counted, decimal, percent, percent_estimate, percent_range, points};
-use crate::stats::{Agreement, Clusters, PairedDifference, number};
+use crate::stats::{self, Agreement, Clusters, PairedDifference, number};
 
 pub fn blocks(contest: &Contest) -> Vec<Block> {
     let Some(best) = contest.best() else {
@@ -152,7 +152,10 @@ fn equals(contest: &Contest, best: &Entry) -> Option<String> {
     let raw: Vec<f64> = rivals.iter().map(|pair| pair.p_value).collect();
     let correction = contest.run.provenance.correction;
     let close = correction.adjust(&raw).iter().filter(|p| **p >= ALPHA).count();
-    let family = format!("exact McNemar, {} over {}", correction.title(), counted(rivals.len(), "comparison"));
+    let level = ALPHA / number(rivals.len());
+    let least = rivals.iter().filter_map(|pair| stats::detectable(pair.wins + pair.losses, pair.difference.n, level));
+    let over = counted(rivals.len(), "comparison");
+    let family = format!("exact McNemar, {} over {over}{}", correction.title(), could_tell(least.collect()));
     Some(match close {
         0 => format!("Every other cell differs from it by more than noise ({family})."),
         _ if close == rivals.len() => format!("No other cell can be told from it ({family}): this ranking may be noise."),

@@ -2,7 +2,7 @@
 
 use super::contest::{Contest, Entry};
 use crate::report::escape::{code, text};
-use crate::report::number::{counted, p_value, points, points_range};
+use crate::report::number::{counted, p_value, points, points_estimate, points_range};
 use crate::results::CellRecord;
 use crate::stats::{Correction, PairedDifference};
 
@@ -21,6 +21,17 @@ pub fn doubts(cell: &CellRecord) -> Vec<String> {
         }
     }
     reasons.into_iter().map(|(reason, names)| format!("Do not trust how sure {} looks: {reason}.", names.join(", "))).collect()
+}
+
+/// Behind a semicolon, from where on half of some comparisons could have told differences from noise, given for each its smallest; nothing
+/// where none could.
+pub fn could_tell(mut smallest: Vec<f64>) -> String {
+    smallest.sort_by(f64::total_cmp);
+    let middle = smallest.get(smallest.len().saturating_sub(1) / 2);
+    let which = if smallest.len() > 1 { "half of them" } else { "it" };
+    middle.map_or(String::new(), |least| {
+        format!("; {which} could tell differences from {} points on", points(*least).trim_start_matches('+'))
+    })
 }
 
 /// A paired difference and how far it may be trusted.
@@ -73,10 +84,6 @@ impl Comparison {
 
     /// `+6.5 [−1.2, +13.8]`
     pub fn difference(&self) -> String {
-        let value = points(self.pair.difference.value);
-        match self.pair.difference.interval {
-            Some(interval) => format!("{value} [{}, {}]", points(interval.low), points(interval.high)),
-            None => value,
-        }
+        points_estimate(&self.pair.difference)
     }
 }

@@ -10,7 +10,7 @@ use super::answer::majority_share;
 use super::contest::{AXES, Contest, Entry, Reference};
 use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
-use crate::report::number::{bare_p, counted, percent_estimate, points};
+use crate::report::number::{bare_p, counted, percent_estimate, points, points_estimate};
 use crate::report::plot::{Dot, Dots, Drawing, Mark, Tone, Unit};
 use crate::results::{Outcome, RunRecord};
 use crate::stats::number;
@@ -87,7 +87,8 @@ fn table(contest: &Contest) -> Block {
     columns.extend(has_means(contest).then(|| Column::numbers("mean accuracy of the experiments")));
     let p = format!("p ({})", contest.run.provenance.correction.short());
     let against_best = format!("best against it, {p}");
-    columns.extend(["accuracy", "macro F1", "vs reference, points", &p, &against_best, "texts cut"].map(Column::numbers));
+    columns
+        .extend(["accuracy", "macro F1", "vs reference, points [95 %]", &p, &against_best, "texts cut"].map(Column::numbers));
     columns.push(Column::words("cell"));
     let (to_reference, to_best) = (adjusted_p(contest), against(contest, contest.best()));
     let p = |place: usize| [&to_reference, &to_best].map(|p| p.get(place).copied().flatten());
@@ -111,11 +112,14 @@ fn row(contest: &Contest, entry: &Entry, place: usize, axes: &[Axis], [p, to_bes
     }
     let accuracy = percent_estimate(&entry.accuracy);
     row.push(if place == 0 { format!("**{accuracy}**") } else { accuracy });
-    row.push(share_or_dash(entry.cell.estimate("macro_f1")));
+    row.push(entry.cell.estimate("macro_f1").map_or("–".to_owned(), |f1| percent_estimate(&f1)));
     let is_reference = contest.reference == Reference::Entry(place);
     row.push(match contest.reference_entry() {
         _ if is_reference => "reference".to_owned(),
-        Some(reference) => points(entry.accuracy.value - reference.accuracy.value),
+        Some(reference) => {
+            let gain = entry.accuracy.value - reference.accuracy.value;
+            entry.against(reference).map_or_else(|| points(gain), |pair| points_estimate(&pair.difference))
+        }
         None => "–".to_owned(),
     });
     row.push(p.map_or(if is_reference { String::new() } else { "–".to_owned() }, bare_p));

@@ -5,9 +5,9 @@ use super::contest::{Contest, Entry};
 use super::effects::Effect;
 use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, text};
-use crate::report::number::{counted, decimal, percent, points};
+use crate::report::number::{counted, decimal, percent, points_estimate};
 use crate::report::plot::{Drawing, Grid, Panel};
-use crate::stats::{Estimate, number};
+use crate::stats::number;
 
 /// Most rows, columns and panels of the heat map.
 const ROWS: usize = 16;
@@ -60,16 +60,15 @@ fn table(contest: &Contest, effects: &[Effect]) -> Block {
             let gap = effect.choices.first().filter(|_| i > 0).map(|top| choice.over(top, contest.run.provenance.seed));
             let mut row = vec![axis, text(choice.id)];
             row.extend(dev.then(|| choice.on_dev.map_or("–".to_owned(), percent)));
-            row.extend([percent(choice.mean), gap.map_or(top.to_owned(), |gap| gap_text(&gap)), effect.blocks.to_string()]);
+            row.extend([
+                percent(choice.mean),
+                gap.map_or(top.to_owned(), |gap| points_estimate(&gap)),
+                effect.blocks.to_string(),
+            ]);
             row
         })
     });
     Block::table(columns, rows.collect())
-}
-
-fn gap_text(gap: &Estimate) -> String {
-    let value = points(gap.value);
-    gap.interval.map_or(value.clone(), |interval| format!("{value} [{}, {}]", points(interval.low), points(interval.high)))
 }
 
 /// Prompts by labels for one model and readout, a panel for each calibration; None when there is one prompt and one label set.

@@ -3,13 +3,11 @@
 use super::contest::{PairContest, PairEntry, hundredths, with_interval};
 use crate::report::document::{Block, Column};
 use crate::report::escape::{code, text};
-use crate::report::number::{bare_p, counted, percent_estimate, points};
+use crate::report::number::{bare_p, counted, percent_estimate, points_estimate};
+use crate::report::view::comparison::{ALPHA, could_tell};
 use crate::report::view::selection;
 use crate::results::{Axis, Kind};
-use crate::stats::Estimate;
-
-/// Differences less likely than this under chance alone are not called noise.
-const ALPHA: f64 = 0.05;
+use crate::stats::{Spread, number};
 
 pub fn answer(contest: &PairContest) -> Vec<Block> {
     let Some(best) = contest.best() else {
@@ -69,7 +67,7 @@ fn comparisons(contest: &PairContest, best: &PairEntry) -> Option<Block> {
         .map(|(role, other)| {
             let name: Vec<&str> = contest.shown_axes().into_iter().map(|axis| other.on(axis)).collect();
             let (difference, p) = match PairContest::difference(best, other) {
-                Some((difference, p)) => (gap(&difference), bare_p(p)),
+                Some((difference, p)) => (points_estimate(&difference), bare_p(p)),
                 None => ("–".to_owned(), "–".to_owned()),
             };
             vec![format!("{role}: {}", text(&name.join(" · "))), with_interval(&other.value), difference, p]
@@ -82,12 +80,6 @@ fn comparisons(contest: &PairContest, best: &PairEntry) -> Option<Block> {
         Column::numbers("p"),
     ];
     (!rows.is_empty()).then(|| Block::table(columns, rows))
-}
-
-/// `+6.5 [−1.2, +13.8]`
-pub fn gap(difference: &Estimate) -> String {
-    let value = points(difference.value);
-    difference.interval.map_or(value.clone(), |ends| format!("{value} [{}, {}]", points(ends.low), points(ends.high)))
 }
 
 /// What thresholds do with labelled pairs: those of another slice, and an oracle's.
@@ -132,15 +124,18 @@ pub fn plural(contest: &PairContest) -> &'static str {
 
 /// How many cells the samples cannot tell from the best one.
 fn equals(contest: &PairContest, best: &PairEntry) -> Option<String> {
-    let rivals = contest.entries.iter().skip(1).filter_map(|entry| PairContest::difference(best, entry));
-    let raw: Vec<f64> = rivals.map(|(_, p)| p).collect();
+    let rivals = contest.entries.iter().skip(1).map(|entry| best.resampled.minus(&entry.resampled));
+    let rivals: Vec<Spread> = rivals.filter(|gain| gain.value.is_some()).collect();
+    let raw: Vec<f64> = rivals.iter().map(Spread::p_value).collect();
     if raw.is_empty() {
         return None;
     }
     let correction = contest.run.provenance.correction;
     let close = correction.adjust(&raw).iter().filter(|p| **p >= ALPHA).count();
     let over = counted(raw.len(), "comparison");
-    let family = format!("bootstrap of the {}, {} over {over}", plural(contest), correction.title());
+    let least = rivals.iter().filter_map(|gain| gain.detectable(ALPHA / number(raw.len())));
+    let family =
+        format!("bootstrap of the {}, {} over {over}{}", plural(contest), correction.title(), could_tell(least.collect()));
     Some(match close {
         0 => format!("Every other cell differs from it by more than noise ({family})."),
         _ if close == raw.len() => format!("No other cell can be told from it ({family}): this ranking may be noise."),

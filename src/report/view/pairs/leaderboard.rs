@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::answer::{gap, plural};
+use super::answer::plural;
 use super::contest::{PairContest, PairEntry, hundredths, with_interval};
 use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
-use crate::report::number::{bare_p, counted, percent, points};
+use crate::report::number::{bare_p, counted, percent, points, points_estimate};
 use crate::report::plot::{Dot, Dots, Drawing, Tone, Unit};
 use crate::results::{CellRecord, ResultsError, axis_means};
 
@@ -78,7 +78,7 @@ fn table(contest: &PairContest) -> Block {
         let reference = contest.reference == Some(place);
         row.extend(match against {
             _ if reference => ["reference".to_owned(), String::new()],
-            Some((difference, p)) => [gap(&difference), bare_p(p)],
+            Some((difference, p)) => [points_estimate(&difference), bare_p(p)],
             None => ["–".to_owned(), "–".to_owned()],
         });
         row.push(to_best.map_or(if place == 0 { String::new() } else { "–".to_owned() }, |(_, p)| bare_p(p)));
