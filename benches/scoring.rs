@@ -182,7 +182,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         [[task]]\nkind = \"label-similarity\"\ncalibration = [\"none\", \"center\"]\n";
     let spec = Spec::parse(spec, Path::new("size.toml"))?;
     let prepared = |id: usize, kind: u32| -> Result<Prepared> {
-        Ok(Prepared { ids: vec![kind, u32::try_from(id)?], rendered: String::new(), slots: Vec::new(), cut: 0 })
+        Ok(Prepared { ids: vec![kind, u32::try_from(id)?], rendered: String::new(), slots: Vec::new(), cut: 0, left_out: None })
     };
     let texts = (0..size.texts).map(|i| prepared(i, 0)).collect::<Result<Vec<_>>>()?;
     let labels = (0..size.labels).map(|i| prepared(i, 1)).collect::<Result<Vec<_>>>()?;

@@ -39,6 +39,14 @@ pub fn note(text: impl Display) {
     painted(visible::lines(&text.to_string()));
 }
 
+/// Draws the line in which the cursor stands again; an empty text takes it back.
+pub fn live(text: &str) {
+    let mut terminal = std::io::stderr().lock();
+    // To the line's beginning, and what is there away.
+    let _ = write!(terminal, "\r\u{1b}[K{}", visible::lines(text));
+    let _ = terminal.flush();
+}
+
 /// The same with the colours it has.
 fn painted(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -47,7 +55,9 @@ fn painted(text: impl Display) {
 /// Columns that a line may take: those of the terminal, or of `COLUMNS`; 80 where standard output is neither.
 pub fn width() -> usize {
     let asked = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
-    Table::new().width().map(usize::from).or_else(asked).unwrap_or(80)
+    // A terminal that does not know its size says 0.
+    let own = Table::new().width().map(usize::from).filter(|columns| *columns > 0);
+    own.or_else(asked).unwrap_or(80)
 }
 
 /// A line below the header, and nothing else.

@@ -104,10 +104,10 @@ fn rankings(record: &RunRecord) -> Vec<String> {
         let task = if several { format!(", {}", ranking.task) } else { String::new() };
         lines.push(format!("slice {}{task}{order}", ranking.slice));
         let axes = ranking.axes.iter().map(ToString::to_string).collect();
-        let dev = ranking.chosen_on.as_ref().map(|_| ("on dev".to_owned(), Keep::Long));
+        let dev = ranking.chosen_on.as_ref().map(|_| ("on dev".to_owned(), Keep::Short));
         let value = (format!("{} [95 %]", ranking.metric), Keep::Always);
-        let p = (format!("p ({})", ranking.correction.short()), Keep::Long);
-        let figures = dev.into_iter().chain([value, ("± ref".to_owned(), Keep::Always), p]).collect();
+        let p = (format!("p ({})", ranking.correction.short()), Keep::Short);
+        let figures = dev.into_iter().chain([value, ("± ref".to_owned(), Keep::Long), p]).collect();
         let mut table = CellTable::new(vec!["#".to_owned()], axes, figures);
         let shown = |(place, standing): &(usize, &Standing)| *place < ROWS || standing.difference == "reference";
         let shown: Vec<(usize, &Standing)> = ranking.standings.iter().enumerate().filter(shown).collect();

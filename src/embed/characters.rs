@@ -1,6 +1,8 @@
 //! Texts for encoders that are no tokenizer's: a text's token ids are its Unicode scalar values, so that rows, keys and cuts
 //! work as for models.
 
+use std::ops::Range;
+
 use super::{Card, EmbedError, Prepared, Row};
 use crate::model::Room;
 use crate::prompt::{Template, Truncation};
@@ -16,24 +18,21 @@ pub(super) fn prepare(template: &Template, text: &str, truncate: Truncation, car
     let limit = card.max_tokens;
     let room = Room { template, text, limit };
     let rendered = template.render(text).text;
-    let mut ids = scalars(&rendered);
-    let whole = ids.len();
-    if whole <= room.limit {
-        return Ok(Prepared { ids, rendered, slots: Vec::new(), cut: 0 });
+    let whole = rendered.chars().count();
+    if whole <= limit {
+        return Ok(prepared(rendered));
     }
     match truncate {
         Truncation::Error => Err(room.too_long(whole).into()),
         Truncation::WholePrompt => {
-            ids.truncate(room.limit);
-            Ok(Prepared { ids, rendered, slots: Vec::new(), cut: whole - room.limit })
+            let mut all = prepared(rendered);
+            all.ids.truncate(limit);
+            Ok(Prepared { cut: whole - limit, left_out: Some(limit..whole), ..all })
         }
         Truncation::Head | Truncation::Tail | Truncation::Middle => {
-            let chars: Vec<char> = text.chars().collect();
-            let tokenize = |text: &str| {
-                let rendered = template.render(text).text;
-                Ok(Prepared { ids: scalars(&rendered), rendered, slots: Vec::new(), cut: 0 })
-            };
-            Ok(room.fill(whole, chars.len(), |keep| cut(&chars, truncate, keep), tokenize)?)
+            let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+            let tokenize = |text: &str| Ok(prepared(template.render(text).text));
+            Ok(room.fill(whole, starts.len() - 1, |keep| cut(&starts, truncate, keep), tokenize)?)
         }
     }
 }
@@ -51,6 +50,11 @@ pub(super) fn check(rows: &[Row<'_>], model: &str) -> Result<(), EmbedError> {
     Ok(())
 }
 
+/// A rendered text that nothing was cut from.
+fn prepared(rendered: String) -> Prepared {
+    Prepared { ids: scalars(&rendered), rendered, slots: Vec::new(), cut: 0, left_out: None }
+}
+
 pub(super) fn scalars(text: &str) -> Vec<u32> {
     text.chars().map(u32::from).collect()
 }
@@ -60,12 +64,13 @@ pub(super) fn text(ids: &[u32]) -> String {
     ids.iter().filter_map(|id| char::from_u32(*id)).collect()
 }
 
-/// A text with `keep` of its characters, at most all of them.
-fn cut(chars: &[char], truncate: Truncation, keep: usize) -> String {
+/// The bytes to leave out of a text so that `keep` of its characters are kept, at most all of them. `starts` are where its
+/// characters start, and its end.
+fn cut(starts: &[usize], truncate: Truncation, keep: usize) -> Range<usize> {
     let (head, tail) = match truncate {
         Truncation::Tail => (0, keep),
         Truncation::Middle => (keep.div_ceil(2), keep / 2),
         Truncation::Head | Truncation::Error | Truncation::WholePrompt => (keep, 0),
     };
-    chars[..head].iter().chain(&chars[chars.len() - tail..]).collect()
+    starts[head]..starts[starts.len() - 1 - tail]
 }

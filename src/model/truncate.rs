@@ -21,6 +21,9 @@ pub struct Prepared {
     pub slots: Vec<Range<usize>>,
     /// Tokens that the uncut rendered text has more than `ids`.
     pub cut: usize,
+    /// Characters that were left out to make it fit: of the text, or under [`Truncation::WholePrompt`] of the rendered template,
+    /// without what a chat puts around it. None where nothing was cut, and where a chat changes what is said.
+    pub left_out: Option<Range<usize>>,
 }
 
 impl Prepared {
@@ -45,8 +48,9 @@ impl Room<'_> {
         ModelError::TooLong { tokens, limit: self.limit, text: excerpt(self.text) }
     }
 
-    /// Cuts the text until its rendering fits: every slot holds the same, `cut(keep)` of its `pieces`. A cut text may
-    /// tokenise differently at its new end, so the whole is rendered and tokenised again, and more is cut until it fits.
+    /// Cuts the text until its rendering fits: every slot holds the same, the text without the bytes `cut(keep)`, so that so
+    /// many of its `pieces` are kept. A cut text may tokenise differently at its new end, so the whole is rendered and
+    /// tokenised again, and more is cut until it fits.
     ///
     /// # Errors
     /// A template that leaves no room for any of the text, and failures of `tokenize`.
@@ -54,13 +58,14 @@ impl Room<'_> {
         &self,
         whole: usize,
         pieces: usize,
-        cut: impl Fn(usize) -> String,
+        cut: impl Fn(usize) -> Range<usize>,
         tokenize: impl Fn(&str) -> Result<Prepared, ModelError>,
     ) -> Result<Prepared, ModelError> {
         let (mut keep, mut over) = (pieces, whole.saturating_sub(self.limit));
         loop {
             keep = keep.saturating_sub(over.div_ceil(self.template.slots()));
-            let kept = cut(keep);
+            let left_out = cut(keep);
+            let kept = [&self.text[..left_out.start], &self.text[left_out.end..]].concat();
             let prepared = tokenize(&kept)?;
             let tokens = prepared.ids.len();
             if kept.is_empty() {
@@ -68,7 +73,8 @@ impl Room<'_> {
                 return Err(self.template_too_long(tokens));
             }
             if tokens <= self.limit {
-                return Ok(Prepared { cut: whole.saturating_sub(tokens), ..prepared });
+                let left_out = Some(characters(self.text, left_out));
+                return Ok(Prepared { cut: whole.saturating_sub(tokens), left_out, ..prepared });
             }
             over = tokens - self.limit;
         }
@@ -92,7 +98,7 @@ impl Tokenizer {
         }
         match truncate {
             Truncation::Error => Err(room.too_long(whole.len())),
-            Truncation::WholePrompt => self.cut_end(&room, &rendered, whole.len()),
+            Truncation::WholePrompt => self.cut_end(&room, rendered, whole.len()),
             Truncation::Head | Truncation::Tail | Truncation::Middle => {
                 let located = match template.chat() {
                     Some(chat) => self.chat()?.locate(chat, &template.render(text))?,
@@ -124,17 +130,36 @@ impl Tokenizer {
         Ok((rendered, whole))
     }
 
-    fn cut_end(&self, room: &Room<'_>, rendered: &Rendered, whole: usize) -> Result<Prepared, ModelError> {
+    fn cut_end(&self, room: &Room<'_>, rendered: Rendered, whole: usize) -> Result<Prepared, ModelError> {
         let special = room.template.chat().is_none();
         let kept = self.encode_cut(&rendered.text, special)?.ok_or_else(|| room.template_too_long(whole))?;
-        Ok(Prepared { cut: whole - kept.len(), ..prepared(rendered.clone(), &kept) })
+        let message = room.template.render(room.text);
+        // What a chat puts before the message; nothing is known of it where the slots could not be found again.
+        let before = rendered.slots.first().zip(message.slots.first()).map(|(slot, own)| slot.start.saturating_sub(own.start));
+        let left_out = before.map(|before| {
+            let end = last_byte(&kept).saturating_sub(before).min(message.text.len());
+            characters(&message.text, message.text.ceil_char_boundary(end)..message.text.len())
+        });
+        Ok(Prepared { cut: whole - kept.len(), left_out, ..prepared(rendered, &kept) })
     }
+}
+
+/// Bytes of a text as its characters.
+fn characters(text: &str, bytes: Range<usize>) -> Range<usize> {
+    let before = text[..bytes.start].chars().count();
+    before..before + text[bytes].chars().count()
+}
+
+/// Where the text of the last token ends that is no special one.
+fn last_byte(kept: &Encoding) -> usize {
+    let own = kept.get_offsets().iter().zip(kept.get_special_tokens_mask()).filter(|(_, special)| **special == 0);
+    own.map(|((_, end), _)| *end).max().unwrap_or(0)
 }
 
 /// A text that nothing was cut from.
 fn prepared(rendered: Rendered, whole: &Encoding) -> Prepared {
     let slots = rendered.slots.iter().map(|slot| tokens_of(slot, whole)).collect();
-    Prepared { ids: whole.get_ids().to_vec(), rendered: rendered.text, slots, cut: 0 }
+    Prepared { ids: whole.get_ids().to_vec(), rendered: rendered.text, slots, cut: 0, left_out: None }
 }
 
 /// The tokens that hold a byte of a slot, from the first of them to the last.
@@ -173,15 +198,18 @@ impl Bounds {
         self.ends.len()
     }
 
-    /// The text with at most `keep` of its tokens.
-    fn cut(&self, text: &str, truncate: Truncation, keep: usize) -> String {
+    /// The bytes to leave out of the text so that at most `keep` of its tokens are kept.
+    fn cut(&self, text: &str, truncate: Truncation, keep: usize) -> Range<usize> {
         let keep = keep.min(self.tokens());
-        let head = |count: usize| if count == 0 { "" } else { &text[..self.end_before(count)] };
-        let tail = |count: usize| if count == 0 { "" } else { &text[self.start_after(count)..] };
+        let head = |count: usize| if count == 0 { 0 } else { self.end_before(count) };
+        let tail = |count: usize| if count == 0 { text.len() } else { self.start_after(count) };
         match truncate {
-            Truncation::Tail => tail(keep).to_owned(),
-            Truncation::Middle => format!("{}{}", head(keep.div_ceil(2)), tail(keep / 2)),
-            Truncation::Head | Truncation::Error | Truncation::WholePrompt => head(keep).to_owned(),
+            Truncation::Tail => 0..tail(keep),
+            Truncation::Middle => {
+                let from = head(keep.div_ceil(2));
+                from..tail(keep / 2).max(from)
+            }
+            Truncation::Head | Truncation::Error | Truncation::WholePrompt => head(keep)..text.len(),
         }
     }
 

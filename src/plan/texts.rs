@@ -38,6 +38,8 @@ pub struct Block {
     pub rows: Vec<usize>,
     /// Tokens that truncation removed from each text.
     pub cut: Vec<usize>,
+    /// Place of each text that was cut, with the characters that it lost, where they are known: see [`Prepared::left_out`].
+    pub left_out: Vec<(usize, Range<usize>)>,
 }
 
 impl Block {
@@ -122,6 +124,7 @@ impl Rows {
     pub fn add(&mut self, prepared: &[Prepared], reads: &BTreeSet<usize>, spans: bool, block: &mut Block) {
         let wish = self.wishes.insert_full(reads.clone()).0;
         for text in prepared {
+            block.left_out.extend(text.left_out.clone().map(|range| (block.cut.len(), range)));
             block.cut.push(text.cut);
             let row = self.insert(&text.ids, if spans { &text.slots } else { &[] }, wish);
             block.rows.push(row);
@@ -211,17 +214,24 @@ mod tests {
     use super::*;
 
     fn prepared(ids: &[u32], slots: &[Range<usize>]) -> Prepared {
-        Prepared { rendered: String::new(), ids: ids.to_vec(), slots: slots.to_vec(), cut: ids.len() - 1 }
+        let cut = ids.len() - 1;
+        Prepared {
+            rendered: String::new(),
+            ids: ids.to_vec(),
+            slots: slots.to_vec(),
+            cut,
+            left_out: (cut > 0).then_some(0..cut),
+        }
     }
 
     #[test]
     fn the_same_ids_are_one_row() {
         let (mut rows, reads) = (Rows::default(), BTreeSet::from([0]));
         let first = rows.block(vec![prepared(&[1, 2], &[0..1]), prepared(&[3], &[])], &reads, false);
-        assert_eq!(first, Block { rows: vec![0, 1], cut: vec![1, 0] });
+        assert_eq!(first, Block { rows: vec![0, 1], cut: vec![1, 0], left_out: vec![(0, 0..1)] });
         let second =
             rows.block(vec![prepared(&[3], &[]), prepared(&[4, 5, 6], &[]), prepared(&[1, 2], &[1..2])], &reads, false);
-        assert_eq!(second, Block { rows: vec![1, 2, 0], cut: vec![0, 2, 1] });
+        assert_eq!(second, Block { rows: vec![1, 2, 0], cut: vec![0, 2, 1], left_out: vec![(1, 0..2), (2, 0..1)] });
         assert_eq!((rows.len(), rows.tokens(), &rows[2]), (3, 6, &[4, 5, 6][..]));
         assert_eq!(rows.iter().map(<[u32]>::len).collect::<Vec<_>>(), [2, 1, 3]);
     }

@@ -28,6 +28,16 @@ impl Block {
         }
     }
 
+    /// Whether it is a table without a row, or a list without an item.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Table(table) => table.rows.is_empty(),
+            Self::Bullets(items) => items.is_empty(),
+            Self::Paragraph(words) => words.trim().is_empty(),
+            Self::Heading(..) | Self::Figure(_) | Self::Examples(_) | Self::Fenced { .. } => false,
+        }
+    }
+
     /// A table with these columns and rows.
     pub fn table(columns: Vec<Column>, rows: Vec<Vec<String>>) -> Self {
         Self::Table(Table { columns, rows })

@@ -63,6 +63,11 @@ pub fn shorten(raw: &str, limit: usize) -> String {
     short
 }
 
+/// The same lines with a character for each of the text's, so that places in it stay: a carriage return that ends a line is a space.
+pub fn in_place(raw: &str) -> String {
+    lines(&raw.replace("\r\n", " \n"))
+}
+
 /// JSON for a `script` element: no text in it can end the element, or a line where JavaScript ends one.
 pub fn json(written: &str) -> String {
     let mut escaped = String::with_capacity(written.len());
@@ -142,6 +147,13 @@ mod tests {
         let written = json(&serde_json::to_string(evil).unwrap());
         assert_eq!(written, r#""\u003c/script\u003e\u003c!--\u2028\u0026\"""#);
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), evil);
+    }
+
+    #[test]
+    fn places_in_a_text_stay() {
+        let raw = "a\r\nb\u{1b}\u{202e}词\r";
+        assert_eq!(in_place(raw), "a \nb\u{fffd}\u{fffd}词\u{fffd}");
+        assert_eq!(in_place(raw).chars().count(), raw.chars().count());
     }
 
     #[test]

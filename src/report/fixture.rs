@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::dataset::Origin;
 use crate::digest::Digest;
 use crate::results::{
-    CellRecord, Chat, Choices, FORMAT, Fuse, Gold, Kind, LabelsRecord, Layer, MetricRow, ModelRecord, NO_CHOICE, Outcome,
-    Places, PromptRecord, Provenance, ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, SliceRecord, Times,
+    CellRecord, Chat, Choices, CutText, Cuts, Gold, LabelsRecord, Layer, MetricRow, NO_CHOICE, Outcome, Part, Places,
+    Provenance, ReadoutRecord, RunRecord, SampleRow, SampleText, Scored, Times, example,
 };
 use crate::spec::TaskKind;
-use crate::stats::{Correction, Estimate, Interval, number, wilson};
+use crate::stats::{Estimate, Interval, number, wilson};
 
 pub const TOPICS: [&str; 6] = ["休闲益智", "亲子儿童", "中小学", "动作类", "新闻", "求职"];
 
@@ -27,83 +26,23 @@ pub fn run(name: &str) -> RunRecord {
         texts_cached: 100,
         cores: 2,
     };
-    let provenance = Provenance {
-        format: FORMAT,
-        name: name.into(),
-        about: None,
-        spec: format!("name = \"{name}\"\nseed = 42\n"),
-        spec_path: format!("experiments/{name}.toml"),
-        seed: 42,
-        engine: "0.1.0".into(),
-        models: Vec::new(),
-        prompts: Vec::new(),
-        transforms: Vec::new(),
-        readouts: vec![last()],
-        slices: Vec::new(),
-        labels: Vec::new(),
-        content_free: Vec::new(),
-        tasks: Vec::new(),
-        reference: None,
-        correction: Correction::Holm,
-        gate: None,
-        times,
-    };
-    RunRecord { provenance, samples: BTreeMap::new(), cells: Vec::new(), places: Vec::new() }
-}
-
-/// The last token's state after the final norm.
-fn last() -> ReadoutRecord {
-    ReadoutRecord {
-        id: "last".into(),
-        layer: Layer::At(-1),
-        pool: "last".into(),
-        span: None,
-        norm: false,
-        dim: None,
-        normalize: true,
-    }
+    let provenance = Provenance { times, ..example::empty(name) };
+    RunRecord { provenance, samples: BTreeMap::new(), cells: Vec::new(), places: Vec::new(), cuts: Some(Vec::new()) }
 }
 
 /// Adds a model.
 pub fn model(run: &mut RunRecord, id: &str, source: &str) {
-    run.provenance.models.push(ModelRecord {
-        id: id.into(),
-        source: source.into(),
-        fit: None,
-        endpoint: None,
-        commit: None,
-        dtype: "f32".into(),
-        device: "cpu".into(),
-        max_tokens: 256,
-        adapter: None,
-        parameters: if source.starts_with("builtin:") { 0 } else { 1_900_000 },
-        layers: BTreeMap::new(),
-        identity: Digest::of_bytes(format!("identity of {id}").as_bytes()),
-        encoder: Digest::of_bytes(id.as_bytes()),
-        about: serde_json::json!({ "weights": Digest::of_bytes(source.as_bytes()).to_string() }),
-    });
+    run.provenance.models.push(example::model(id, source));
 }
 
 /// Adds a prompt.
 pub fn prompt(run: &mut RunRecord, id: &str, template: &str) {
-    run.provenance.prompts.push(prompt_record(id, template));
-}
-
-fn prompt_record(id: &str, template: &str) -> PromptRecord {
-    PromptRecord {
-        id: id.into(),
-        views: vec![template.to_owned()],
-        fuse: Fuse::default(),
-        differently: Vec::new(),
-        truncate: "head".into(),
-        clean: "none".into(),
-        chat: None,
-    }
+    run.provenance.prompts.push(example::prompt(id, template));
 }
 
 /// Adds a wording of the labels, with a prompt of its own if it has one.
 pub fn labels(run: &mut RunRecord, id: &str, template: Option<&str>) {
-    let prompt = template.map(|template| prompt_record(id, template));
+    let prompt = template.map(|template| example::prompt(id, template));
     run.provenance.labels.push(LabelsRecord { prompt, ..LabelsRecord::named(id) });
 }
 
@@ -114,20 +53,7 @@ pub fn slice(run: &mut RunRecord, id: &str, split: &str, labels: &[&str], n: usi
         SampleText { id: format!("{split}:{}", i + 1), text: text(i, labels[gold]), gold: Gold::Label(gold), partner: None }
     });
     run.samples.insert(id.into(), samples.collect::<Vec<_>>().into());
-    run.provenance.slices.push(SliceRecord {
-        id: id.into(),
-        digest: Digest::of_bytes(id.as_bytes()),
-        kind: Kind::Classification,
-        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
-        samples: n,
-        origin: Origin {
-            dataset: "apps6".into(),
-            split: split.into(),
-            files: vec![(format!("{split}.jsonl"), Digest::of_bytes(split.as_bytes()))],
-            skipped: 0,
-        },
-        mteb: None,
-    });
+    run.provenance.slices.push(example::slice(id, split, labels, n));
 }
 
 fn text(i: usize, label: &str) -> String {
@@ -183,6 +109,23 @@ pub fn score(run: &mut RunRecord, ids: [&str; 6], skill: f64, cuts: bool) {
         })
         .collect();
     push(run, choices, &labels, rows);
+    if cuts {
+        cut(run, ids);
+    }
+}
+
+/// Lets every 7th text lose its last third under a cell's model and prompt.
+fn cut(run: &mut RunRecord, [model, prompt, _, slice, ..]: [&str; 6]) {
+    let lost = |(index, sample): (usize, &SampleText)| {
+        let length = sample.text.chars().count();
+        CutText { index, of: Part::Text, left_out: length - length / 3..length }
+    };
+    let texts = run.samples[slice].iter().enumerate().step_by(7).map(lost).collect();
+    let cuts = Cuts { model: model.into(), prompt: prompt.into(), slice: slice.into(), view: 0, texts };
+    let known = run.cuts.get_or_insert_default();
+    if !known.contains(&cuts) {
+        known.push(cuts);
+    }
 }
 
 /// Adds a cell with exactly these scores, one row per sample.
@@ -335,7 +278,7 @@ pub fn layers() -> RunRecord {
     model(&mut layers, "char-ngram", "builtin:char-ngram");
     layers.provenance.models[0].layers = BTreeMap::from([("last".to_owned(), 12)]);
     for (layer, state) in [(-2, 11), (-4, 9), (-8, 5), (-12, 1)] {
-        let read = ReadoutRecord { id: format!("layer{layer}"), layer: Layer::At(layer), ..last() };
+        let read = ReadoutRecord { id: format!("layer{layer}"), layer: Layer::At(layer), ..example::last() };
         layers.provenance.models[0].layers.insert(read.id.clone(), state);
         layers.provenance.readouts.push(read);
     }

@@ -15,6 +15,8 @@ mod view;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod odd;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -62,8 +64,14 @@ pub enum ReportError {
         #[source]
         source: plot::PlotError,
     },
-    #[error(transparent)]
-    Fonts(#[from] plot::FontError),
+    #[error("no PNG of {} in {}; all else is written", files.join(", "), folder.display())]
+    Pictures {
+        folder: PathBuf,
+        files: Vec<String>,
+        /// Why the first of them cannot be written.
+        #[source]
+        source: plot::FontError,
+    },
     #[error("the choices of the run cannot be compared")]
     Summary {
         #[source]
@@ -111,13 +119,27 @@ fn write(report: &Report, out: &Path, pictures: Pictures) -> Result<Written, Rep
     }
     // Last, for the machine may lack fonts: all else is there then.
     if pictures == Pictures::Png {
-        for (file, picture) in &report.pictures {
-            let (path, bytes) = (out.join(file).with_extension("png"), plot::png(picture)?);
-            results::replace(&path, &bytes)
-                .map_err(|source| ReportError::Write { path: path.clone(), source: Box::new(source) })?;
-        }
+        write_pictures(&report.pictures, out)?;
     }
     Ok(written)
+}
+
+/// Writes every figure that can be as PNG; an error names the others.
+fn write_pictures(pictures: &BTreeMap<String, plot::Picture>, out: &Path) -> Result<(), ReportError> {
+    let mut refused = Vec::new();
+    for (file, picture) in pictures {
+        let path = out.join(file).with_extension("png");
+        match plot::png(picture) {
+            Ok(bytes) => results::replace(&path, &bytes)
+                .map_err(|source| ReportError::Write { path: path.clone(), source: Box::new(source) })?,
+            Err(why) => refused.push((file.clone(), why)),
+        }
+    }
+    let (files, reasons): (Vec<String>, Vec<plot::FontError>) = refused.into_iter().unzip();
+    match reasons.into_iter().next() {
+        Some(source) => Err(ReportError::Pictures { folder: out.to_owned(), files, source }),
+        None => Ok(()),
+    }
 }
 
 /// Figures that an earlier report left in this folder. Other people's drawings have other names.

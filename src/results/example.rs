@@ -1,4 +1,5 @@
-//! A small run for tests: two models, two prompts, one slice of three samples; one cell failed.
+//! Records for tests: what runs have in common, and a small run of two models, two prompts and one slice of three samples, with a
+//! failed cell.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +8,52 @@ use crate::stats::{Estimate, Interval};
 
 pub(super) const LABELS: [&str; 2] = ["新闻", "求职"];
 
-pub(super) fn provenance() -> Provenance {
-    let model = |id: &str| ModelRecord {
+/// A run of this name without anything in it.
+pub(crate) fn empty(name: &str) -> Provenance {
+    Provenance {
+        format: FORMAT,
+        name: name.to_owned(),
+        about: None,
+        spec: format!("name = \"{name}\"\nseed = 42\n"),
+        spec_path: format!("experiments/{name}.toml"),
+        seed: 42,
+        engine: "0.1.0".to_owned(),
+        models: Vec::new(),
+        prompts: Vec::new(),
+        transforms: Vec::new(),
+        readouts: vec![last()],
+        slices: Vec::new(),
+        labels: Vec::new(),
+        content_free: Vec::new(),
+        tasks: Vec::new(),
+        reference: None,
+        correction: Correction::Holm,
+        gate: None,
+        times: Times::default(),
+    }
+}
+
+pub(crate) fn model(id: &str, source: &str) -> ModelRecord {
+    ModelRecord {
         id: id.to_owned(),
-        source: format!("path:{id}"),
+        source: source.to_owned(),
         fit: None,
         endpoint: None,
         commit: None,
         dtype: "f32".to_owned(),
         device: "cpu".to_owned(),
-        max_tokens: 512,
+        max_tokens: 256,
         adapter: None,
-        parameters: 7,
-        layers: BTreeMap::from([("last".to_owned(), 3)]),
+        parameters: if source.starts_with("builtin:") { 0 } else { 1_900_000 },
+        layers: BTreeMap::new(),
         identity: Digest::of_bytes(format!("identity of {id}").as_bytes()),
         encoder: Digest::of_bytes(id.as_bytes()),
-        about: serde_json::json!({ "weights": id, "heads": [1, 2] }),
-    };
-    let prompt = |id: &str, view: &str| PromptRecord {
+        about: serde_json::json!({ "weights": Digest::of_bytes(source.as_bytes()).to_string() }),
+    }
+}
+
+pub(crate) fn prompt(id: &str, view: &str) -> PromptRecord {
+    PromptRecord {
         id: id.to_owned(),
         views: vec![view.to_owned()],
         fuse: Fuse::default(),
@@ -32,42 +61,63 @@ pub(super) fn provenance() -> Provenance {
         truncate: "head".to_owned(),
         clean: "none".to_owned(),
         chat: None,
-    };
-    let origin = Origin {
-        dataset: "apps".into(),
-        split: "test".into(),
-        files: vec![("a.jsonl".into(), Digest::of_bytes(b"a"))],
-        skipped: 0,
+    }
+}
+
+/// The last token's state after the final norm.
+pub(crate) fn last() -> ReadoutRecord {
+    ReadoutRecord {
+        id: "last".to_owned(),
+        layer: Layer::At(-1),
+        pool: "last".to_owned(),
+        span: None,
+        norm: false,
+        dim: None,
+        normalize: true,
+    }
+}
+
+/// A slice of so many labelled texts.
+pub(crate) fn slice(id: &str, split: &str, labels: &[&str], samples: usize) -> SliceRecord {
+    SliceRecord {
+        id: id.to_owned(),
+        digest: Digest::of_bytes(id.as_bytes()),
+        kind: Kind::Classification,
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        samples,
+        origin: Origin {
+            dataset: "apps6".to_owned(),
+            split: split.to_owned(),
+            files: vec![(format!("{split}.jsonl"), Digest::of_bytes(split.as_bytes()))],
+            skipped: 0,
+        },
+        mteb: None,
+    }
+}
+
+pub(super) fn provenance() -> Provenance {
+    let own = |id: &str| ModelRecord {
+        layers: BTreeMap::from([("last".to_owned(), 3)]),
+        about: serde_json::json!({ "weights": id, "heads": [1, 2] }),
+        ..model(id, &format!("path:{id}"))
     };
     Provenance {
-        format: FORMAT,
-        name: "example".to_owned(),
         about: Some("Does it work?".to_owned()),
-        spec: "name = \"example\"\n".to_owned(),
-        spec_path: "experiments/example.toml".to_owned(),
-        seed: 42,
-        engine: "0.1.0".to_owned(),
-        models: vec![model("big"), model("small")],
+        models: vec![own("big"), own("small")],
         prompts: vec![prompt("raw", "{text}"), prompt("eol", "\"{text}\" means:")],
-        transforms: Vec::new(),
-        readouts: vec![last()],
-        slices: vec![SliceRecord {
-            id: "apps2".to_owned(),
-            digest: Digest::of_bytes(b"slice"),
-            kind: Kind::Classification,
-            labels: LABELS.map(str::to_owned).to_vec(),
-            samples: 3,
-            origin,
-            mteb: None,
-        }],
+        slices: vec![slice("apps2", "test", &LABELS, 3)],
         labels: vec![LabelsRecord::named("names")],
-        content_free: Vec::new(),
-        tasks: Vec::new(),
         reference: Some("aaaaaaaaaaaa".to_owned()),
-        correction: Correction::Holm,
-        gate: None,
-        times: Times::default(),
+        ..empty("example")
     }
+}
+
+/// Two texts cut under one prompt of one model, one of them under the other too.
+pub(super) fn cuts() -> Vec<Cuts> {
+    let text = |index, left_out| CutText { index, of: Part::Text, left_out };
+    let under =
+        |prompt: &str, texts| Cuts { model: "big".into(), prompt: prompt.into(), slice: "apps2".into(), view: 0, texts };
+    vec![under("raw", vec![text(1, 4..14), text(2, 0..3)]), under("eol", vec![text(0, 2..2)])]
 }
 
 pub(super) fn samples() -> BTreeMap<String, Arc<Vec<SampleText>>> {
@@ -151,18 +201,5 @@ pub(super) fn cells() -> Vec<CellRecord> {
 }
 
 pub(super) fn record() -> RunRecord {
-    RunRecord { provenance: provenance(), samples: samples(), cells: cells(), places: Vec::new() }
-}
-
-/// The last token's state after the final norm.
-fn last() -> ReadoutRecord {
-    ReadoutRecord {
-        id: "last".into(),
-        layer: Layer::At(-1),
-        pool: "last".into(),
-        span: None,
-        norm: false,
-        dim: None,
-        normalize: true,
-    }
+    RunRecord { provenance: provenance(), samples: samples(), cells: cells(), places: Vec::new(), cuts: Some(cuts()) }
 }

@@ -6,6 +6,7 @@ mod atomic;
 mod baseline;
 mod cell;
 mod check;
+mod cuts;
 mod error;
 mod mteb;
 mod open;
@@ -24,7 +25,7 @@ mod table;
 mod tables;
 
 #[cfg(test)]
-mod example;
+pub(crate) mod example;
 #[cfg(test)]
 mod pair_tests;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub(crate) use atomic::replace;
 pub use baseline::bless;
 pub use cell::{CellRecord, Choices, Measured, MetricRow, NO_CHOICE, Outcome, PairRow, Scored};
 pub use check::Inconsistency;
+pub use cuts::{CutText, Cuts, Part};
 pub use error::ResultsError;
 pub use mteb::{Published, export_mteb, mteb_task, read_mteb};
 pub use outcomes::{Answers, CellOutcomes, Outcomes};
@@ -70,6 +72,8 @@ pub struct RunRecord {
     pub cells: Vec<CellRecord>,
     /// Where the texts of some cells lie in the plane in which their vectors vary most.
     pub places: Vec<Places>,
+    /// Which characters were left out of the texts that were cut; None of runs of older programs, which did not keep it.
+    pub cuts: Option<Vec<Cuts>>,
 }
 
 /// The texts of a cell in a plane: their principal components.

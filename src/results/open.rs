@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::recorder::check_samples;
 use super::run_file::Tables;
-use super::schema::{CELLS, CONFUSION, PLACES, PREDICTIONS, SAMPLES};
+use super::schema::{CELLS, CONFUSION, CUTS, PLACES, PREDICTIONS, SAMPLES};
 use super::table::{Parts, Table};
 use super::{
     CellRecord, Choices, Gold, Measured, MetricRow, Outcome, PairRow, Partner, Places, Provenance, ResultsError, RunRecord,
-    SampleRow, SampleRows, SampleText, Scored, SliceRecord, check, run_file,
+    SampleRow, SampleRows, SampleText, Scored, SliceRecord, check, cuts, run_file,
 };
 use crate::dataset::Kind;
 use crate::spec::{PLAIN, TaskKind};
@@ -49,7 +49,14 @@ impl RunRecord {
         } else {
             Vec::new()
         };
-        Ok(Self { provenance, samples, cells, places })
+        // Nor did they keep what was cut.
+        let mut known = digests.contains_key(CUTS.file).then(Vec::new);
+        if let Some(known) = &mut known {
+            for part in Parts::open(dir, &CUTS, &digests, None, ROWS)? {
+                cuts::read(&part?, &provenance, &samples, known)?;
+            }
+        }
+        Ok(Self { provenance, samples, cells, places, cuts: known })
     }
 }
 

@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn an_axis_without_a_complete_combination_has_no_means() {
         let cells = vec![cell("aaaaaaaaaaaa", "big", "raw", [0, 1, 1]), cell("bbbbbbbbbbbb", "small", "eol", [0, 1, 1])];
-        let record = RunRecord { provenance: provenance(), samples: samples(), cells, places: Vec::new() };
+        let record =
+            RunRecord { provenance: provenance(), samples: samples(), cells, places: Vec::new(), cuts: Some(Vec::new()) };
         assert!(worth(&record, Axis::Model).is_empty());
         assert!(axis_means(&[], Axis::Model).unwrap().is_empty());
     }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use polars::prelude::polars_err;
 
 use super::atomic::{Staged, publish_durably};
-use super::schema::{CELLS, CONFUSION, Layout, PLACES, PREDICTIONS, SAMPLES};
+use super::schema::{CELLS, CONFUSION, CUTS, Layout, PLACES, PREDICTIONS, SAMPLES};
 use super::{
-    CellRecord, Gold, Outcome, Places, Provenance, ResultsError, RunRecord, SampleText, SliceRecord, Times, check, partial,
-    run_file, summary, tables,
+    CellRecord, Cuts, Gold, Outcome, Places, Provenance, ResultsError, RunRecord, SampleText, SliceRecord, Times, check, cuts,
+    partial, run_file, summary, tables,
 };
 use crate::dataset::Kind;
 use crate::digest::Digest;
@@ -34,6 +34,7 @@ pub struct Recorder {
     /// Bytes that are left for that.
     pub(super) room: usize,
     places: Vec<Places>,
+    cuts: Vec<Cuts>,
 }
 
 impl Recorder {
@@ -49,7 +50,8 @@ impl Recorder {
     ) -> Result<Self, ResultsError> {
         check_samples(&provenance, &samples)?;
         fs::create_dir_all(dir).map_err(ResultsError::io("create", dir))?;
-        Ok(Self { dir: dir.to_owned(), provenance, samples, cells: BTreeMap::new(), room: ROOM, places: Vec::new() })
+        let (cells, places, cuts) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Ok(Self { dir: dir.to_owned(), provenance, samples, cells, room: ROOM, places, cuts })
     }
 
     /// A cell that an interrupted run already scored, under the same choices, seed and program. Failed cells are not
@@ -95,6 +97,11 @@ impl Recorder {
         self.places.push(places);
     }
 
+    /// Keeps which characters texts lost.
+    pub fn cut(&mut self, cuts: Vec<Cuts>) {
+        self.cuts = cuts;
+    }
+
     /// Writes the tables and records of the whole run, with the cells in the order given, and drops `partial/`.
     ///
     /// Every file appears whole. `run.json`, which names the digests of the tables, appears last, so that a mixture of two runs
@@ -112,9 +119,10 @@ impl Recorder {
         let lost = |id: &String| ResultsError::NotRecorded { cell: id.clone() };
         let cells = order.iter().map(|id| self.cells.remove(id).ok_or_else(|| lost(id))).collect::<Result<Vec<_>, _>>()?;
         self.provenance.times = times;
-        let record = RunRecord { provenance: self.provenance, samples: self.samples, cells, places: self.places };
-        publish(&self.dir, &record)?;
-        let leftovers = partial::folder(&self.dir);
+        let Self { dir, provenance, samples, places, cuts, .. } = self;
+        let record = RunRecord { provenance, samples, cells, places, cuts: Some(cuts) };
+        publish(&dir, &record)?;
+        let leftovers = partial::folder(&dir);
         fs::remove_dir_all(&leftovers).map_err(ResultsError::io("remove", leftovers))
     }
 
@@ -164,12 +172,13 @@ fn publish(dir: &Path, record: &RunRecord) -> Result<(), ResultsError> {
     let staging = partial::folder(dir);
     let mut staged = Vec::new();
     let mut digests: BTreeMap<&'static str, Digest> = BTreeMap::new();
-    let frames: [(&Layout, tables::Frames<'_>); 5] = [
+    let frames: [(&Layout, tables::Frames<'_>); 6] = [
         (&SAMPLES, tables::samples(record)),
         (&CELLS, tables::cells(record)),
         (&CONFUSION, tables::confusion(record)),
         (&PREDICTIONS, tables::predictions(record, whole)),
         (&PLACES, tables::places(record)),
+        (&CUTS, cuts::frames(record.cuts.as_deref().unwrap_or_default())),
     ];
     for (layout, frames) in frames {
         let path = dir.join(layout.file);

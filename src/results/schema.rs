@@ -124,6 +124,21 @@ pub(super) const PLACES: Layout = Layout {
     ],
 };
 
+/// Texts that were cut to fit.
+pub(super) const CUTS: Layout = Layout {
+    file: "cuts.parquet",
+    columns: &[
+        column("model", Kind::Text),
+        column("prompt", Kind::Text),
+        column("slice", Kind::Text),
+        column("view", Kind::Count),
+        column("index", Kind::Count),
+        column("of", Kind::Text),
+        column("start", Kind::Count),
+        column("end", Kind::Count),
+    ],
+};
+
 pub(super) const SAMPLES: Layout = Layout {
     file: "samples.parquet",
     columns: &[

@@ -5,17 +5,18 @@ use std::path::Path;
 
 use polars::prelude::*;
 
-use super::example::{cell, cells, provenance, samples};
-use super::schema::{CELLS, CONFUSION, Layout, PLACES, PREDICTIONS, SAMPLES};
+use super::example::{cell, cells, cuts, provenance, samples};
+use super::schema::{CELLS, CONFUSION, CUTS, Layout, PLACES, PREDICTIONS, SAMPLES};
 use super::*;
 use crate::task::{
     CLASS_METRICS, CLUSTERING_METRICS, METRICS, MTEB_METRICS, MetricInfo, PROBE_METRICS, RETRIEVAL_METRICS, STS_METRICS, Scope,
     Uncertainty,
 };
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "cells.parquet",
     "confusion.parquet",
+    "cuts.parquet",
     "places.parquet",
     "predictions.parquet",
     "run.json",
@@ -24,7 +25,9 @@ const FILES: [&str; 7] = [
 ];
 
 fn start(dir: &Path) -> Recorder {
-    Recorder::start(dir, provenance(), samples()).unwrap()
+    let mut recorder = Recorder::start(dir, provenance(), samples()).unwrap();
+    recorder.cut(cuts());
+    recorder
 }
 
 fn times() -> Times {
@@ -58,13 +61,14 @@ fn equal(a: &RunRecord, b: &RunRecord) {
     assert_eq!(a.provenance, b.provenance);
     assert_eq!(a.samples, b.samples);
     assert_eq!(a.cells, b.cells);
+    assert_eq!(a.cuts, b.cuts);
 }
 
 #[test]
 fn what_is_written_is_read_back_to_the_last_bit() {
     let dir = tempfile::tempdir().unwrap();
     let record = written(dir.path());
-    assert_eq!(record.cells, cells());
+    assert_eq!((&record.cells, &record.cuts), (&cells(), &Some(cuts())));
     assert_eq!(record.provenance.times, times());
     equal(&RunRecord::open(dir.path()).unwrap(), &record);
     assert_eq!(names(dir.path()), FILES);
@@ -326,7 +330,7 @@ fn with_text(
 
 #[test]
 fn missing_and_mistyped_columns_are_named() {
-    for layout in [&CELLS, &PREDICTIONS, &CONFUSION, &SAMPLES] {
+    for layout in [&CELLS, &PREDICTIONS, &CONFUSION, &SAMPLES, &CUTS] {
         for column in layout.columns {
             let error = altered(layout, |frame| frame.drop(column.name));
             assert!(matches!(&error, ResultsError::ColumnMissing { column: name, .. } if *name == column.name), "{error}");
@@ -354,6 +358,23 @@ fn values_that_make_no_sense_are_named_by_file_column_and_row() {
     says(&altered(&CELLS, with_text("prompt", 1, Some("eol"))), "with other choices");
     says(&altered(&CONFUSION, |frame| Ok(frame.tail(Some(1)))), "contradicts itself");
     says(&altered(&PREDICTIONS, |frame| Ok(frame.head(Some(8)))), "contradicts itself");
+    says(&altered(&CUTS, with_text("of", 1, Some("partner"))), "holds 2 of `apps2`, not a text of samples.parquet");
+    says(&altered(&CUTS, with_text("of", 0, Some("label"))), "holds `label`, not `text` or `partner`");
+    says(&altered(&CUTS, with_text("model", 0, Some("huge"))), "holds `huge`, not a model of run.json");
+    says(&altered(&CUTS, with_text("prompt", 0, Some("typo"))), "holds view 0 of `typo`, not a view of a prompt");
+    says(&altered(&CUTS, with_text("slice", 2, Some("apps9"))), "holds 0 of `apps9`, not a text");
+}
+
+#[test]
+fn a_run_of_an_older_program_says_nothing_of_cuts() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = written(dir.path());
+    let run = dir.path().join("run.json");
+    let mut json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&run).unwrap()).unwrap();
+    json["files"].as_object_mut().unwrap().remove("cuts.parquet").unwrap();
+    fs::write(&run, json.to_string()).unwrap();
+    fs::remove_file(dir.path().join("cuts.parquet")).unwrap();
+    equal(&RunRecord::open(dir.path()).unwrap(), &RunRecord { cuts: None, ..record });
 }
 
 #[test]
@@ -373,7 +394,7 @@ fn the_summary_is_short_sorted_and_rounded() {
 #[test]
 fn the_readme_names_every_file_column_and_metric() {
     let readme = include_str!("../../results/README.md");
-    for layout in [&CELLS, &PREDICTIONS, &CONFUSION, &SAMPLES, &PLACES] {
+    for layout in [&CELLS, &PREDICTIONS, &CONFUSION, &SAMPLES, &PLACES, &CUTS] {
         let start = readme.find(&format!("## `{}`", layout.file)).expect(layout.file);
         let section = &readme[start..];
         let section = &section[..section[3..].find("\n## ").map_or(section.len(), |end| end + 3)];

@@ -65,7 +65,8 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     times.texts_cached = (unique as u64).saturating_sub(times.texts_embedded);
     times.finished = record::now();
     let order: Vec<String> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
-    places::place(plan, store, observer, stop, &order, &mut recorder)?;
+    places::place(plan, store, stop, &order, &mut recorder)?;
+    recorder.cut(record::cuts(plan));
     recorder.finish(times, &order)?;
     Ok(Finish::Done)
 }

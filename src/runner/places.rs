@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Desk, Failures};
+use super::{Desk, Failures, Fitter, Scoring};
 use crate::cache::Store;
 use crate::dataset::Kind;
 use crate::error::Error;
-use crate::observe::{Observer, Stop};
+use crate::observe::{Silent, Stop};
 use crate::plan::{Cell, Plan};
 use crate::results::{CellRecord, Places, Recorder};
 use crate::task::{self, Projection, Texts as _};
@@ -19,26 +19,28 @@ const MOST: usize = 1000;
 ///
 /// # Errors
 /// A cache that cannot be read.
-pub(super) fn place(
-    plan: &Plan,
-    store: &Store,
-    observer: &dyn Observer,
-    stop: &Stop,
-    order: &[String],
-    recorder: &mut Recorder,
-) -> Result<(), Error> {
+pub(super) fn place(plan: &Plan, store: &Store, stop: &Stop, order: &[String], recorder: &mut Recorder) -> Result<(), Error> {
     let best = best(plan, &recorder.recorded(order));
     for (index, work) in plan.models.iter().enumerate() {
         let own: Vec<&Cell> = best.iter().map(|&cell| &plan.cells[cell]).filter(|cell| cell.model == index).collect();
         if own.is_empty() {
             continue;
         }
-        let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer, stop };
-        let found = work.stored(&desk.shelf)?;
+        // Whatever is to be said of these cells was said when they were scored.
+        let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer: &Silent, stop };
+        let (found, failures) = (work.stored(&desk.shelf)?, Failures::new());
+        let scoring = Scoring { plan, index, desk: &desk, failures: &failures };
+        let mut fitter = Fitter::default();
         for cell in own {
-            let Ok(texts) = desk.stored(cell.samples(), cell.readout, &found, &Failures::new()) else { continue };
+            let Ok(texts) = desk.stored(cell.samples(), cell.readout, &found, &failures) else { continue };
+            let Ok(by) = fitter.fitted(&scoring, cell, &found)? else { continue };
             let indices = spread(texts.count());
-            if let Some(Projection { places, shares }) = task::plane(&texts.picked(&indices)?) {
+            let picked = texts.picked(&indices)?;
+            let vectors = match by {
+                Some(by) => by.apply(&picked),
+                None => picked,
+            };
+            if let Some(Projection { places, shares }) = task::plane(&vectors) {
                 recorder.place(Places { cell: cell.id.clone(), indices, places, shares });
             }
         }
@@ -79,7 +81,7 @@ fn best(plan: &Plan, records: &[&CellRecord]) -> Vec<usize> {
                 continue;
             };
             let cell = &plan.cells[twin];
-            if vectors.insert((cell.model, cell.prompt, cell.readout)) {
+            if vectors.insert((cell.model, cell.prompt, cell.readout, cell.transform)) {
                 chosen.insert(twin);
             }
         }

@@ -1,21 +1,47 @@
 //! What a run writes about itself: provenance, and the texts its reports show.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::dataset::Slice;
-use crate::plan::{CONTENT_FREE, Fit, ModelWork, Plan, Wording};
+use crate::plan::{CONTENT_FREE, Fit, ModelWork, Plan, Texts, Wording};
 use crate::prompt::Prompt;
 use crate::results::{
-    LabelsRecord, ModelRecord, PromptRecord, Provenance, ReadoutRecord, SampleText, ShotsRecord, SliceRecord, Times,
-    TransformRecord,
+    CutText, Cuts, LabelsRecord, ModelRecord, Part, PromptRecord, Provenance, ReadoutRecord, SampleText, ShotsRecord,
+    SliceRecord, Times, TransformRecord,
 };
 use crate::spec::{Differently, Model, Phrased, Source, Spec, StandIn, Task, Transform};
 
 /// The texts that reports show, by slice.
 pub fn sample_texts(plan: &Plan) -> BTreeMap<String, Arc<Vec<SampleText>>> {
     plan.slices.iter().map(|slice| (slice.id.clone(), Arc::clone(&slice.samples))).collect()
+}
+
+/// Which characters the samples' texts lost where they were cut to fit.
+pub fn cuts(plan: &Plan) -> Vec<Cuts> {
+    let mut found = Vec::new();
+    for (model, work) in plan.spec.models.iter().zip(&plan.models) {
+        for (set, views) in &work.blocks {
+            let Texts::Samples { prompt, slice } = *set else { continue };
+            let samples = plan.slices[slice].samples.len();
+            // First texts stand before all second ones.
+            let text = |(at, left_out): &(usize, Range<usize>)| match at.checked_sub(samples) {
+                Some(index) => CutText { index, of: Part::Partner, left_out: left_out.clone() },
+                None => CutText { index: *at, of: Part::Text, left_out: left_out.clone() },
+            };
+            let cut = views.iter().enumerate().filter(|(_, block)| !block.left_out.is_empty());
+            found.extend(cut.map(|(view, block)| Cuts {
+                model: model.id.clone(),
+                prompt: plan.spec.prompts[prompt].id.clone(),
+                slice: plan.slices[slice].id.clone(),
+                view,
+                texts: block.left_out.iter().map(text).collect(),
+            }));
+        }
+    }
+    found
 }
 
 /// The time, RFC 3339, UTC.

@@ -109,6 +109,21 @@ fn every_combination_is_scored_and_recorded() {
 }
 
 #[test]
+fn texts_are_placed_where_the_transform_puts_them() {
+    let lab = lab();
+    lab.edit("toy.toml", "dims = 4", "dims = 2");
+    lab.edit("toy.toml", "skip = [", "skip = [{ transform = [\"none\", \"center\", \"too-many\"] }, ");
+    lab.expect(0, &["run", "toy.toml"]);
+    let places = ParquetReader::new(std::fs::File::open(lab.path("results/toy/places.parquet")).unwrap()).finish().unwrap();
+    let share = |column: &str| places.column(column).unwrap().f64().unwrap().get(0).unwrap();
+    assert_eq!(places.height(), 12, "all texts of the best cell");
+    // Vectors of two coordinates lie in their plane.
+    let both = share("x_share") + share("y_share");
+    assert!((both - 1.0).abs() < 1e-9 && share("y_share") > 1e-3, "{both}");
+    assert!(lab.read("reports/toy/report.md").contains(", transform `white`, before calibration."));
+}
+
+#[test]
 fn a_transformed_cell_embeds_as_it_scored() {
     let lab = lab();
     lab.expect(0, &["run", "toy.toml"]);

@@ -23,13 +23,13 @@ fn vector(text: &str) -> [f32; 3] {
     [f32::from(u16::try_from(text.len()).unwrap()), f32::from(u16::try_from(sum % 997).unwrap()) / 7.0, -0.1]
 }
 
-fn texts(request: &Request) -> Vec<String> {
+pub fn texts(request: &Request) -> Vec<String> {
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     body["input"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
 /// What a server should answer.
-fn good(request: &Request) -> Reply {
+pub fn good(request: &Request) -> Reply {
     let entry = |(index, text): (usize, &String)| json!({ "object": "embedding", "index": index, "embedding": vector(text) });
     Reply::json(&json!({ "object": "list", "data": texts(request).iter().enumerate().map(entry).collect::<Vec<_>>() }))
 }
@@ -320,7 +320,7 @@ fn layers_and_poolings_that_a_server_cannot_give_are_refused() {
 }
 
 /// The lab's spec with a server in place of the llama.
-fn lab(url: &str, more: &str) -> Lab {
+pub fn lab(url: &str, more: &str) -> Lab {
     let lab = Lab::new(12);
     let source = format!("source = \"path:{}/llama\"", crate::lab::fixtures().display());
     lab.edit("toy.toml", &source, &format!("source = \"{url}/v1\"\nendpoint = {{ name = \"tiny\"{more} }}"));

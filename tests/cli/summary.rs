@@ -29,7 +29,7 @@ fn several_runs_make_one_page_with_trends() {
     assert_eq!(said.err, "left out: results/README.md: no folder\n");
     let page = lab.read("reports/summary/report.md");
     assert!(page.starts_with("# Summary of 3 runs\n"), "{page}");
-    assert_eq!(page.matches("| `results/baselines/toy` | toy |").count(), 1, "{page}");
+    assert_eq!(page.matches("| toy `results/baselines/toy` |").count(), 1, "{page}");
     assert!(page.contains("**floor · raw · own · names · center** on `toy`: accuracy "), "{page}");
     assert!(page.contains("over 3 runs;") && page.contains("Its content changed on the way"), "{page}");
     assert!(page.contains("![accuracy of 1 cell over 3 runs](trends.svg)"), "{page}");

@@ -151,3 +151,34 @@ fn cells_that_are_tasks_of_mteb_are_written_as_it_writes_them_and_read_back() {
     let said = lab.expect(2, &["report", "results/toy", "--mteb", "theirs/org__model/abc/Broken.json"]).err;
     assert!(said.contains("is no result file of MTEB"), "{said}");
 }
+
+#[test]
+fn figures_of_every_task_are_followed_from_run_to_run() {
+    let lab = lab(TASKS);
+    lab.expect(0, &["run", "toy.toml", "--results", "before"]);
+    lab.edit("toy.toml", "use = \"raw\"", "template = \"{text} weather weather weather\"");
+    lab.expect(0, &["run", "toy.toml"]);
+    lab.expect(0, &["report", "before/toy", "results/toy", "--cell", "floor raw"]);
+    let page = lab.read("reports/summary/report.md");
+    let compared = lab.expect(0, &["compare", "before/toy", "results/toy", "--format", "json"]).out;
+    let compared: serde_json::Value = serde_json::from_str(&compared).unwrap();
+    let pairs = compared[0]["pairs"].as_array().unwrap();
+    for (task, metric) in
+        [("knn", "accuracy"), ("linear-probe", "accuracy"), ("retrieval", "ndcg_at_10"), ("clustering", "v_measure")]
+    {
+        let start = format!("- **floor · raw · own · {task}** on `toy`: {metric} ");
+        let line = page.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("{start}\n{page}"));
+        // The same difference as `bench compare` finds.
+        let pair = pairs.iter().find(|pair| {
+            let is = |axis: &str, id: &str| pair["choices"][axis] == id;
+            is("model", "floor") && is("prompt", "raw") && is("task", task)
+        });
+        let gap = 100.0 * pair.unwrap()["paired"]["difference"]["value"].as_f64().unwrap();
+        let told =
+            format!("; {gap:+.1} points from first to last, 95 % interval ").replace('-', "\u{2212}").replace("+0.0", "0.0");
+        assert!(line.contains(&told), "{told} in {line}");
+    }
+    for figure in ["trends.svg", "trends-2.svg", "trends-3.svg"] {
+        assert!(page.contains(&format!("]({figure})")), "{figure}");
+    }
+}

@@ -66,6 +66,9 @@ fn a_long_text_is_cut_inside_its_conversation() {
             for way in [Truncation::Head, Truncation::Tail, Truncation::Middle] {
                 let cut = encoder.prepare(&template("{text} In one word?", None, "It is"), &text, way).expect("room");
                 let kept = cut.rendered.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).expect("the fixed text");
+                let left_out = cut.left_out.clone().expect("a place");
+                let rest: String = text.chars().take(left_out.start).chain(text.chars().skip(left_out.end)).collect();
+                assert_eq!(rest.trim_start(), kept.trim_start(), "{name}");
                 assert!(!kept.is_empty() && kept.len() < text.len(), "{name}: {kept}");
                 assert!((130..=150).contains(&cut.ids.len()), "{name}: {} tokens are left", cut.ids.len());
                 match way {

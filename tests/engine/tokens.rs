@@ -1,10 +1,11 @@
 //! Special tokens and truncation, with real tokenizers.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use embed_bench::embed::{EmbedError, Encoder};
+use embed_bench::embed::{EmbedError, Encoder, Prepared};
 use embed_bench::model::ModelError;
 use embed_bench::prompt::{Template, Truncation};
 use embed_bench::spec::DType;
@@ -82,6 +83,10 @@ proptest! {
             prop_assert!(cut.ids.len() <= limit);
             prop_assert_eq!(cut.ids.len() + cut.cut, full.ids.len());
             prop_assert_eq!(&ids(&*whole, &cut.rendered), &cut.ids, "{}", cut.rendered);
+            // What is said to be left out is all that is: the rest, rendered, is what the ids are of.
+            let kept = cut.left_out.clone().map_or_else(|| text.clone(), |left_out| without(&text, &left_out));
+            prop_assert_eq!(&template(source).render(&kept).text, &cut.rendered);
+            prop_assert_eq!(cut.left_out.is_some(), cut.cut > 0);
             if cut.cut == 0 {
                 prop_assert_eq!(&cut.rendered, &full.rendered);
             } else {
@@ -102,6 +107,11 @@ proptest! {
             }
         }
     }
+}
+
+/// A text without some of its characters.
+fn without(text: &str, left_out: &Range<usize>) -> String {
+    text.chars().take(left_out.start).chain(text.chars().skip(left_out.end)).collect()
 }
 
 #[test]
@@ -148,7 +158,17 @@ fn the_whole_prompt_is_cut_before_special_tokens_are_added() {
         let end = &full[full.len() - special..];
         assert_eq!(cut.ids, [&full[..12 - special], end].concat(), "{name}");
         assert_eq!(cut.cut, full.len() - 12);
+        // What is left of the rendered prompt, tokenised alone, is what was kept.
+        let left_out = cut.left_out.expect("a place");
+        assert_eq!(left_out.end, text.len(), "{name}");
+        assert_eq!(ids(&*whole(name), &text[..left_out.start]), cut.ids, "{name}");
     }
+    // A prompt that is cut where its template ends again keeps the whole text.
+    let text = "word ".repeat(4);
+    let cut = small("llama", 40).prepare(&template(EOL), &text, Truncation::WholePrompt).expect("fits");
+    let kept: String = cut.rendered.chars().take(cut.left_out.expect("a place").start).collect();
+    assert!(kept.starts_with("This sentence : \"word "), "{kept}");
+    assert_eq!(ids(&*whole("llama"), &kept), cut.ids, "{kept}");
 }
 
 #[test]
@@ -162,7 +182,12 @@ fn blanks_that_the_rendering_loses_do_not_move_the_cut() {
             let encoder = small(name, 40);
             let plain = encoder.prepare(&template, &text, way).expect("fits");
             assert!(plain.cut > 0, "{name}: {source}");
-            assert_eq!(encoder.prepare(&template, &blank, way).expect("fits"), plain, "{name}: {source}");
+            let moved = encoder.prepare(&template, &blank, way).expect("fits");
+            let (Some(own), Some(shifted)) = (&plain.left_out, &moved.left_out) else { panic!("{name}: no place") };
+            let by = blank.chars().count() - text.chars().count();
+            let start = if own.start == 0 { 0 } else { own.start + by };
+            assert_eq!(*shifted, start..own.end + by, "{name}: {source}");
+            assert_eq!(Prepared { left_out: plain.left_out.clone(), ..moved }, plain, "{name}: {source}");
         }
     }
 }

@@ -73,11 +73,14 @@ fn a_cut_takes_the_text_and_leaves_the_template() {
     let mut model = fitted(&["ab"]);
     model.card.max_tokens = 6;
     let template = Template::parse("<{text}>").unwrap();
-    let cut = |way| model.prepare(&template, "一二三四五六", way).map(|prepared| (prepared.rendered, prepared.cut));
-    assert_eq!(cut(Truncation::Head).unwrap(), ("<一二三四>".to_owned(), 2));
-    assert_eq!(cut(Truncation::Tail).unwrap(), ("<三四五六>".to_owned(), 2));
-    assert_eq!(cut(Truncation::Middle).unwrap(), ("<一二五六>".to_owned(), 2));
-    assert_eq!(cut(Truncation::WholePrompt).unwrap(), ("<一二三四五六>".to_owned(), 2));
+    let cut = |way| {
+        let told = |prepared: Prepared| (prepared.rendered, prepared.cut, prepared.left_out.unwrap());
+        model.prepare(&template, "一二三四五六", way).map(told)
+    };
+    assert_eq!(cut(Truncation::Head).unwrap(), ("<一二三四>".to_owned(), 2, 4..6));
+    assert_eq!(cut(Truncation::Tail).unwrap(), ("<三四五六>".to_owned(), 2, 0..2));
+    assert_eq!(cut(Truncation::Middle).unwrap(), ("<一二五六>".to_owned(), 2, 2..4));
+    assert_eq!(cut(Truncation::WholePrompt).unwrap(), ("<一二三四五六>".to_owned(), 2, 6..8));
     let whole = model.prepare(&template, "一二三四五六", Truncation::WholePrompt).unwrap();
     assert_eq!(whole.ids, scalars("<一二三四五"));
     let error = cut(Truncation::Error).unwrap_err();

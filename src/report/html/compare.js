@@ -155,41 +155,38 @@ function contingency(pair) {
 function flips(A, B, pair) {
   const [gold, a, b] = [goldOf(A), numbers(A.predicted), numbers(B.predicted)];
   const [before, after] = [marginsFor(B)?.goldMargin, marginsFor(A)?.goldMargin];
-  const found = [];
-  for (let i = 0; i < gold.length; i += 1) if ((a[i] === gold[i]) !== (b[i] === gold[i])) found.push(i);
-  if (after) found.sort((x, y) => Math.abs(after[y]) - Math.abs(after[x]) || x - y);
+  const list = [];
+  for (let i = 0; i < gold.length; i += 1) if ((a[i] === gold[i]) !== (b[i] === gold[i])) list.push(i);
+  if (after) list.sort((x, y) => Math.abs(after[y]) - Math.abs(after[x]) || x - y);
   const places = Math.max(placesFor(A), placesFor(B));
   const { labels } = sliceOf(A);
-  const { ids, texts } = textsOf(A.slice);
   const margin = (margins, i) => (margins ? decimal(margins[i], places) : '–');
-  const heads = ['text', 'right label', 'A says', 'B says', 'margin in A', 'margin in B'].map((title, i) =>
-    el('th', { scope: 'col', class: i > 3 ? 'number' : null }, title),
-  );
-  const row = (i) =>
-    el(
-      'tr',
-      {},
-      el(
-        'td',
-        { class: 'snippet' },
-        el(
-          'button',
-          { type: 'button', class: 'link', click: () => browse({ verdict: verdict(gold[i], a[i], b[i]), open: i }) },
-          ids[i],
-        ),
-        ' ',
-        shortened(texts[i], 60),
-      ),
-      el('td', {}, labels[gold[i]]),
-      el('td', {}, answer(labels, a[i], gold[i])),
-      el('td', {}, answer(labels, b[i], gold[i])),
-      el('td', { class: 'number' }, margin(after, i)),
-      el('td', { class: 'number' }, margin(before, i)),
-    );
-  const intro = `${counted(found.length, 'text')} changed sides: ${grouped(pair.wins)} only A gets right, ${grouped(pair.losses)} only B. Margin: score of the right label minus the best other.`;
-  const list =
-    found.length > 0 ? [pages(found, 8, (rows) => table('Texts that one cell alone gets right', heads, rows), row, 'text')] : [];
-  return el('div', {}, el('h3', {}, 'Texts that changed sides'), el('p', {}, intro), list);
+  return moved({
+    title: 'Texts that changed sides',
+    intro: `${counted(list.length, 'text')} changed sides: ${grouped(pair.wins)} only A gets right, ${grouped(pair.losses)} only B. Margin: score of the right label minus the best other.`,
+    caption: 'Texts that one cell alone gets right',
+    noun: 'text',
+    list,
+    heads: ['text', 'right label', 'A says', 'B says', 'margin in A', 'margin in B'],
+    words: 4,
+    filter: (i) => ({ verdict: verdict(gold[i], a[i], b[i]) }),
+    values: (i) => [labels[gold[i]], answer(labels, a[i], gold[i]), answer(labels, b[i], gold[i]), margin(after, i), margin(before, i)],
+  });
+}
+
+/** Samples that two cells see differently, each leading to itself: `words` columns of words, then numbers. */
+function moved({ title, intro, caption, noun, list, heads, words, filter, values }) {
+  const { ids, texts, partners } = textsOf(state.A.slice);
+  const kind = (place) => (place < words ? null : 'number');
+  const snippet = (i) => (partners ? `${shortened(texts[i], 45)} ⟷ ${shortened(partners[i], 45)}` : shortened(texts[i], 60));
+  const row = (i) => {
+    const open = el('button', { type: 'button', class: 'link', click: () => browse({ ...filter(i), open: i }) }, ids[i]);
+    const cells = values(i).map((value, place) => el('td', { class: kind(place + 1) }, value));
+    return el('tr', {}, el('td', { class: 'snippet' }, open, ' ', snippet(i)), cells);
+  };
+  const head = heads.map((name, place) => el('th', { scope: 'col', class: kind(place) }, name));
+  const frame = (rows) => table(caption, head, rows);
+  return el('div', {}, el('h3', {}, title), el('p', {}, intro), list.length > 0 ? [pages(list, 8, frame, row, noun)] : []);
 }
 
 /** An answered label, marked by more than colour. */

@@ -94,7 +94,7 @@ function placesFor(cell) {
   return [3, 4, 5].find((places) => mean >= 10 ** (1 - places)) ?? 6;
 }
 
-/** A text under one view of a prompt, as pieces of fixed words and text. */
+/** A text under one view of a prompt, as pieces of fixed words, text, and columns by their names; `trimmed` are characters lost before. */
 function rendered(prompt, view, text) {
   const sentence = prompt.clean === 'prompteol' ? cleaned(text) : text;
   const pieces = [];
@@ -102,18 +102,22 @@ function rendered(prompt, view, text) {
   const fixed = (words) => {
     if (words === '') return;
     const last = pieces.at(-1);
-    if (last && !last.slot) last.words += words;
-    else pieces.push({ words, slot: false });
+    if (last && !last.slot && !last.named) last.words += words;
+    else pieces.push({ words, slot: false, named: false, trimmed: 0 });
   };
-  for (const found of view.matchAll(/\{\{|\}\}|\{text\}/g)) {
+  for (const found of view.matchAll(/\{\{|\}\}|\{[^{}]+\}/g)) {
     fixed(view.slice(at, found.index));
-    if (found[0] === '{text}') pieces.push({ words: sentence, slot: true });
+    if (found[0] === '{text}') pieces.push({ words: sentence, slot: true, named: false, trimmed: 0 });
+    else if (found[0].length > 2) pieces.push({ words: found[0], slot: false, named: true, trimmed: 0 });
     else fixed(found[0][0]);
     at = found.index + found[0].length;
   }
   fixed(view.slice(at));
   if (prompt.clean === 'prompteol' && pieces.length > 0) {
-    pieces[0].words = pieces[0].words.trimStart();
+    const [first] = pieces;
+    const { length } = first.words;
+    first.words = first.words.trimStart();
+    first.trimmed = length - first.words.length;
     pieces.at(-1).words = pieces.at(-1).words.trimEnd();
   }
   return pieces;

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::arena::{self, Arena, Ranked, Shown};
 use super::arrays::Arrays;
+use super::texts::{self, Losses, Texts};
 use crate::report::escape;
-use crate::report::view::{AXES, Contests};
+use crate::report::view::{AXES, Chart, Contests};
 use crate::results::{Axis, CellRecord, Gold, Outcome, PromptRecord, RunRecord, SampleRow, SampleText};
 use crate::spec::TaskKind;
 use crate::stats::Estimate;
@@ -23,9 +24,6 @@ struct Limits {
 
 const LIMITS: Limits = Limits { answers: 12 << 20, scores: 24 << 20, texts: 24 << 20 };
 
-/// Most characters of a text, where whole texts would be too many.
-const LENGTHS: [usize; 10] = [4000, 2000, 1000, 500, 300, 200, 150, 100, 60, 0];
-
 #[derive(Serialize)]
 struct Run<'a> {
     axes: Vec<&'static str>,
@@ -36,6 +34,10 @@ struct Run<'a> {
     correction: &'static str,
     /// Most characters of a text, when some are shortened.
     shortened: Option<usize>,
+    /// Whether the results say which characters were cut.
+    cuts_known: bool,
+    /// Models behind servers, which may cut by themselves.
+    servers: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -60,6 +62,19 @@ struct Slice {
     /// and p, NaN where there is none.
     compared: Vec<usize>,
     gaps: Option<usize>,
+    map: Option<Map>,
+}
+
+/// The map of a slice's texts: the file of the figure, the cell it is of, and arrays of its spots.
+#[derive(Serialize)]
+struct Map {
+    file: String,
+    cell: Option<usize>,
+    /// Place of each text in its slice.
+    samples: usize,
+    /// Unit: pixels of the figure.
+    x: usize,
+    y: usize,
 }
 
 #[derive(Serialize)]
@@ -98,6 +113,8 @@ struct Cell<'a> {
     scores: Option<usize>,
     tokens: Option<usize>,
     cut: Option<usize>,
+    /// What texts lost to cuts: [`Losses`].
+    left_out: Option<usize>,
 }
 
 /// Value and ends of the interval.
@@ -106,17 +123,6 @@ type Ends = [Option<f64>; 3];
 fn ends(estimate: Estimate) -> Ends {
     let (low, high) = estimate.interval.map(|interval| (interval.low, interval.high)).unzip();
     [Some(estimate.value), low, high]
-}
-
-#[expect(clippy::struct_field_names, reason = "the names that the script reads")]
-#[derive(Serialize)]
-struct Texts {
-    ids: Vec<String>,
-    texts: Vec<String>,
-    /// The second texts of pairs.
-    partners: Option<Vec<String>>,
-    /// The parts of the split that pairs are from.
-    subsets: Option<Vec<String>>,
 }
 
 /// The elements that the page's script reads.
@@ -133,20 +139,37 @@ fn within(run: &RunRecord, contests: &Contests, limits: &Limits) -> Result<Strin
     let then = contests.labels_of_dev.iter().map(Arena::from).chain(contests.pairs_of_dev.iter().map(Arena::from));
     let arenas: Vec<Arena> = first.chain(then).collect();
     let mut arrays = Arrays::default();
-    let slices: Vec<Slice> = arenas.iter().map(|arena| slice(run, &arenas, arena, &mut arrays)).collect();
+    let mut slices: Vec<Slice> = arenas.iter().map(|arena| slice(run, &arenas, arena, &mut arrays)).collect();
+    for (slice, contest) in slices.iter_mut().zip(&contests.labels) {
+        slice.map = Chart::of(contest).map(|chart| map(run, chart, &mut arrays));
+    }
     let mut cells: Vec<Cell> = run.cells.iter().map(|cell| unranked(cell, &arenas)).collect();
     for arena in &arenas {
         place(arena, &mut cells);
     }
     keep_outcomes(&arenas, limits, &mut cells, &mut arrays);
-    let length = length(&arenas, limits.texts);
+    let mut losses = Losses::of(run);
+    for (cell, record) in cells.iter_mut().zip(&run.cells).filter(|(cell, _)| cell.tokens.is_some()) {
+        cell.left_out = losses.array(record, &mut arrays);
+    }
+    let length = texts::length(arenas.iter().flat_map(|arena| arena.samples), limits.texts);
     let axes = all_axes().map(Axis::name).collect();
     let prompts = run.provenance.prompts.iter().map(prompt).collect();
     let correction = run.provenance.correction.short();
-    let json = serde_json::to_string(&Run { axes, slices, prompts, correction, cells, shortened: length })?;
+    let servers = run.provenance.models.iter().filter(|model| model.endpoint.is_some()).map(|model| model.id.as_str());
+    let json = serde_json::to_string(&Run {
+        axes,
+        slices,
+        prompts,
+        correction,
+        cells,
+        shortened: length,
+        cuts_known: run.cuts.is_some(),
+        servers: servers.collect(),
+    })?;
     let mut text = element("run", &json);
     for (place, arena) in arenas.iter().enumerate() {
-        text.push_str(&element(&format!("texts-{place}"), &serde_json::to_string(&texts(arena.samples, length))?));
+        text.push_str(&element(&format!("texts-{place}"), &serde_json::to_string(&Texts::of(arena.samples, length))?));
     }
     Ok(text + &arrays.elements())
 }
@@ -186,6 +209,7 @@ fn slice(run: &RunRecord, arenas: &[Arena], arena: &Arena, arrays: &mut Arrays) 
         gold: if scores.is_empty() { arrays.counts(&labels) } else { arrays.numbers(&scores) },
         compared: if arena.gaps.is_empty() { Vec::new() } else { compared.collect() },
         gaps: (!arena.gaps.is_empty()).then(|| arrays.numbers(&gaps(arena))),
+        map: None,
     }
 }
 
@@ -202,10 +226,24 @@ fn gaps(arena: &Arena) -> Vec<f64> {
     arena.gaps.iter().flat_map(row).collect()
 }
 
+fn map(run: &RunRecord, chart: Chart, arrays: &mut Arrays) -> Map {
+    let pixels = chart.map.pixels();
+    let mut along = |of: fn(&(i32, i32)) -> i32| {
+        arrays.counts(&pixels.iter().map(|at| usize::try_from(of(at)).unwrap_or(0)).collect::<Vec<_>>())
+    };
+    Map {
+        cell: run.cells.iter().position(|cell| cell.id == chart.best.cell.id),
+        x: along(|at| at.0),
+        y: along(|at| at.1),
+        samples: arrays.counts(&chart.indices),
+        file: chart.file,
+    }
+}
+
 fn prompt(prompt: &PromptRecord) -> Prompt<'_> {
     Prompt {
         id: escape::one_line(&prompt.id),
-        views: prompt.views.iter().map(|view| escape::lines(view)).collect(),
+        views: prompt.views.iter().map(|view| escape::in_place(view)).collect(),
         truncate: &prompt.truncate,
         clean: &prompt.clean,
         chat: prompt.chat.as_ref().map(|chat| Chat {
@@ -234,6 +272,7 @@ fn unranked<'a>(cell: &'a CellRecord, arenas: &[Arena]) -> Cell<'a> {
         scores: None,
         tokens: None,
         cut: None,
+        left_out: None,
     }
 }
 
@@ -314,41 +353,6 @@ fn by_worth<'e, 'a>(arenas: &'e [Arena<'a>]) -> Vec<&'e Ranked<'a>> {
     let ranks = (0..deepest).flat_map(|rank| arenas.iter().filter_map(move |arena| arena.entries.get(rank)));
     let mut seen = BTreeSet::new();
     heads.flatten().chain(ranks).filter(|entry| seen.insert(&entry.cell.id)).collect()
-}
-
-/// Both texts of a pair, or the text.
-fn parts(sample: &SampleText) -> impl Iterator<Item = &str> {
-    std::iter::once(sample.text.as_str()).chain(sample.partner.as_ref().map(|partner| partner.text.as_str()))
-}
-
-/// The longest that texts may be; None when all fit as they are.
-fn length(arenas: &[Arena], limit: usize) -> Option<usize> {
-    let texts = || arenas.iter().flat_map(|arena| arena.samples).flat_map(parts);
-    if texts().map(str::len).sum::<usize>() <= limit {
-        return None;
-    }
-    let fits = |length: &usize| texts().map(|text| beginning(text, *length).len()).sum::<usize>() <= limit;
-    Some(LENGTHS.into_iter().find(fits).unwrap_or(0))
-}
-
-/// The first so many characters.
-fn beginning(text: &str, length: usize) -> &str {
-    text.char_indices().nth(length).map_or(text, |(end, _)| &text[..end])
-}
-
-fn texts(samples: &[SampleText], length: Option<usize>) -> Texts {
-    let shown = |text: &str| match length.map(|length| beginning(text, length)) {
-        Some(part) if part.len() < text.len() => escape::lines(part) + "…",
-        _ => escape::lines(text),
-    };
-    let partners = || samples.iter().filter_map(|sample| sample.partner.as_ref());
-    let subsets = || partners().map(|partner| escape::one_line(partner.subset.as_deref().unwrap_or_default()));
-    Texts {
-        ids: samples.iter().map(|sample| escape::one_line(&sample.id)).collect(),
-        texts: samples.iter().map(|sample| shown(&sample.text)).collect(),
-        partners: partners().next().map(|_| partners().map(|partner| shown(&partner.text)).collect()),
-        subsets: partners().any(|partner| partner.subset.is_some()).then(|| subsets().collect()),
-    }
 }
 
 #[cfg(test)]

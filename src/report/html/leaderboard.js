@@ -123,15 +123,20 @@ function estimate(cell) {
   const [value, low, high] = valueOf(cell);
   const metric = metricOf(cell);
   const places = metric.share ? 1 : 2;
-  const ends = low === null ? '' : ` [${decimal(SHARE * low, places)}, ${decimal(SHARE * high, places)}]`;
-  return written(metric, value) + ends;
+  return withEnds(written(metric, value), low, high, (end) => decimal(SHARE * end, places));
+}
+
+/** A value and its interval, which stand below each other where there is no room beside. */
+function withEnds(value, low, high, show) {
+  const part = (words) => el('span', { class: 'part' }, words);
+  return low === null ? part(value) : [part(value), ' ', part(`[${show(low)}, ${show(high)}]`)];
 }
 
 function difference(cell) {
   if (RUN.cells[sliceOf(cell).reference] === cell) return 'reference';
   if (cell.difference === null) return '–';
   const [value, low, high] = cell.difference;
-  return points(value) + (low === null ? '' : ` [${points(low)}, ${points(high)}]`);
+  return withEnds(points(value), low, high, points);
 }
 
 /** Whether a cell has the choices asked for. */
@@ -221,7 +226,7 @@ function rowOf(cell, all, scale) {
   const shown = all.map((one) => {
     if (one.key === 'bar') return el('td', { class: 'bar' }, bar(cell, scale));
     if (one.key === 'sides') return el('td', { class: 'sides' }, pick('A'), pick('B'));
-    return el('td', { class: kindOf(one) }, String(one.show(cell)));
+    return el('td', { class: kindOf(one) }, one.show(cell));
   });
   return el('tr', { class: cell.floor ? 'floor' : null, 'data-cell': cell.id }, shown);
 }

@@ -6,6 +6,7 @@
 mod arena;
 mod arrays;
 mod data;
+mod texts;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ const SCRIPT: &str = concat!(
     include_str!("compare.js"),
     include_str!("pairs.js"),
     include_str!("confusion.js"),
+    include_str!("map.js"),
     include_str!("samples.js"),
     include_str!("prompted.js"),
     include_str!("page.js"),
@@ -82,7 +84,7 @@ fn body(markdown: &str, figures: &BTreeMap<String, String>) -> (String, Vec<(Str
     while let Some(event) = parser.next() {
         match event {
             Event::Html(raw) | Event::InlineHtml(raw) => events.push(Event::Text(raw)),
-            Event::Start(Tag::Image { dest_url, .. }) => events.push(Event::Html(figure(&mut parser, figures.get(&*dest_url)))),
+            Event::Start(Tag::Image { dest_url, .. }) => events.push(Event::Html(figure(&mut parser, &dest_url, figures))),
             Event::Start(Tag::Link { .. }) | Event::End(TagEnd::Link) => {}
             Event::Start(Tag::Table(alignments)) => {
                 events.push(Event::Html("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Table\">".into()));
@@ -141,7 +143,7 @@ fn heading<'a>(parser: &mut Parser<'a>) -> (Vec<Event<'a>>, String) {
 }
 
 /// The drawing an image stands for; its alternative text when there is none. Takes the image's events off the parser.
-fn figure<'a>(parser: &mut Parser<'a>, svg: Option<&String>) -> CowStr<'a> {
+fn figure<'a>(parser: &mut Parser<'a>, file: &str, figures: &BTreeMap<String, String>) -> CowStr<'a> {
     let mut words = String::new();
     for event in parser.by_ref() {
         match event {
@@ -150,10 +152,11 @@ fn figure<'a>(parser: &mut Parser<'a>, svg: Option<&String>) -> CowStr<'a> {
             _ => {}
         }
     }
-    match svg {
+    match figures.get(file) {
         // Inside a page of HTML the name space goes without saying.
         Some(drawing) => {
-            format!("<span class=\"figure\" tabindex=\"0\">{}</span>", drawing.trim_end().replacen(NAME_SPACE, "", 1)).into()
+            let (file, drawing) = (escape::xml(file), drawing.trim_end().replacen(NAME_SPACE, "", 1));
+            format!("<span class=\"figure\" data-file=\"{file}\" tabindex=\"0\">{drawing}</span>").into()
         }
         None => escape::xml(&words).into(),
     }
@@ -179,7 +182,8 @@ mod tests {
     fn figures_stand_where_their_images_stood() {
         let html = page_of("![alt](a.svg)\n\n![gone](b.svg)");
         assert!(
-            html.contains("<span class=\"figure\" tabindex=\"0\"><svg></svg></span>") && html.contains("<p>gone</p>"),
+            html.contains("<span class=\"figure\" data-file=\"a.svg\" tabindex=\"0\"><svg></svg></span>")
+                && html.contains("<p>gone</p>"),
             "{html}"
         );
     }

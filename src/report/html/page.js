@@ -41,6 +41,7 @@ function start() {
   startCompare();
   startConfusion();
   startAgreement();
+  startMaps();
   startSamples();
   refresh();
 }

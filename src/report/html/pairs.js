@@ -85,35 +85,28 @@ function heat(pairs, total, name, filter) {
 function moves(A, B) {
   const [a, b] = [rankedFor(A), rankedFor(B)];
   const gain = (i) => Math.abs(b.above[i]) - Math.abs(a.above[i]);
-  const moved = [];
-  for (let i = 0; i < a.own.length; i += 1) if (gain(i) !== 0) moved.push(i);
-  const nearer = moved.filter((i) => gain(i) > 0).length;
-  by(moved, (i) => Math.abs(gain(i)));
-  const { ids, texts, partners } = textsOf(A.slice);
+  const list = [];
+  for (let i = 0; i < a.own.length; i += 1) if (gain(i) !== 0) list.push(i);
+  const nearer = list.filter((i) => gain(i) > 0).length;
+  by(list, (i) => Math.abs(gain(i)));
   const place = (ranked, i) => `${decimal(ranked.cosine[i], 4)} (${decimal((SHARE * ranked.own[i]) / ranked.own.length, 0)} %)`;
-  const heads = ['pair', 'gold', 'gold rank', 'cosine in A', 'cosine in B', 'nearer by'].map((title, i) =>
-    el('th', { scope: 'col', class: i > 0 ? 'number' : null }, title),
-  );
-  const row = (i) =>
-    el(
-      'tr',
-      {},
-      el(
-        'td',
-        { class: 'snippet' },
-        el('button', { type: 'button', class: 'link', click: () => browse({ open: i }) }, ids[i]),
-        ` ${shortened(texts[i], 45)} ⟷ ${shortened(partners[i], 45)}`,
-      ),
-      el('td', { class: 'number' }, goldName(A, i)),
-      el('td', { class: 'number' }, `${decimal((SHARE * a.gold[i]) / a.gold.length, 0)} %`),
-      el('td', { class: 'number' }, place(a, i)),
-      el('td', { class: 'number' }, place(b, i)),
-      el('td', { class: 'number' }, gain(i) > 0 ? 'A' : 'B'),
-    );
-  const intro = `${grouped(nearer)} are ranked nearer their gold rank by A, ${grouped(moved.length - nearer)} by B; those that moved most come first. Ranks in percent: 100 % is the most alike.`;
-  const list =
-    moved.length > 0 ? [pages(moved, 8, (rows) => table('Pairs that moved between the cells', heads, rows), row, 'pair')] : [];
-  return el('div', {}, el('h3', {}, 'Pairs that moved'), el('p', {}, intro), list);
+  return moved({
+    title: 'Pairs that moved',
+    intro: `${grouped(nearer)} are ranked nearer their gold rank by A, ${grouped(list.length - nearer)} by B; those that moved most come first. Ranks in percent: 100 % is the most alike.`,
+    caption: 'Pairs that moved between the cells',
+    noun: 'pair',
+    list,
+    heads: ['pair', 'gold', 'gold rank', 'cosine in A', 'cosine in B', 'nearer by'],
+    words: 1,
+    filter: () => ({}),
+    values: (i) => [
+      goldName(A, i),
+      `${decimal((SHARE * a.gold[i]) / a.gold.length, 0)} %`,
+      place(a, i),
+      place(b, i),
+      gain(i) > 0 ? 'A' : 'B',
+    ],
+  });
 }
 
 const OF_PAIRS = {

@@ -225,7 +225,7 @@ function whole(i) {
   const { texts, partners } = textsOf(A.slice);
   const both = partners ? [texts[i], partners[i]] : [texts[i]];
   const title = (at) => (both.length === 1 ? 'Text' : ['First text', 'Second text'][at]);
-  const shown = both.map((text, at) => [el('h4', {}, title(at)), el('p', { class: 'text', tabindex: '0' }, text), prompted(i, text)]);
+  const shown = both.map((text, at) => [el('h4', {}, title(at)), el('p', { class: 'text', tabindex: '0' }, text), prompted(i, text, at)]);
   const facts = [...browser().facts(i), ['tokens', `${grouped(numbers(A.tokens)[i])} embedded, ${grouped(numbers(A.cut)[i])} cut`]];
   return el(
     'div',

@@ -37,6 +37,34 @@ pub enum FontError {
         listed(.0)
     )]
     Glyphs(BTreeSet<char>),
+    #[error(
+        "{} would be wrong in a PNG, which is written letter by letter from left to right: their scripts join letters, move them or run from right to left; use the SVG of the same name",
+        listed(.0)
+    )]
+    Joined(BTreeSet<char>),
+}
+
+/// Blocks of scripts that join or move letters, or run from right to left: Hebrew to Arabic, those of India and Sri Lanka,
+/// Tibetan and Burmese, Khmer and Mongolian, and their extensions.
+const JOINED: [(u32, u32); 12] = [
+    (0x0590, 0x08ff),
+    (0x0900, 0x0dff),
+    (0x0f00, 0x109f),
+    (0x1780, 0x18af),
+    (0x1a20, 0x1c4f),
+    (0x1cd0, 0x1cff),
+    (0xa800, 0xa82f),
+    (0xa840, 0xabff),
+    (0xfb1d, 0xfdff),
+    (0xfe70, 0xfefc),
+    (0x1_0800, 0x1_1fff),
+    (0x1_e800, 0x1_efff),
+];
+
+/// The characters among these that cannot stand one after the other as they are.
+pub fn joined(characters: &BTreeSet<char>) -> BTreeSet<char> {
+    let of_block = |c: char| JOINED.iter().any(|&(first, last)| (first..=last).contains(&u32::from(c)));
+    characters.iter().copied().filter(|c| of_block(*c)).collect()
 }
 
 fn listed(characters: &BTreeSet<char>) -> String {
@@ -144,6 +172,14 @@ mod tests {
         let told = FontError::Glyphs(lost).to_string();
         assert!(told.starts_with("no font of this machine has a (U+0061), 新 (U+65B0): install one that has"), "{told}");
         assert!(listed(&('a'..='z').collect()).ends_with("l (U+006C) and 14 more"));
+    }
+
+    #[test]
+    fn scripts_that_join_letters_are_known() {
+        let told = |words: &str| joined(&words.chars().collect()).len();
+        assert_eq!(["新闻", "Über é", "日本語", "Ωж✂", "ไทย", "한국어"].map(told), [0; 6]);
+        assert_eq!(["عرب", "\u{5e2}\u{5b4}\u{5de}", "हिन", "မြ", "ខ្ម", "ﷺ"].map(told), [3, 3, 3, 2, 3, 1]);
+        assert_eq!(joined(&"新闻 عر".chars().collect()), ['ع', 'ر'].into());
     }
 
     #[test]

@@ -34,6 +34,13 @@ const HEIGHT: i32 = 430;
 /// Least distance of two names, from middle to middle.
 const LEADING: i32 = 20;
 
+/// Half the height of a name.
+const LABEL: i32 = 10;
+/// Ways to move a name to each side.
+const STEPS: i32 = 6;
+/// How far a name is moved rather than hide one spot. Unit: pixels.
+const HIDDEN: i32 = 40;
+
 /// A name with the middle of its line and its width.
 struct Label<'a> {
     name: &'a str,
@@ -45,10 +52,7 @@ struct Label<'a> {
 
 impl Map {
     pub(super) fn draw(&self, title: &str) -> Picture {
-        let (across, up) = (range(self.spots.iter().map(|spot| spot.x)), range(self.spots.iter().map(|spot| spot.y)));
-        let share = |value: f64, (low, high): (f64, f64)| (value - low) / (high - low);
-        let x = |value: f64| LEFT + pixel(f64::from(WIDTH - LEFT - RIGHT) * share(value, across));
-        let y = |value: f64| TOP + HEIGHT - pixel(f64::from(HEIGHT) * share(value, up));
+        let at = self.scale();
         let mut order: Vec<&Spot> = self.spots.iter().collect();
         // Mistakes stand above what is right, and groups above what has none.
         order.sort_by_key(|spot| (spot.group.is_some(), !spot.right));
@@ -61,48 +65,77 @@ impl Map {
             );
             canvas.text((12, TOP + HEIGHT / 2), &self.up, Anchor::UpwardsMiddle, Face::small(MUTED));
             for spot in order {
-                let (at, color) = ((x(spot.x), y(spot.y)), spot.group.and_then(|group| INKS.get(group)).copied());
+                let (at, color) = (at(spot.x, spot.y), spot.group.and_then(|group| INKS.get(group)).copied());
                 if spot.right {
                     canvas.dot(at, 3, color.unwrap_or(canvas::RULE), true);
                 } else {
                     cross(canvas, at, color.unwrap_or(MUTED));
                 }
             }
-            self.labels(&x, &y).iter().for_each(|label| label.draw(canvas));
+            self.labels(&at).iter().for_each(|label| label.draw(canvas));
         })
     }
 
-    /// Each group's name at the middle of its spots, moved down where it would meet another.
-    fn labels(&self, x: &dyn Fn(f64) -> i32, y: &dyn Fn(f64) -> i32) -> Vec<Label<'_>> {
+    /// Where each spot is drawn. Unit: pixels of the figure, from its upper left corner.
+    pub fn pixels(&self) -> Vec<(i32, i32)> {
+        let at = self.scale();
+        self.spots.iter().map(|spot| at(spot.x, spot.y)).collect()
+    }
+
+    fn scale(&self) -> impl Fn(f64, f64) -> (i32, i32) + use<> {
+        let (across, up) = (range(self.spots.iter().map(|spot| spot.x)), range(self.spots.iter().map(|spot| spot.y)));
+        let share = |value: f64, (low, high): (f64, f64)| (value - low) / (high - low);
+        let x = move |value| LEFT + pixel(f64::from(WIDTH - LEFT - RIGHT) * share(value, across));
+        let y = move |value| TOP + HEIGHT - pixel(f64::from(HEIGHT) * share(value, up));
+        move |across, up| (x(across), y(up))
+    }
+
+    /// Each group's name near the middle of its spots: where it hides the fewest of them, and meets no other name.
+    fn labels(&self, at: &dyn Fn(f64, f64) -> (i32, i32)) -> Vec<Label<'_>> {
         let middle = |group: usize, of: fn(&Spot) -> f64| {
             let mut values: Vec<f64> = self.spots.iter().filter(|spot| spot.group == Some(group)).map(of).collect();
             values.sort_by(f64::total_cmp);
             values.get(values.len() / 2).copied()
         };
-        let label = |(group, name): (usize, &'_ String)| -> Option<(usize, i32, i32, i32)> {
-            let width = canvas::text_width(name, SIZE) + 18;
-            let at = x(middle(group, |spot| spot.x)?) - width / 2;
-            Some((group, at.clamp(LEFT, (WIDTH - RIGHT - width).max(LEFT)), y(middle(group, |spot| spot.y)?), width))
-        };
-        let mut found: Vec<(usize, i32, i32, i32)> = self.names.iter().enumerate().filter_map(label).collect();
-        found.sort_by_key(|&(group, _, y, _)| (y, group));
+        let drawn: Vec<(i32, i32)> = self.spots.iter().map(|spot| at(spot.x, spot.y)).collect();
         let mut placed: Vec<Label<'_>> = Vec::new();
-        for (group, x, mut y, width) in found {
-            while placed
-                .iter()
-                .any(|other| x < other.x + other.width + 6 && other.x < x + width + 6 && (y - other.y).abs() < LEADING)
-            {
-                y += 4;
-            }
-            placed.push(Label { name: &self.names[group], group, x, y: y.min(TOP + HEIGHT - 8), width });
+        for (group, name) in self.names.iter().enumerate() {
+            let Some((x, y)) = middle(group, |spot| spot.x).zip(middle(group, |spot| spot.y)).map(|(x, y)| at(x, y)) else {
+                continue;
+            };
+            let width = canvas::text_width(name, SIZE) + 18;
+            let moved = |(right, down): (i32, i32)| Label {
+                name,
+                group,
+                x: (x - width / 2 + right).clamp(LEFT, (WIDTH - RIGHT - width).max(LEFT)),
+                y: (y + down).clamp(TOP + LABEL, TOP + HEIGHT - LABEL),
+                width,
+            };
+            let cost = |label: &Label<'_>, (right, down): (i32, i32)| {
+                let hidden = drawn.iter().filter(|spot| label.hides(**spot)).count();
+                let met = placed.iter().filter(|other| label.meets(other)).count();
+                (met, canvas::whole(hidden) * HIDDEN + right.abs() + 2 * down.abs())
+            };
+            let ways = (-STEPS..=STEPS).flat_map(|down| (-STEPS..=STEPS).map(move |right| (24 * right, 8 * down)));
+            let best = ways.map(|way| (cost(&moved(way), way), way)).min();
+            placed.extend(best.map(|(_, way)| moved(way)));
         }
         placed
     }
 }
 
 impl Label<'_> {
+    /// Whether any of a spot lies under it.
+    fn hides(&self, (x, y): (i32, i32)) -> bool {
+        (self.x - 4..=self.x + self.width + 4).contains(&x) && (y - self.y).abs() <= LABEL + 4
+    }
+
+    fn meets(&self, other: &Label<'_>) -> bool {
+        self.x < other.x + other.width + 6 && other.x < self.x + self.width + 6 && (self.y - other.y).abs() < LEADING
+    }
+
     fn draw(&self, canvas: &mut Canvas) {
-        canvas.fill((self.x, self.y - 10), (self.x + self.width, self.y + 10), PAPER);
+        canvas.fill((self.x, self.y - LABEL), (self.x + self.width, self.y + LABEL), PAPER);
         canvas.dot((self.x + 8, self.y), 5, INKS[self.group % INKS.len()], true);
         canvas.text((self.x + 17, self.y), self.name, Anchor::Start, Face::bold(INK));
     }
@@ -135,8 +168,16 @@ mod tests {
         let svg = map.draw("t").svg().unwrap();
         // Two dots, and one before each name; a cross is two lines.
         assert_eq!((svg.matches("<circle").count(), svg.matches("<line").count()), (4, 2));
-        let labels = map.labels(&|_| 100, &|_| 100);
-        assert!((labels[0].y - labels[1].y).abs() >= LEADING, "{} {}", labels[0].y, labels[1].y);
+        // The range of 0 to 1 has 4 % of air on both sides; one that is empty has its middle in the middle.
+        assert_eq!(map.pixels()[0], (LEFT + 26, TOP + HEIGHT / 2));
+        let labels = map.labels(&|_, _| (100, 100));
+        assert!(!labels[0].meets(&labels[1]), "{} {}", labels[0].y, labels[1].y);
+        // Spots around the middle leave room on one side.
+        let around = |i: i32| Spot { x: f64::from(i % 5), y: f64::from(i / 5), group: Some(0), right: true };
+        let full = Map { spots: (0..25).map(around).collect(), names: vec!["新闻".into()], ..map.clone() };
+        let label = &full.labels(&|x, y| (300 + pixel(20.0 * x), 200 + pixel(20.0 * y)))[0];
+        let hidden = (0..25).filter(|i| label.hides((300 + 20 * (i % 5), 200 + 20 * (i / 5)))).count();
+        assert_eq!(hidden, 0, "{} {}", label.x, label.y);
         let empty = Map { spots: Vec::new(), ..map };
         assert!(empty.draw("t").svg().is_ok());
     }

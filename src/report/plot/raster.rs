@@ -1,8 +1,8 @@
 //! Pictures as pixels and as PNG, for places that show no SVG.
 //!
 //! A renderer of SVG would do the same and takes some fifty crates: our figures are rectangles, lines, circles and text, and
-//! coverage comes from `ab_glyph_rasterizer`, outlines from `ttf-parser`. Letters are not joined or turned round: scripts
-//! that need it are better read as SVG.
+//! coverage comes from `ab_glyph_rasterizer`, outlines from `ttf-parser`. Letters are not joined or turned round: pictures with
+//! scripts that need it are refused, and read as SVG.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use plotters::prelude::RGBColor;
 use ttf_parser::{Face, OutlineBuilder};
 
 use super::canvas::{Anchor, PAPER, Picture, Shape, Written};
-use super::fonts::{FontError, Fonts, glyph};
+use super::fonts::{FontError, Fonts, glyph, joined};
 
 /// Pixels for each of the figure's: sharp on dense screens.
 const SCALE: f32 = 2.0;
@@ -22,13 +22,17 @@ const BOLD: f32 = 0.035;
 /// A picture as the bytes of a PNG file.
 ///
 /// # Errors
-/// When the machine's fonts lack a character.
+/// When the machine's fonts lack a character, or it is of a script whose letters do not stand one after the other.
 pub fn png(picture: &Picture) -> Result<Vec<u8>, FontError> {
     let texts = picture.shapes.iter().filter_map(|shape| match shape {
         Shape::Text(written) => Some(written.text.chars()),
         _ => None,
     });
     let characters: BTreeSet<char> = texts.flatten().filter(|c| !c.is_whitespace()).collect();
+    let joined = joined(&characters);
+    if !joined.is_empty() {
+        return Err(FontError::Joined(joined));
+    }
     let fonts = Fonts::with(characters)?;
     let faces = fonts.faces();
     let mut page = Page::new(picture.size);
@@ -265,6 +269,27 @@ mod tests {
         let at = |x: usize, y: usize| page.pixels[y * page.width + x];
         assert_eq!((page.width, page.height), (60, 40));
         assert_eq!([at(9, 12), at(10, 12), at(19, 19), at(20, 19)], [[255; 3], [0, 114, 178], [0, 114, 178], [255; 3]]);
+    }
+
+    #[test]
+    fn a_picture_that_would_be_wrong_is_not_written() {
+        let text = |words: &str| {
+            let face = super::super::canvas::Face::plain(BLUE);
+            png(&picture(vec![Shape::Text(Written { at: (1, 9), text: words.to_owned(), anchor: Anchor::Start, face })]))
+        };
+        let told = text("ب a").unwrap_err().to_string();
+        assert!(
+            told.starts_with("ب (U+0628) would be wrong in a PNG") && told.contains("use the SVG of the same name"),
+            "{told}"
+        );
+        // No font has a letter of the last private plane.
+        match text("\u{10fffd}").unwrap_err() {
+            FontError::None => eprintln!("SKIPPED: this machine has no fonts"),
+            told => assert!(
+                told.to_string().starts_with("no font of this machine has \u{10fffd} (U+10FFFD): install one"),
+                "{told}"
+            ),
+        }
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::report::Ranking;
-use crate::results::{Outcomes, ResultsError, RunRecord};
+use crate::results::{CellOutcomes, Outcomes, ResultsError, RunRecord};
+use crate::spec::TaskKind;
 use crate::stats::{Estimate, Interval};
 
 /// Runs and baselines in the order of time, and a line for each path that is neither.
@@ -34,8 +35,17 @@ pub struct Entry {
 /// Why a folder is left out.
 pub struct Unread(pub String);
 
-/// Metrics that cells are ranked by.
-const HEADLINES: [&str; 4] = ["accuracy", "spearman", "max_ap", "ap"];
+/// Metrics that cells of a task are ranked by; the first of them that a cell has.
+const fn headlines(task: TaskKind) -> &'static [&'static str] {
+    match task {
+        TaskKind::LabelSimilarity | TaskKind::Knn => &["accuracy"],
+        TaskKind::LinearProbe => &["mean_accuracy", "accuracy"],
+        TaskKind::Sts => &["spearman"],
+        TaskKind::PairClassification => &["max_ap", "ap"],
+        TaskKind::Retrieval => &["ndcg_at_10"],
+        TaskKind::Clustering => &["v_measure"],
+    }
+}
 
 /// Reads all paths. A folder that is no run is looked into for runs and baselines, one level deep.
 pub fn gather(paths: &[PathBuf]) -> Gathered {
@@ -91,22 +101,25 @@ fn read(folder: &Path) -> Result<Entry, Unread> {
         cells: outcomes.cells.len(),
         failed: outcomes.cells.iter().filter(|cell| cell.answers.is_err()).count(),
         rankings,
-        values: values(folder)?,
+        values: values(folder, &outcomes)?,
         outcomes,
     })
 }
 
 /// The values that `summary.json` tells, which runs and baselines both have.
-fn values(folder: &Path) -> Result<BTreeMap<String, (String, Estimate)>, Unread> {
+fn values(folder: &Path, outcomes: &Outcomes) -> Result<BTreeMap<String, (String, Estimate)>, Unread> {
     let path = folder.join("summary.json");
     let text = std::fs::read_to_string(&path).map_err(ResultsError::io("read", &path))?;
     let summary: Value = serde_json::from_str(&text).map_err(|source| ResultsError::Json { path, source })?;
-    let cells = summary.get("cells").and_then(Value::as_object).into_iter().flatten();
-    Ok(cells.filter_map(|(id, cell)| Some((id.clone(), headline(cell)?))).collect())
+    let value = |cell: &CellOutcomes| {
+        let told = summary.get("cells")?.get(&cell.id)?;
+        Some((cell.id.clone(), headline(told, cell.choices.task)?))
+    };
+    Ok(outcomes.cells.iter().filter_map(value).collect())
 }
 
-fn headline(cell: &Value) -> Option<(String, Estimate)> {
-    let (name, told) = HEADLINES.iter().find_map(|name| Some((*name, cell.get(name)?)))?;
+fn headline(cell: &Value, task: TaskKind) -> Option<(String, Estimate)> {
+    let (name, told) = headlines(task).iter().find_map(|name| Some((*name, cell.get(name)?)))?;
     let number = |key: &str| told.get(key).and_then(Value::as_f64);
     let interval = number("low").zip(number("high")).map(|(low, high)| Interval { low, high });
     let n = told.get("n").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok())?;

@@ -87,38 +87,34 @@ fn day(entry: &Entry) -> String {
 
 /// One row for each slice that a run reports on, in the order of time.
 fn runs(entries: &[Entry]) -> Block {
-    let mut columns = ["results", "run", "finished", "slice"].map(Column::words).to_vec();
-    columns.push(Column::numbers("cells"));
+    let mut columns = ["run", "finished", "slice"].map(Column::words).to_vec();
+    columns.extend(["value [95 %]", "vs reference, points", "p (Holm)", "cells"].map(Column::numbers));
     columns.push(Column::words("best cell"));
-    columns.extend(["value [95 %]", "vs reference, points", "p (Holm)"].map(Column::numbers));
     let rows = entries.iter().flat_map(|entry| {
-        let head = |slice: String| {
-            let cells = match entry.failed {
-                0 => entry.cells.to_string(),
-                failed => format!("{}, {failed} failed", entry.cells),
-            };
-            vec![code(&entry.folder), text(&entry.name), day(entry), slice, cells]
+        let cells = match entry.failed {
+            0 => entry.cells.to_string(),
+            failed => format!("{}, {failed} failed", entry.cells),
         };
-        let none = |told: &str| [head("–".to_owned()), vec![told.to_owned(), "–".into(), "–".into(), "–".into()]].concat();
+        let row = |slice: String, figures: [String; 3], best: String| {
+            let head = vec![format!("{} {}", text(&entry.name), code(&entry.folder)), day(entry), slice];
+            [head, figures.into(), vec![cells.clone(), best]].concat()
+        };
+        let none = || ["–"; 3].map(str::to_owned);
         if entry.rankings.is_empty() {
-            return vec![none(if entry.baseline { "kept as a baseline" } else { "no cell has a score" })];
+            let told = if entry.baseline { "kept as a baseline" } else { "no cell has a score" };
+            return vec![row("–".to_owned(), none(), told.to_owned())];
         }
-        let row = |ranking: &super::Ranking| {
+        let told = |ranking: &super::Ranking| {
             let chosen = ranking.chosen_on.as_ref().map_or(String::new(), |dev| format!(", chosen on {}", code(dev)));
             let slice = format!("{}{chosen}", code(&ranking.slice));
             let Some(best) = ranking.standings.first() else {
-                return [head(slice), vec!["no cell has a score".into(), "–".into(), "–".into(), "–".into()]].concat();
+                return row(slice, none(), "no cell has a score".to_owned());
             };
             let or_dash = |words: &str| if words.is_empty() { "–".to_owned() } else { words.to_owned() };
-            let found = vec![
-                text(&best.choices.join(" · ")),
-                format!("{} {}", ranking.metric, best.value),
-                or_dash(&best.difference),
-                or_dash(&best.p),
-            ];
-            [head(slice), found].concat()
+            let figures = [format!("{} {}", ranking.metric, best.value), or_dash(&best.difference), or_dash(&best.p)];
+            row(slice, figures, text(&best.choices.join(" · ")))
         };
-        entry.rankings.iter().map(row).collect()
+        entry.rankings.iter().map(told).collect()
     });
     Block::table(columns, rows.collect())
 }

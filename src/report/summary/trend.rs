@@ -5,9 +5,9 @@ use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
 use crate::report::number::{counted, decimal, p_value, percent, points, points_range};
 use crate::report::plot::{Drawing, Ink, Line, Plane, Point};
-use crate::results::{Answers, Axis, CellOutcomes, Choices, Kind};
+use crate::results::{Answers, Axis, CellOutcomes, Choices, Outcomes, SliceRecord};
 use crate::spec::{Aggregate, Task};
-use crate::stats::{self, Agreement, Estimate};
+use crate::stats::{self, Agreement, Clusters, Estimate};
 
 /// Differences less likely than this under chance alone are not called noise.
 const ALPHA: f64 = 0.05;
@@ -30,8 +30,20 @@ struct Stop<'a> {
     entry: &'a Entry,
     cell: &'a CellOutcomes,
     value: Estimate,
-    /// Difference to the run before and its p-value, where both are about the same samples.
-    step: Option<(Estimate, f64)>,
+    /// Difference to the run before and its p-value.
+    step: Option<Tested>,
+}
+
+/// A difference and its p-value, or why it is not tested.
+type Tested = Result<(Estimate, f64), Untested>;
+
+/// Why a difference is not tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Untested {
+    #[error("the samples are not the same, so the difference is not tested")]
+    OtherSamples,
+    #[error("what is kept of the runs does not tell whether the difference is noise")]
+    NotKept,
 }
 
 /// No cell has the name that was asked for.
@@ -75,14 +87,14 @@ impl<'a> Trend<'a> {
                 continue;
             }
             metric = Some(name);
-            let step = stops.last().and_then(|before| difference((entry, cell), (before.entry, before.cell)));
+            let step = stops.last().map(|before| difference(name, (entry, cell), (before.entry, before.cell)));
             stops.push(Stop { entry, cell, value: *value, step });
         }
         Some(Self { choices, metric: metric?, stops })
     }
 
     fn value(&self, value: f64) -> String {
-        if self.metric == "accuracy" { percent(value) } else { decimal(100.0 * value, 2) }
+        if matches!(self.metric, "accuracy" | "mean_accuracy") { percent(value) } else { decimal(100.0 * value, 2) }
     }
 
     /// What its way says.
@@ -92,8 +104,8 @@ impl<'a> Trend<'a> {
             return format!("{name}: one run alone has it.");
         };
         let way = format!("{} {} to {}", self.metric, self.value(first.value.value), self.value(last.value.value));
-        let verdict = match difference((last.entry, last.cell), (first.entry, first.cell)) {
-            Some((gap, p)) => {
+        let verdict = match difference(self.metric, (last.entry, last.cell), (first.entry, first.cell)) {
+            Ok((gap, p)) => {
                 let range = gap.interval.map_or(String::new(), |ends| format!(", 95 % interval {}", points_range(ends)));
                 let reading = match (p < ALPHA, gap.value < 0.0) {
                     (false, _) => "no more than noise",
@@ -102,7 +114,7 @@ impl<'a> Trend<'a> {
                 };
                 format!("{} points from first to last{range}, {}: {reading}", points(gap.value), p_value(p))
             }
-            None => "the samples are not the same, so the difference is not tested".to_owned(),
+            Err(untested) => untested.to_string(),
         };
         let changed = if self.stops.iter().any(|stop| stop.cell.id != first.cell.id) {
             " Its content changed on the way, as its id tells."
@@ -143,40 +155,59 @@ fn told(choices: &Choices) -> String {
     others.map(|axis| choices.on(*axis)).collect::<Vec<_>>().join(" · ")
 }
 
-/// One run's cell minus another's, with its p-value: exact `McNemar` for labels, else a bootstrap of the pairs. None where the
-/// samples differ.
-fn difference((after, is): (&Entry, &CellOutcomes), (before, was): (&Entry, &CellOutcomes)) -> Option<(Estimate, f64)> {
-    let (new, old) = (after.outcomes.slice(&is.choices.slice)?, before.outcomes.slice(&was.choices.slice)?);
-    if new.digest != old.digest {
-        return None;
+/// One run's cell minus another's in their metric, with its p-value: exact `McNemar` for accuracies, else a bootstrap of the samples.
+fn difference(metric: &str, (after, is): (&Entry, &CellOutcomes), (before, was): (&Entry, &CellOutcomes)) -> Tested {
+    let slices = after.outcomes.slice(&is.choices.slice).zip(before.outcomes.slice(&was.choices.slice));
+    let (new, _) = slices.filter(|(new, old)| new.digest == old.digest).ok_or(Untested::OtherSamples)?;
+    let (Ok(answers), Ok(others)) = (&is.answers, &was.answers) else { return Err(Untested::NotKept) };
+    if let ("accuracy", Answers::Labels(is), Answers::Labels(was)) = (metric, answers, others) {
+        let gold = after.outcomes.gold.get(&new.id).ok_or(Untested::NotKept)?;
+        let right = |answers: &[usize]| -> Vec<bool> { answers.iter().zip(gold).map(|(is, gold)| is == gold).collect() };
+        let pair = stats::paired_accuracy(&right(is), &right(was));
+        return Ok((pair.difference, pair.p_value));
     }
-    let asked = is.choices.task;
-    match (is.answers.as_ref().ok()?, was.answers.as_ref().ok()?) {
-        (Answers::Labels(is), Answers::Labels(was)) => {
-            let gold = after.outcomes.gold.get(&new.id)?;
-            let right =
-                |answers: &[usize]| -> Vec<bool> { answers.iter().zip(gold).map(|(answer, gold)| answer == gold).collect() };
-            let pair = stats::paired_accuracy(&right(is), &right(was));
-            Some((pair.difference, pair.p_value))
-        }
-        (Answers::Pairs { cosines: is, .. }, Answers::Pairs { cosines: was, .. }) => {
-            let pairs = after.outcomes.pairs.get(&new.id)?;
-            let task = after.outcomes.tasks.iter().find(|task| task.kind() == asked);
-            let parts = match task {
-                Some(Task::Sts { aggregate: Aggregate::PerSubset, .. }) => pairs.parts(),
-                _ => Vec::new(),
-            };
-            let figure = |cosines: &Vec<f64>| match new.kind {
-                Kind::Pairs => {
-                    Agreement::precision(std::slice::from_ref(cosines), pairs.gold.iter().map(|gold| *gold > 0.5).collect())
-                }
-                Kind::Sts | Kind::Classification => Agreement::rank(cosines, &pairs.gold, &parts),
-            };
-            let [is, was] = [is, was].map(|cosines| figure(cosines).resampled(&pairs.clusters, SEED));
-            let gap = is.minus(&was);
-            Some((gap.estimate()?, gap.p_value()))
-        }
-        _ => None,
+    let of = |answers| Redrawn::of(metric, answers, &after.outcomes, is, new);
+    let (Some(is), Some(was)) = (of(answers), of(others)) else { return Err(Untested::NotKept) };
+    let [is, was] = [is, was].map(|figure| figure.agreement.resampled(&figure.units, SEED));
+    let gap = is.minus(&was);
+    gap.estimate().map(|estimate| (estimate, gap.p_value())).ok_or(Untested::NotKept)
+}
+
+/// A figure that can be drawn again from what is kept, and which samples are drawn together.
+struct Redrawn {
+    agreement: Agreement,
+    units: Clusters,
+}
+
+impl Redrawn {
+    /// None where the figure is another one than the metric.
+    fn of(metric: &str, answers: &Answers, outcomes: &Outcomes, cell: &CellOutcomes, slice: &SliceRecord) -> Option<Self> {
+        let each = |samples: usize| Clusters::from_numbers((0..samples).collect());
+        Some(match (metric, answers) {
+            ("spearman" | "ap", Answers::Pairs { cosines, .. }) => {
+                let pairs = outcomes.pairs.get(&slice.id)?;
+                let task = outcomes.tasks.iter().find(|task| task.kind() == cell.choices.task);
+                let parts = match task {
+                    Some(Task::Sts { aggregate: Aggregate::PerSubset, .. }) => pairs.parts(),
+                    _ => Vec::new(),
+                };
+                let positive = || pairs.gold.iter().map(|gold| *gold > 0.5).collect();
+                let agreement = match metric {
+                    "ap" => Agreement::precision(std::slice::from_ref(cosines), positive()),
+                    _ => Agreement::rank(cosines, &pairs.gold, &parts),
+                };
+                Self { agreement, units: pairs.clusters.clone() }
+            }
+            ("ndcg_at_10", Answers::Queries(figures)) => {
+                Self { agreement: Agreement::mean(figures.clone()), units: each(figures.len()) }
+            }
+            ("v_measure", Answers::Clusters(clusters)) => {
+                let gold = outcomes.gold.get(&slice.id)?;
+                Self { agreement: Agreement::parts(gold.clone(), clusters.clone()), units: each(gold.len()) }
+            }
+            // Means over experiments or measures of which one alone is kept.
+            _ => return None,
+        })
     }
 }
 
@@ -204,7 +235,8 @@ fn steps(trends: &[Trend]) -> Block {
     let rows = trends.iter().flat_map(|trend| {
         trend.stops.iter().enumerate().map(move |(place, stop)| {
             let name = if place == 0 { text(&told(trend.choices)) } else { String::new() };
-            let gap = stop.step.as_ref().map_or("–".to_owned(), |(gap, _)| {
+            let step = stop.step.and_then(Result::ok);
+            let gap = step.map_or("–".to_owned(), |(gap, _)| {
                 let ends = gap.interval.map_or(String::new(), |ends| format!(" [{}, {}]", points(ends.low), points(ends.high)));
                 points(gap.value) + &ends
             });
@@ -216,7 +248,7 @@ fn steps(trends: &[Trend]) -> Block {
                 code(&stop.cell.id),
                 trend.value(stop.value.value),
                 gap,
-                super::p_or_dash(stop.step.as_ref().map(|(_, p)| *p)),
+                super::p_or_dash(step.map(|(_, p)| p)),
             ]
         })
     });

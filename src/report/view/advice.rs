@@ -6,6 +6,7 @@ use super::confusion;
 use super::contest::{Contest, Entry, Reference};
 use super::diagnosis;
 use super::effects::{Effect, Worth};
+use super::worth::some;
 use crate::report::document::Block;
 use crate::report::escape::{code, text};
 use crate::report::number::{counted, decimal, percent, points, points_range};
@@ -16,7 +17,13 @@ use crate::stats::{Estimate, number};
 const WIDE: f64 = 0.06;
 
 pub fn blocks(contest: &Contest, effects: &[Effect]) -> Vec<Block> {
-    let Some(best) = contest.best() else { return Vec::new() };
+    let Some(best) = contest.best().filter(|best| best.accuracy.n > 0) else { return Vec::new() };
+    if contest.slice.labels.len() < 2 {
+        return vec![
+            Block::Heading(3, "What to change".to_owned()),
+            Block::Bullets(vec!["**Score texts of two labels or more**: with one there is nothing to decide.".to_owned()]),
+        ];
+    }
     let mut sentences: Vec<String> = floor(contest).into_iter().collect();
     let mut choices: Vec<(Option<f64>, String)> = effects.iter().filter_map(|effect| worth(contest, effect, best)).collect();
     choices.sort_by(|a, b| b.0.unwrap_or(-1.0).total_cmp(&a.0.unwrap_or(-1.0)));
@@ -123,11 +130,11 @@ fn is_clear_loss(gain: &Estimate) -> bool {
 
 /// The choices that these texts cannot tell from the top one.
 fn as_good(gains: &[(&Worth, Estimate)]) -> String {
-    let ids: Vec<String> = gains.iter().filter(|(_, gain)| !is_clear(gain)).map(|(other, _)| code(other.id)).collect();
+    let ids: Vec<&str> = gains.iter().filter(|(_, gain)| !is_clear(gain)).map(|(other, _)| other.id).collect();
     match ids.len() {
         0 => String::new(),
-        1 => format!(" As far as these texts tell, {} is as good.", ids.concat()),
-        _ => format!(" As far as these texts tell, {} are as good.", ids.join(", ")),
+        1 => format!(" As far as these texts tell, {} is as good.", some(&ids)),
+        _ => format!(" As far as these texts tell, {} are as good.", some(&ids)),
     }
 }
 

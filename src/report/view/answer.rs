@@ -11,12 +11,21 @@ use crate::stats::{self, Agreement, Clusters, PairedDifference, number};
 
 pub fn blocks(contest: &Contest) -> Vec<Block> {
     let Some(best) = contest.best() else {
-        let failed = counted(contest.failed, "cell");
+        let none = match contest.failed {
+            1 => "its only cell has no score".to_owned(),
+            failed => format!("none of its {} has a score", counted(failed, "cell")),
+        };
         return vec![Block::Paragraph(format!(
-            "**There is no answer: none of {failed} has a score.** The reasons are in the table of failed cells."
+            "**There is no answer: {none}.** The reasons are in the table of failed cells."
         ))];
     };
+    if best.accuracy.n == 0 {
+        return vec![Block::Paragraph("**There is no answer: no text was scored.**".to_owned())];
+    }
     let mut doubts = vec![];
+    if contest.slice.labels.len() < 2 {
+        doubts.push("With one label every answer is right, whatever the model: these figures say nothing of it.".to_owned());
+    }
     doubts.extend(against_others(contest, best));
     doubts.extend(equals(contest, best));
     doubts.extend(mean_of_experiments(best));

@@ -208,14 +208,15 @@ fn weakest(contest: &Contest, best: &Entry, shown: &[usize]) -> String {
             .filter_map(|&label| Some((best.scored.label_metric(metric, contest.label(label))?.estimate?.value, label)));
         known.reduce(|a, b| if b.0 < a.0 { b } else { a })
     };
-    let (Some((recall, lost)), Some((precision, wrong))) = (least("recall"), least("precision")) else { return String::new() };
-    format!(
-        " Most often missed: {} ({} found). Least to be trusted as an answer: {} ({} right).",
-        text(contest.label(lost)),
-        percent(recall),
-        text(contest.label(wrong)),
-        percent(precision)
-    )
+    // Where nothing is missed there is no label to name.
+    let told = |metric: &str, what: &str, how: &str| {
+        let (value, label) = least(metric).filter(|(value, _)| *value < 1.0)?;
+        Some(format!(" {what}: {} ({} {how}).", text(contest.label(label)), percent(value)))
+    };
+    [told("recall", "Most often missed", "found"), told("precision", "Least to be trusted as an answer", "right")]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn undefined(contest: &Contest, best: &Entry, shown: &[usize]) -> bool {

@@ -178,8 +178,18 @@ fn figure(contest: &Contest) -> Figure {
     }
 }
 
+/// Fewest texts for which it says anything that an interval lies above a level.
+const ENOUGH: usize = 10;
+
 /// How many of the cells shown lie above the floor, or above chance, with their whole interval.
 fn clear_of_the_rest(contest: &Contest, shown: &[&Entry]) -> String {
+    if contest.slice.labels.len() < 2 {
+        return "With one label chance is always right.".to_owned();
+    }
+    let few = shown.iter().map(|entry| entry.accuracy.n).max().unwrap_or(0);
+    if few < ENOUGH {
+        return format!("Of {} intervals say little.", counted(few, "text"));
+    }
     let (level, name) = contest
         .floor()
         .filter(|_| contest.best_model().is_some())
@@ -246,9 +256,9 @@ pub fn failures(run: &RunRecord) -> Vec<Block> {
     let mut blocks = vec![
         Block::Heading(3, "Failed cells".to_owned()),
         Block::Paragraph(format!(
-            "{} of {} failed and take no part in any comparison.",
-            failed,
-            counted(run.cells.len(), "cell")
+            "{failed} of {} failed and {} no part in any comparison.",
+            counted(run.cells.len(), "cell"),
+            if failed == 1 { "takes" } else { "take" }
         )),
         Block::table(vec![Column::words("reason"), Column::numbers("cells"), Column::words("which")], rows.collect()),
     ];

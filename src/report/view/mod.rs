@@ -35,6 +35,7 @@ pub use standing::{Ranking, Standing};
 
 pub use contest::{AXES, Contest};
 use effects::Effect;
+pub use map::Chart;
 pub use pairs::PairContest;
 #[cfg(test)]
 pub use pairs::tests::many as many_pairs;
@@ -225,7 +226,11 @@ fn head(run: &RunRecord, contests: &[Contest], paired: &[PairContest]) -> Vec<Bl
         return blocks;
     }
     let failed = run.cells.iter().filter(|cell| cell.failure().is_some()).count();
-    let failures = if failed > 0 { format!(", {failed} of them failed") } else { String::new() };
+    let failures = match failed {
+        0 => String::new(),
+        1 if run.cells.len() == 1 => ", which failed".to_owned(),
+        failed => format!(", {failed} of them failed"),
+    };
     blocks.push(Block::Paragraph(format!(
         "{} {}{failures}, on {}.",
         tasks(contests, paired).join(" "),

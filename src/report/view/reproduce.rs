@@ -11,27 +11,23 @@ const ENTRIES: usize = 16;
 const VIEWS: usize = 3;
 
 pub fn blocks(run: &Provenance) -> Vec<Block> {
-    let mut blocks = vec![
-        Block::Fenced { language: "sh", text: commands(run) },
-        Block::Bullets(facts(run)),
-        Block::Heading(3, "Models".to_owned()),
-        models(run),
+    let parts = [
+        ("Models", vec![models(run), digests(run)]),
+        ("Prompts", vec![prompts(run)]),
+        ("Labels", vec![labels(run)]),
+        ("Tasks", vec![Block::Bullets(run.tasks.iter().map(task).collect())]),
+        ("Readouts", vec![readouts(run)]),
+        ("Transforms", vec![Block::Bullets(run.transforms.iter().map(transform).collect())]),
+        ("Data", vec![Block::Bullets(run.slices.iter().map(slice).collect())]),
     ];
-    blocks.push(digests(run));
-    blocks.extend([Block::Heading(3, "Prompts".to_owned()), prompts(run)]);
-    if !run.labels.is_empty() {
-        blocks.extend([Block::Heading(3, "Labels".to_owned()), labels(run)]);
+    let mut blocks = vec![Block::Fenced { language: "sh", text: commands(run) }, Block::Bullets(facts(run))];
+    for (title, part) in parts {
+        let part: Vec<Block> = part.into_iter().filter(|block| !block.is_empty()).collect();
+        if !part.is_empty() {
+            blocks.push(Block::Heading(3, title.to_owned()));
+            blocks.extend(part);
+        }
     }
-    if !run.tasks.is_empty() {
-        blocks.extend([Block::Heading(3, "Tasks on pairs".to_owned()), Block::Bullets(run.tasks.iter().map(task).collect())]);
-    }
-    blocks.extend([Block::Heading(3, "Readouts".to_owned()), readouts(run)]);
-    if !run.transforms.is_empty() {
-        blocks.push(Block::Heading(3, "Transforms".to_owned()));
-        blocks.push(Block::Bullets(run.transforms.iter().map(transform).collect()));
-    }
-    blocks.push(Block::Heading(3, "Data".to_owned()));
-    blocks.push(Block::Bullets(run.slices.iter().map(slice).collect()));
     blocks.push(Block::Heading(3, "Spec as run".to_owned()));
     blocks.push(Block::Fenced { language: "toml", text: run.spec.clone() });
     blocks

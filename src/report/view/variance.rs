@@ -145,7 +145,9 @@ fn told(run: &RunRecord, cells: &Grid) -> Vec<Block> {
     };
     let row = |(source, p): &(&Source, f64)| {
         let title = if source.factors.len() == 1 { format!("**{}**", name(source)) } else { name(source) };
-        vec![title, percent(source.share), percent(source.by_chance), bare_p(*p)]
+        // Drawn samples may move the cells by more than they differ.
+        let by_chance = if source.by_chance > 1.0 { "more than all".to_owned() } else { percent(source.by_chance) };
+        vec![title, percent(source.share), by_chance, bare_p(*p)]
     };
     let columns = vec![
         Column::words("choice"),

@@ -9,6 +9,9 @@ use crate::report::number::{counted, decimal, percent, points_estimate};
 use crate::report::plot::{Drawing, Grid, Panel};
 use crate::stats::number;
 
+/// Most choices of an axis in the table; of more the best ones and the last.
+const CHOICES: usize = 12;
+
 /// Most rows, columns and panels of the heat map.
 const ROWS: usize = 16;
 const COLUMNS: usize = 8;
@@ -41,8 +44,7 @@ fn preface(contest: &Contest, effects: &[Effect]) -> String {
         ));
     }
     for effect in effects.iter().filter(|effect| !effect.left_out.is_empty()) {
-        let ids: Vec<String> = effect.left_out.iter().map(|id| code(id)).collect();
-        sentences.push(format!("Not comparable on {}: {}.", effect.axis.name(), ids.join(", ")));
+        sentences.push(format!("Not comparable on {}: {}.", effect.axis.name(), some(&effect.left_out)));
     }
     sentences.join(" ")
 }
@@ -55,10 +57,11 @@ fn table(contest: &Contest, effects: &[Effect]) -> Block {
     columns.extend(dev.then(|| Column::numbers("mean on dev")));
     columns.extend(["mean accuracy", gap_title, "combinations"].map(Column::numbers));
     let rows = effects.iter().flat_map(|effect| {
-        effect.choices.iter().enumerate().map(move |(i, choice)| {
+        rows(effect.choices.len()).map(move |(i, more)| {
+            let choice = &effect.choices[i];
             let axis = if i == 0 { format!("**{}**", effect.axis.name()) } else { String::new() };
             let gap = effect.choices.first().filter(|_| i > 0).map(|top| choice.over(top, contest.run.provenance.seed));
-            let mut row = vec![axis, text(choice.id)];
+            let mut row = vec![axis, named(choice.id, more)];
             row.extend(dev.then(|| choice.on_dev.map_or("–".to_owned(), percent)));
             row.extend([
                 percent(choice.mean),
@@ -69,6 +72,27 @@ fn table(contest: &Contest, effects: &[Effect]) -> Block {
         })
     });
     Block::table(columns, rows.collect())
+}
+
+/// Places of the choices that have a row, each with the number of those that it stands for: all, or the best ones and the last.
+pub fn rows(choices: usize) -> impl Iterator<Item = (usize, usize)> {
+    let best = if choices > CHOICES { CHOICES - 1 } else { choices };
+    (0..best).map(|place| (place, 1)).chain((best < choices).then(|| (choices - 1, choices - best)))
+}
+
+/// What the row of a choice is called that stands for so many.
+pub fn named(id: &str, choices: usize) -> String {
+    if choices == 1 { text(id) } else { format!("and {choices} more, down to {}", text(id)) }
+}
+
+/// Some of these ids, and how many more there are.
+pub fn some(ids: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let mut told: Vec<String> = ids.iter().take(SHOWN).map(|id| code(id)).collect();
+    if ids.len() > SHOWN {
+        told.push(format!("and {} more", ids.len() - SHOWN));
+    }
+    told.join(", ")
 }
 
 /// Prompts by labels for one model and readout, a panel for each calibration; None when there is one prompt and one label set.

@@ -8,6 +8,7 @@ use crate::report::document::{Block, Column, Figure};
 use crate::report::escape::{code, shorten, text};
 use crate::report::number::{bare_p, counted, percent, points, points_estimate};
 use crate::report::plot::{Dot, Dots, Drawing, Tone, Unit};
+use crate::report::view::worth;
 use crate::results::{CellRecord, ResultsError, axis_means};
 
 const ROWS: usize = 20;
@@ -166,10 +167,11 @@ pub fn worth(contest: &PairContest) -> Result<Vec<Block>, ResultsError> {
             b.total_cmp(&a)
         });
         let best = means[0].value;
-        rows.extend(means.iter().enumerate().map(|(place, mean)| {
+        rows.extend(worth::rows(means.len()).map(|(place, choices)| {
+            let mean = &means[place];
             let title = if place == 0 { format!("**{}**", axis.name()) } else { String::new() };
             let gap = if place == 0 { top.to_owned() } else { points(mean.value - best) };
-            let mut row = vec![title, text(mean.choice)];
+            let mut row = vec![title, worth::named(mean.choice, choices)];
             row.extend(contest.chosen_on.map(|_| dev(mean.choice).map_or("–".to_owned(), hundredths)));
             row.extend([hundredths(mean.value), gap, mean.cells.len().to_string()]);
             row
