@@ -197,6 +197,7 @@ fn provenance() -> Provenance {
         reference: None,
         correction: Correction::Holm,
         gate: None,
+        published: Vec::new(),
         times: Times::default(),
     }
 }

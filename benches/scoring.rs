@@ -202,6 +202,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         labels: names.clone(),
         samples,
         columns: BTreeMap::new(),
+        judged: None,
         origin,
         mteb: None,
     };
@@ -248,6 +249,7 @@ fn plan(size: Size, both: bool) -> Result<Plan> {
         models: vec![work],
         cells,
         reference: None,
+        published: Vec::new(),
         warnings: Vec::new(),
     })
 }

@@ -47,7 +47,7 @@ fn list(catalog: &Catalog) -> Result<(), Failure> {
     for name in catalog.names()? {
         let manifest = catalog.manifest(&name)?;
         let here: Vec<&str> = (manifest.splits.iter())
-            .filter(|split| split.files.iter().all(|file| catalog.find(&name, file).is_some()))
+            .filter(|split| split.all_files().all(|file| catalog.find(&name, file).is_some()))
             .map(|split| split.name.as_str())
             .collect();
         let here = if here.is_empty() { "none".to_owned() } else { here.join(", ") };
@@ -94,7 +94,7 @@ fn show(catalog: &Catalog, name: &str, split: Option<&str>, count: usize) -> Res
         out::line(line);
     }
     for known in &manifest.splits {
-        let here = known.files.iter().all(|file| catalog.find(name, file).is_some());
+        let here = known.all_files().all(|file| catalog.find(name, file).is_some());
         if split.is_some_and(|wanted| wanted != known.name) {
             continue;
         }

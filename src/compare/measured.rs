@@ -15,11 +15,17 @@ const MOVED: usize = 20;
 pub fn pair<'a>(sides: &Sides<'a, '_>, metric: Measure, family: usize) -> Result<Pair<'a>, Refusal> {
     let partners = sides.partners;
     let unknown = |why: &str| Refusal::Metric { metric, why: why.to_owned() };
-    let gold = sides.baseline.gold.get(&partners.baseline.choices.slice).ok_or_else(|| unknown("no labels are kept"))?;
-    let alone = Clusters::from_numbers((0..gold.len()).collect());
+    // Queries whose documents were judged have no labels.
+    let gold = sides.baseline.gold.get(&partners.baseline.choices.slice).map_or(&[][..], Vec::as_slice);
+    let samples = match partners.before {
+        Answers::Queries(figures) => figures.len(),
+        _ if gold.is_empty() => return Err(unknown("no labels are kept")),
+        _ => gold.len(),
+    };
+    let alone = Clusters::from_numbers((0..samples).collect());
     let of = |answers: &Answers| match answers {
         Answers::Queries(figures) => Some(Agreement::mean(figures.clone())),
-        Answers::Clusters(clusters) => Some(Agreement::parts(gold.clone(), clusters.clone())),
+        Answers::Clusters(clusters) => Some(Agreement::parts(gold.to_vec(), clusters.clone())),
         Answers::Labels(_) | Answers::Pairs { .. } => None,
     };
     let (Some(before), Some(after)) = (of(partners.before), of(partners.after)) else {
@@ -53,7 +59,7 @@ fn flip<'a>(sides: &Sides<'a, '_>, gold: &[usize], index: usize, figures: [f64; 
         index,
         sample: text.map(|text| text.id.as_str()),
         text: text.map(|text| text.text.as_str()),
-        gold: Cow::Borrowed(sides.labels().get(gold[index]).map_or("?", String::as_str)),
+        gold: Cow::Borrowed(gold.get(index).and_then(|label| sides.labels().get(*label)).map_or("–", String::as_str)),
         before,
         after,
         margin_before: None,

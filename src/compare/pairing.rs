@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Refused;
 use crate::results::{Answers, CellOutcomes, Outcomes, SliceRecord};
-use crate::spec::{Companion, Measure, Protocol, Task};
+use crate::spec::{Companion, Measure, Protocol, Senteval, Task};
 
 /// Two cells with outcomes on the same samples.
 pub struct Partners<'a> {
@@ -92,13 +92,18 @@ fn definition(task: &Task) -> String {
         Task::Sts { protocol, aggregate } => format!("{}, {aggregate}", of(protocol)),
         Task::PairClassification { protocol, .. } => of(protocol),
         Task::LabelSimilarity { .. } => "labels".to_owned(),
-        Task::LinearProbe { train, c, draws } => {
+        Task::LinearProbe { train, senteval: Some(Senteval { folds, dev }), .. } => {
+            let judge = dev.as_ref().map_or(format!("{folds} folds"), companion);
+            format!("protocol \"senteval\" on {}, judged by {judge}", companion(train))
+        }
+        Task::LinearProbe { train, c, draws, .. } => {
             let draws = draws.map(|draws| format!(", {} draws of {} a label", draws.experiments, draws.samples_per_label));
             format!("C {c} on {}{}", companion(train), draws.unwrap_or_default())
         }
         Task::Knn { train, k } => format!("{k} neighbours of {}", companion(train)),
-        Task::Retrieval { documents } => {
-            format!("documents of {}", documents.as_ref().map_or("its own slice".to_owned(), companion))
+        Task::Retrieval { documents, protocol } => {
+            let documents = documents.as_ref().map_or("its own slice".to_owned(), companion);
+            format!("documents of {documents}{}", protocol.map(|named| format!(", protocol \"{named}\"")).unwrap_or_default())
         }
         Task::Clustering { clusters, restarts } => {
             let clusters = clusters.map_or("a cluster for each label".to_owned(), |clusters| format!("{clusters} clusters"));
@@ -111,6 +116,7 @@ fn definition(task: &Task) -> String {
 fn companion(companion: &Companion) -> String {
     match companion {
         Companion::Slice(id) => format!("slice `{id}`"),
+        Companion::Itself => "its own folds".to_owned(),
         Companion::Split { dataset: Some(dataset), split } => format!("split `{split}` of `{dataset}`"),
         Companion::Split { dataset: None, split } => format!("split `{split}`"),
     }

@@ -8,7 +8,8 @@ use hashbrown::HashTable;
 use super::draw::draw;
 use super::error::{DatasetError, MissingFile};
 use super::fetch::{self, FetchReport};
-use super::manifest::{Column, Format, Kind, Manifest, Split};
+use super::judged::Judgements;
+use super::manifest::{Column, Columns, Corpus, Format, Kind, Manifest, Split};
 use super::read::{self, FileRows};
 use super::{Gold, Origin, Row, Sample, Slice, slice};
 use crate::digest::Digest;
@@ -107,8 +108,41 @@ impl Catalog {
         let manifest = self.manifest(&slice.dataset)?;
         let split = find_split(&manifest, &slice.split)?;
         let further = further(slice, &manifest, split, columns)?;
-        let (rows, origin) = self.read(&manifest, split, &further)?;
-        slice::cut(slice, &manifest, split, rows, origin, seed, columns)
+        let (mut rows, origin) = self.read(&manifest, split, &further)?;
+        let Some(corpus) = &split.corpus else {
+            return slice::cut(slice, &manifest, split, rows, origin, seed, columns);
+        };
+        let judgements = self.judgements(&manifest, split, corpus, &rows)?;
+        // Queries of other splits may stand in the same file.
+        rows.retain(|row| judgements.know(&row.id));
+        Ok(judgements.judge(slice::cut(slice, &manifest, split, rows, origin, seed, columns)?))
+    }
+
+    /// The documents that the queries of a split are asked of, and which of them were judged.
+    fn judgements(
+        &self,
+        manifest: &Manifest,
+        split: &Split,
+        corpus: &Corpus,
+        queries: &[Row],
+    ) -> Result<Judgements, DatasetError> {
+        let columns = Columns { title: corpus.title.clone(), group: None, ..split.columns.clone() };
+        let files = Split { files: corpus.files.clone(), columns, corpus: None, subsets: Vec::new(), ..split.clone() };
+        let (documents, mut origin) = self.read(manifest, &files, &[])?;
+        let mut judgements = Judgements::new(format!("{}:{}", manifest.name, corpus.files.join("+")), documents);
+        for file in &corpus.qrels {
+            let (path, bytes) = self.bytes(manifest, split, file)?;
+            origin.files.push((file.clone(), Digest::of_bytes(&bytes)));
+            origin.skipped += judgements.add(&bytes, &path, manifest.on_bad_row, queries)?;
+        }
+        Ok(judgements.from(origin))
+    }
+
+    /// A file of a split, and where it lies.
+    fn bytes(&self, manifest: &Manifest, split: &Split, file: &str) -> Result<(PathBuf, Vec<u8>), DatasetError> {
+        let path = self.find(&manifest.name, file).ok_or_else(|| self.missing(manifest, split, file))?;
+        let bytes = std::fs::read(&path).map_err(|source| DatasetError::Io { doing: "read", path: path.clone(), source })?;
+        Ok((path, bytes))
     }
 
     /// What can be wrong with columns that prompts ask for: as far as the files are here, also that these have them.
@@ -190,9 +224,7 @@ impl Catalog {
         let mut rows = Vec::new();
         let mut seen = Seen::default();
         for (i, file) in split.files.iter().enumerate() {
-            let path = self.find(&manifest.name, file).ok_or_else(|| self.missing(manifest, split, file))?;
-            let bytes =
-                std::fs::read(&path).map_err(|source| DatasetError::Io { doing: "read", path: path.clone(), source })?;
+            let (path, bytes) = self.bytes(manifest, split, file)?;
             origin.files.push((file.clone(), Digest::of_bytes(&bytes)));
             let subset = split.subsets.get(i).map(String::as_str);
             let FileRows { rows: mut read, places, skipped } = read::rows(&bytes, &path, manifest, split, subset, further)?;

@@ -29,8 +29,8 @@ pub enum DatasetError {
     #[error("slice `{slice}`: split `{split}` of dataset `{dataset}` has no {gold}; splits with {gold}: {}", list(others))]
     NoGold { slice: String, dataset: String, split: String, gold: &'static str, others: Vec<String> },
 
-    #[error("slice `{slice}`: `{key}` is about labels, and the pairs of dataset `{dataset}` have scores; leave it out")]
-    WithoutLabels { slice: String, dataset: String, key: &'static str },
+    #[error("slice `{slice}`: `{key}` is about labels, and dataset `{dataset}` holds {}; leave it out", kind.samples())]
+    WithoutLabels { slice: String, dataset: String, key: &'static str, kind: Kind },
 
     #[error(
         "slice `{slice}`: pairs are the same or not, so they need two labels, the second for the same; dataset `{dataset}` gives {}",
@@ -204,6 +204,16 @@ pub enum RowProblem {
     Blank { column: String },
     #[error("column {column}: found `{found}`, wanted a finite number")]
     NotNumber { column: String, found: String },
+    #[error(
+        "{found} field{}, wanted query, document and grade between tabs, or TREC's four: query, iteration, document, grade", plural(*found)
+    )]
+    NotJudgement { found: usize },
+    #[error("the grade is `{found}`, wanted a whole number")]
+    NotGrade { found: String },
+    #[error("there is no {what} `{id}` in the split's files")]
+    NotThere { what: &'static str, id: String },
+    #[error("document `{document}` was judged for query `{query}` before")]
+    JudgedTwice { query: String, document: String },
     #[error("column {column}: `{found}` is not one of the manifest's {labels} labels{}", hint(suggestion.as_deref()))]
     UnknownLabel { column: String, found: String, labels: usize, suggestion: Option<String> },
 }

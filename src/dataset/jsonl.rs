@@ -25,11 +25,12 @@ fn cells(line: &[u8], wanted: &[(Role, &Column)]) -> Result<Vec<Cell>, RowProble
         other => return Err(RowProblem::NotAnObject { found: type_name(&other) }),
     };
     let mut cells = Vec::with_capacity(wanted.len());
-    for (_, column) in wanted {
+    for (role, column) in wanted {
         let key = column.key();
         // Not taken out of the object: one column may be both the text and the group.
         match object.get(&key) {
             Some(value) => cells.push(cell(value.clone())),
+            None if *role == Role::Title => cells.push(Cell::Null),
             None => return Err(RowProblem::NoKey { wanted: key, keys: object.keys().cloned().collect() }),
         }
     }

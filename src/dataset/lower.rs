@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::document::Section;
 use super::error::hint;
-use super::manifest::{Column, Columns, Contents, Download, Format, Kind, Manifest, MtebTask, OnBadRow, Split};
+use super::manifest::{Column, Columns, Contents, Corpus, Download, Format, Kind, Manifest, MtebTask, OnBadRow, Split};
 use crate::digest::Digest;
 use crate::spec::suggest;
 
@@ -21,7 +21,7 @@ pub(super) fn manifest(top: Section<'_>, path: &Path) -> Option<Manifest> {
         top.note(span.clone(), format!("`name` is \"{name}\", wanted the folder's name, \"{folder}\""));
     }
     let about = top.required_text("about");
-    let kinds = [Kind::Classification, Kind::Pairs, Kind::Sts].map(|kind| (kind.id(), kind));
+    let kinds = [Kind::Classification, Kind::Pairs, Kind::Sts, Kind::Retrieval].map(|kind| (kind.id(), kind));
     top.require("kind");
     let kind = top.choice("kind", &kinds);
     let licence = top.required_text("licence");
@@ -41,7 +41,7 @@ pub(super) fn manifest(top: Section<'_>, path: &Path) -> Option<Manifest> {
     if splits.is_empty() && top.value("splits").is_none() {
         top.note(shared_span.unwrap_or(0..0), "the manifest lacks `[splits.<name>]`".to_owned());
     }
-    let known: Vec<&str> = splits.iter().flat_map(|split| split.files.iter().map(String::as_str)).collect();
+    let known: Vec<&str> = splits.iter().flat_map(Split::all_files).collect();
     let downloads = top.array("download").into_iter().filter_map(|section| download(section, &known)).collect();
     top.finish();
     let texts = |pairs: Vec<(String, Range<usize>)>| pairs.into_iter().map(|(text, _)| text).collect();
@@ -72,7 +72,7 @@ struct Named {
 impl Named {
     fn read(section: Section<'_>) -> Self {
         let mut columns = Vec::new();
-        for key in ["text", "text2", "label", "score", "id", "group"] {
+        for key in ["text", "text2", "label", "score", "title", "id", "group"] {
             let Some(value) = section.value(key) else { continue };
             let column = match value.get_ref() {
                 DeValue::String(name) if !name.trim().is_empty() => Some(Column::Name(name.to_string())),
@@ -117,6 +117,7 @@ fn split(name: String, section: Section<'_>, kind: Option<Kind>, shared: Option<
         found
     });
     let named = own.as_ref().or(shared);
+    let corpus = corpus(&section, kind, named.and_then(|named| named.get("title")));
     if let (Some(named), Some(format)) = (named, format) {
         check_columns(&section, named, format, kind);
     } else if named.is_none() {
@@ -135,12 +136,31 @@ fn split(name: String, section: Section<'_>, kind: Option<Kind>, shared: Option<
             text2: named.get("text2"),
             label: named.get("label"),
             score: named.get("score"),
+            title: None,
             id: named.get("id"),
             group: named.get("group"),
         },
+        corpus,
         note,
         mteb,
     })
+}
+
+/// What the queries of a split are asked of, in a dataset of queries.
+fn corpus(section: &Section<'_>, kind: Option<Kind>, title: Option<Column>) -> Option<Corpus> {
+    let [files, qrels] = ["corpus", "qrels"].map(|key| {
+        let files = section.texts(key);
+        files.iter().for_each(|(file, span)| check_file(section, file, span));
+        match (kind, section.value(key)) {
+            (Some(Kind::Retrieval), _) if files.is_empty() => {
+                section.note(section.span(), format!("a split of queries lacks `{key}`, a list of files"));
+            }
+            (Some(Kind::Retrieval) | None, _) | (_, None) => {}
+            (Some(_), Some(value)) => section.note(value.span(), format!("`{key}` is for `kind = \"retrieval\"`")),
+        }
+        files.into_iter().map(|(file, _)| file).collect()
+    });
+    (kind == Some(Kind::Retrieval)).then_some(Corpus { files, qrels, title })
 }
 
 /// What MTEB calls a split, and what its figures are made of.
@@ -203,6 +223,8 @@ fn check_columns(section: &Section<'_>, named: &Named, format: Format, kind: Opt
     }
     let wanted: &[&str] = match kind {
         Some(Kind::Pairs | Kind::Sts) => &["text", "text2"],
+        // Judgements name queries and documents.
+        Some(Kind::Retrieval) => &["text", "id"],
         _ => &["text"],
     };
     for key in wanted.iter().filter(|key| named.get(key).is_none()) {
@@ -293,7 +315,7 @@ mod tests {
 sts/dataset.toml:1:1: the manifest lacks `licence`
 sts/dataset.toml:1:8: `name` is \"stss\", wanted the folder's name, \"sts\"
 sts/dataset.toml:2:9: `about` is of type integer, wanted a text
-sts/dataset.toml:3:8: `kind` is \"st\", wanted \"classification\" or \"pairs\" or \"sts\" (did you mean `sts`?)
+sts/dataset.toml:3:8: `kind` is \"st\", wanted \"classification\" or \"pairs\" or \"sts\" or \"retrieval\" (did you mean `sts`?)
 sts/dataset.toml:4:1: the manifest has no key `license` (did you mean `licence`?)
 sts/dataset.toml:6:10: `../a.tsv` is not a name inside the dataset's folder
 sts/dataset.toml:8:10: `header` is of type string, wanted true or false

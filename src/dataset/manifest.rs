@@ -49,6 +49,10 @@ pub enum Kind {
     Pairs,
     /// Two texts and how similar they are.
     Sts,
+    /// A query, of which documents of a corpus were judged.
+    Retrieval,
+    /// A document of such a corpus: no kind of dataset, but of what a run holds its queries against.
+    Documents,
 }
 
 impl Kind {
@@ -58,7 +62,14 @@ impl Kind {
             Self::Classification => "classification",
             Self::Pairs => "pairs",
             Self::Sts => "sts",
+            Self::Retrieval => "retrieval",
+            Self::Documents => "documents",
         }
+    }
+
+    /// Whether its samples are pairs of texts.
+    pub const fn is_pairs(self) -> bool {
+        matches!(self, Self::Pairs | Self::Sts)
     }
 
     /// What its samples are called in a sentence.
@@ -67,6 +78,8 @@ impl Kind {
             Self::Classification => "labelled texts",
             Self::Pairs => "labelled pairs",
             Self::Sts => "scored pairs",
+            Self::Retrieval => "judged queries",
+            Self::Documents => "documents",
         }
     }
 
@@ -76,8 +89,10 @@ impl Kind {
             Self::Classification => {
                 &[TaskKind::LabelSimilarity, TaskKind::LinearProbe, TaskKind::Knn, TaskKind::Retrieval, TaskKind::Clustering]
             }
-            Self::Pairs => &[TaskKind::PairClassification],
+            Self::Pairs => &[TaskKind::PairClassification, TaskKind::LinearProbe],
             Self::Sts => &[TaskKind::Sts],
+            Self::Retrieval => &[TaskKind::Retrieval],
+            Self::Documents => &[],
         }
     }
 }
@@ -101,10 +116,31 @@ pub struct Split {
     pub subsets: Vec<String>,
     pub format: Format,
     pub columns: Columns,
+    /// Of queries, what is searched for them.
+    pub corpus: Option<Corpus>,
     /// What only holds for this split, such as a licence of its own.
     pub note: Option<String>,
     /// The task of MTEB whose data this split is.
     pub mteb: Option<MtebTask>,
+}
+
+/// What is searched for the queries of a split, and which of it was judged relevant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Corpus {
+    /// Names of the documents' files, which are written as the queries' are.
+    pub files: Vec<String>,
+    /// Names of the files of judgements: BEIR's three columns, or the four of TREC.
+    pub qrels: Vec<String>,
+    /// What goes before a document's text.
+    pub title: Option<Column>,
+}
+
+impl Split {
+    /// Its own files, then those of its corpus.
+    pub fn all_files(&self) -> impl Iterator<Item = &str> {
+        let corpus = self.corpus.iter().flat_map(|corpus| corpus.files.iter().chain(&corpus.qrels));
+        self.files.iter().chain(corpus).map(String::as_str)
+    }
 }
 
 /// A task of MTEB.
@@ -144,6 +180,8 @@ pub struct Columns {
     pub text2: Option<Column>,
     pub label: Option<Column>,
     pub score: Option<Column>,
+    /// Of a corpus alone: what goes before a document's text.
+    pub title: Option<Column>,
     pub id: Option<Column>,
     pub group: Option<Column>,
 }

@@ -10,6 +10,7 @@ mod error;
 mod fetch;
 mod input;
 mod jsonl;
+mod judged;
 mod lower;
 mod manifest;
 mod pairs;
@@ -22,7 +23,8 @@ pub(crate) use draw::draw;
 pub use error::{DatasetError, MissingFile, Removed, RowProblem, UnknownLabel};
 pub use fetch::{FetchReport, Fetched};
 pub use input::{Input, read_texts};
-pub use manifest::{Column, Columns, Contents, Download, Format, Kind, Manifest, MtebTask, OnBadRow, Split};
+pub use judged::Judged;
+pub use manifest::{Column, Columns, Contents, Corpus, Download, Format, Kind, Manifest, MtebTask, OnBadRow, Split};
 pub use pairs::PairGold;
 
 use std::collections::BTreeMap;
@@ -45,6 +47,8 @@ pub struct Slice {
     pub samples: Arc<Vec<Sample>>,
     /// Further columns that were asked for by name: a value for each sample, never blank.
     pub columns: BTreeMap<String, Vec<String>>,
+    /// What is searched for its samples, where these are queries whose documents were judged.
+    pub judged: Option<Judged>,
     /// Where the samples came from.
     pub origin: Origin,
     /// The task of MTEB whose data this is, where the slice is a whole split that the manifest says so of.
@@ -69,6 +73,8 @@ pub enum Gold {
     Label(usize),
     /// How similar a pair is, on the dataset's own scale; finite.
     Score(f64),
+    /// Nothing by itself: of a query, documents were judged; of a document, it is one.
+    Unlabelled,
 }
 
 impl Gold {
@@ -76,15 +82,16 @@ impl Gold {
     pub const fn label(self) -> Option<usize> {
         match self {
             Self::Label(label) => Some(label),
-            Self::Score(_) => None,
+            Self::Score(_) | Self::Unlabelled => None,
         }
     }
 
-    /// The score; of a pair's label, its index: 0 for different, 1 for the same.
+    /// The score; of a pair's label, its index: 0 for different, 1 for the same. 0 where there is neither.
     pub fn value(self) -> f64 {
         match self {
             Self::Label(label) => crate::stats::number(label),
             Self::Score(score) => score,
+            Self::Unlabelled => 0.0,
         }
     }
 }

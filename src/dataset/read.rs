@@ -42,6 +42,8 @@ pub(super) enum Role {
     Text2,
     Label,
     Score,
+    /// What goes before a document's text; it may be blank, or missing in a row.
+    Title,
     Id,
     Group,
     /// A column that was asked for by name.
@@ -54,6 +56,7 @@ pub(super) fn wanted(columns: &Columns) -> Vec<(Role, &Column)> {
         (Role::Text2, &columns.text2),
         (Role::Label, &columns.label),
         (Role::Score, &columns.score),
+        (Role::Title, &columns.title),
         (Role::Id, &columns.id),
         (Role::Group, &columns.group),
     ];
@@ -131,18 +134,34 @@ fn row(cells: Vec<Cell>, wanted: &[(Role, &Column)], labels: &[String], subset: 
         subset: subset.map(str::to_owned),
         fields: Vec::new(),
     };
+    let titled = wanted.iter().any(|(role, _)| *role == Role::Title);
     for (cell, &(role, column)) in cells.into_iter().zip(wanted) {
         match role {
+            // A document may have a title alone.
+            Role::Text if titled && is_blank(&cell) => {}
             Role::Text => row.text = text(cell, column)?,
             Role::Text2 => row.text2 = Some(text(cell, column)?),
             Role::Label => row.label = Some(label(name(cell, column)?, column, labels)?),
             Role::Score => row.score = Some(score(cell, column)?),
+            Role::Title if is_blank(&cell) => {}
+            Role::Title => row.text = format!("{} {}", text(cell, column)?, row.text).trim().to_owned(),
             Role::Id => row.id = name(cell, column)?,
             Role::Group => row.group = Some(name(cell, column)?),
             Role::Further => row.fields.push(name(cell, column)?),
         }
     }
-    Ok(row)
+    match wanted.first() {
+        Some((_, column)) if row.text.is_empty() => Err(RowProblem::Blank { column: column.to_string() }),
+        _ => Ok(row),
+    }
+}
+
+fn is_blank(cell: &Cell) -> bool {
+    match cell {
+        Cell::Text(text) => text.trim().is_empty(),
+        Cell::Null => true,
+        Cell::Number(_) | Cell::Other(_) => false,
+    }
 }
 
 /// A text that is not blank; a number is not a text.

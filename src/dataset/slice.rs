@@ -51,11 +51,15 @@ pub(super) fn cut(
     let column = |(at, name): (usize, &String)| (name.clone(), samples.iter().map(|sample| value(sample, at)).collect());
     let columns = columns.iter().enumerate().map(column).collect();
     let digest = digest(&labels, &samples);
-    Ok(Slice { id: asked.id.clone(), digest, kind: manifest.kind, labels, samples: samples.into(), columns, origin, mteb })
+    let (id, kind) = (asked.id.clone(), manifest.kind);
+    Ok(Slice { id, digest, kind, labels, samples: samples.into(), columns, judged: None, origin, mteb })
 }
 
-/// Checks that a split says what is right: a label, or a score for pairs that have scores.
+/// Checks that a split says what is right: a label, or a score for pairs that have scores; of queries, other files do.
 fn check_gold(asked: &spec::Slice, manifest: &Manifest, split: &Split) -> Result<(), DatasetError> {
+    if manifest.kind == Kind::Retrieval {
+        return Ok(());
+    }
     let scored = manifest.kind == Kind::Sts;
     let has = |split: &Split| if scored { split.columns.score.is_some() } else { split.columns.label.is_some() };
     if has(split) {
@@ -80,7 +84,7 @@ struct Names {
 impl Names {
     fn new(asked: &spec::Slice, manifest: &Manifest, rows: &[Row]) -> Result<Self, DatasetError> {
         let kind = manifest.kind;
-        if kind == Kind::Sts {
+        if !has_labels(kind) {
             return Ok(Self { renamed: BTreeMap::new(), kept: Vec::new(), kind });
         }
         let mut labels = manifest.labels.clone();
@@ -131,8 +135,10 @@ impl Names {
 
     /// Where a row's label is among the kept ones, or its score where rows have those.
     fn gold(&self, row: &Row) -> Option<Gold> {
-        if self.kind == Kind::Sts {
-            return row.score.map(Gold::Score);
+        match self.kind {
+            Kind::Sts => return row.score.map(Gold::Score),
+            Kind::Retrieval | Kind::Documents => return Some(Gold::Unlabelled),
+            Kind::Classification | Kind::Pairs => {}
         }
         let label = row.label.as_ref()?;
         let name = self.renamed.get(label).unwrap_or(label);
@@ -140,14 +146,20 @@ impl Names {
     }
 }
 
+/// Whether what is right about a row is a label.
+const fn has_labels(kind: Kind) -> bool {
+    matches!(kind, Kind::Classification | Kind::Pairs)
+}
+
 /// Checks what a slice asks of its labels against a manifest: that there are labels, and these.
 pub(super) fn check(asked: &spec::Slice, manifest: &Manifest) -> Result<(), DatasetError> {
     let about_labels =
         [("labels", !asked.labels.is_empty()), ("rename", !asked.rename.is_empty()), ("per_label", asked.per_label.is_some())];
-    if manifest.kind == Kind::Sts
+    if !has_labels(manifest.kind)
         && let Some((key, _)) = about_labels.into_iter().find(|(_, given)| *given)
     {
-        return Err(DatasetError::WithoutLabels { slice: asked.id.clone(), dataset: manifest.name.clone(), key });
+        let (slice, dataset, kind) = (asked.id.clone(), manifest.name.clone(), manifest.kind);
+        return Err(DatasetError::WithoutLabels { slice, dataset, key, kind });
     }
     if manifest.labels.is_empty() { Ok(()) } else { Names::new(asked, manifest, &[]).map(|_| ()) }
 }
@@ -162,7 +174,7 @@ fn filter(asked: &spec::Slice, names: &Names, rows: Vec<Row>, seed: u64) -> (Vec
         };
         let chars = || {
             std::iter::once(&row.text)
-                .chain(row.text2.as_ref().filter(|_| names.kind != Kind::Classification))
+                .chain(row.text2.as_ref().filter(|_| names.kind.is_pairs()))
                 .map(|text| text.chars().count())
         };
         if asked.min_chars.is_some_and(|least| chars().any(|chars| chars < least)) {
@@ -174,7 +186,7 @@ fn filter(asked: &spec::Slice, names: &Names, rows: Vec<Row>, seed: u64) -> (Vec
             return None;
         }
         let Row { id, text, text2, group, subset, .. } = row;
-        let partner = text2.filter(|_| names.kind != Kind::Classification);
+        let partner = text2.filter(|_| names.kind.is_pairs());
         Some(Sample { id, text, gold, partner: partner.map(|text| Box::new(Partner { text, group, subset })) })
     };
     // In the place of the rows: there may be millions.
@@ -192,12 +204,14 @@ fn filter(asked: &spec::Slice, names: &Names, rows: Vec<Row>, seed: u64) -> (Vec
     (samples, removed)
 }
 
-fn digest(labels: &[String], samples: &[Sample]) -> Digest {
+/// Digest of the samples and labels in their order, and of ids where other files name samples by those.
+pub(super) fn digest(labels: &[String], samples: &[Sample]) -> Digest {
     let add = |hasher: Hasher, sample: &Sample| {
         let hasher = hasher.field("text", &sample.text);
         let hasher = match sample.gold {
             Gold::Label(label) => hasher.field("gold", (label as u64).to_le_bytes()),
             Gold::Score(score) => hasher.field("score", score.to_le_bytes()),
+            Gold::Unlabelled => hasher.field("id", &sample.id),
         };
         let Some(partner) = &sample.partner else { return hasher };
         hasher.field("partner", &partner.text).json("group", &partner.group).json("subset", &partner.subset)

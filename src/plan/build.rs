@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cells::{combinations, product};
 use super::draft::Draft;
 use super::wordings::wordings;
 use super::{Against, Cell, Fit, ModelWork, Plan, PlanError, Reading, Texts, Unready};
@@ -9,7 +10,8 @@ use crate::dataset::{Kind, Slice};
 use crate::digest::Hasher;
 use crate::embed::{self, Encoder, Resolved, Sources};
 use crate::prompt::{Clean, Prompt, Template, Truncation};
-use crate::spec::{Companion, Layer, Protocol, Readout, Spec, Task};
+use crate::results::read_mteb;
+use crate::spec::{Companion, Layer, Protocol, Readout, Senteval, Spec, Task};
 use crate::stats;
 
 impl Plan {
@@ -23,6 +25,13 @@ impl Plan {
         let slices = load_slices(&spec, sources, &mut problems);
         if problems.is_empty() {
             idle_tasks(&spec, &slices, &mut problems);
+        }
+        let mut published = Vec::new();
+        for file in &spec.published {
+            match read_mteb(file) {
+                Ok(figures) => published.extend(figures),
+                Err(error) => problems.push(Unready::Published(error)),
+            }
         }
         let encoders = open_encoders(&spec, sources, &mut problems);
         if !problems.is_empty() {
@@ -62,8 +71,9 @@ impl Plan {
             return Err(PlanError(problems));
         }
         let seen = fits.iter().flat_map(|fit| fit.warnings(scored));
-        let warnings = seen.chain(scored.iter().filter_map(|slice| unbalanced(&spec, slice))).collect();
-        let mut plan = Self { spec, slices, wordings, fits, fitted_on, models, cells, reference: None, warnings };
+        let of_slices = seen.chain(scored.iter().filter_map(|slice| unbalanced(&spec, slice)));
+        let warnings = of_slices.chain(scaled_for_senteval(&spec, &cells, &models)).collect();
+        let mut plan = Self { spec, slices, wordings, fits, fitted_on, models, cells, reference: None, published, warnings };
         plan.identify();
         if plan.spec.reference.is_some() && plan.reference.is_none() {
             return Err(PlanError(vec![Unready::Reference]));
@@ -131,7 +141,7 @@ impl Plan {
                 };
                 cell.wordings(&self.spec).into_iter().fold(hasher, word).field("calibration", calibration.to_string())
             }
-            Against::Samples { with } => {
+            Against::Samples { with, dev } => {
                 let task = self.task(cell);
                 let reading = work.readings.get(&(cell.readout, cell.samples()));
                 let other = with.map(|slice| self.slices[slice].digest);
@@ -142,6 +152,15 @@ impl Plan {
                         | Task::LinearProbe { .. }
                         | Task::Clustering { .. }
                 );
+                let judge = dev.map(|slice| self.slices[slice].digest);
+                let hasher = judge.iter().fold(hasher, |hasher, digest| hasher.field("dev", digest.as_bytes()));
+                // Where ties are broken by ids, these decide.
+                let searched = with.unwrap_or(cell.slice);
+                let ids = || self.slices[searched].samples.iter().map(|sample| sample.id.as_str()).collect::<Vec<_>>();
+                let hasher = match task {
+                    Task::Retrieval { protocol: Some(_), .. } => hasher.json("ids", &ids()),
+                    _ => hasher,
+                };
                 hasher
                     .json("task", &without_names(task))
                     .json("thresholds", &other)
@@ -166,10 +185,13 @@ fn without_names(task: &Task) -> Task {
     let train = Companion::Slice(String::new());
     match task {
         Task::PairClassification { protocol, .. } => Task::PairClassification { protocol: *protocol, thresholds_from: None },
-        Task::LinearProbe { c, draws, .. } => Task::LinearProbe { train, c: *c, draws: *draws },
+        Task::LinearProbe { c, draws, senteval, .. } => {
+            let senteval = senteval.as_ref().map(|senteval| Senteval { dev: None, ..senteval.clone() });
+            Task::LinearProbe { train, c: *c, draws: *draws, senteval }
+        }
         Task::Knn { k, .. } => Task::Knn { train, k: *k },
         // What is searched is told by its digest.
-        Task::Retrieval { .. } => Task::Retrieval { documents: None },
+        Task::Retrieval { protocol, .. } => Task::Retrieval { documents: None, protocol: *protocol },
         Task::Sts { .. } | Task::LabelSimilarity { .. } | Task::Clustering { .. } => task.clone(),
     }
 }
@@ -177,7 +199,9 @@ fn without_names(task: &Task) -> Task {
 /// Tasks that no slice is for; label similarity is there without being asked for.
 fn idle_tasks(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) {
     for task in spec.tasks.iter().map(Task::kind) {
-        let meant = [Kind::Classification, Kind::Pairs, Kind::Sts].into_iter().find(|kind| kind.tasks().contains(&task));
+        let meant = [Kind::Classification, Kind::Pairs, Kind::Sts, Kind::Retrieval]
+            .into_iter()
+            .find(|kind| kind.tasks().contains(&task));
         if slices.iter().all(|slice| !slice.kind.tasks().contains(&task)) {
             problems.extend(meant.map(|samples| Unready::Idle { task, samples }));
         }
@@ -209,7 +233,10 @@ fn load_slices(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) 
 fn load_companions(spec: &Spec, sources: &Sources<'_>, slices: &mut Vec<Slice>, problems: &mut Vec<Unready>) {
     for (place, slice) in spec.slices.iter().enumerate() {
         let own = spec.tasks.iter().filter(|task| slices[place].kind.tasks().contains(&task.kind()));
-        let cuts: Vec<_> = own.filter_map(|task| task.companion()?.cut(slice)).collect();
+        let companions = own.flat_map(|task| [task.companion(), task.dev()]).flatten();
+        let cuts: Vec<_> = companions.filter_map(|companion| companion.cut(slice)).collect();
+        let corpus = slices[place].judged.as_ref().map(|judged| (*judged.documents).clone());
+        slices.extend(corpus.filter(|corpus| slices.iter().all(|known| known.id != corpus.id)));
         for cut in cuts {
             let same = cut.dataset == slice.dataset && cut.split == slice.split;
             if same || slices.iter().any(|known| known.id == cut.id) {
@@ -234,64 +261,6 @@ fn open_encoders(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>
     encoders
 }
 
-fn combinations(spec: &Spec, slices: &[Slice]) -> usize {
-    let on_slice = |slice: usize| against(spec, slices, slice, &mut Vec::new()).len();
-    [spec.models.len(), spec.prompts.len(), spec.readouts.len(), 1 + spec.transforms.len()].iter().product::<usize>()
-        * (0..spec.slices.len()).map(on_slice).sum::<usize>()
-}
-
-/// The tasks that are for a slice of the spec, each with what its samples are scored against: every wording and calibration, each
-/// other, or another slice. Nothing is scored on what it learns from.
-fn against(spec: &Spec, slices: &[Slice], asked: usize, problems: &mut Vec<Unready>) -> Vec<(usize, Against)> {
-    let slice = &slices[asked];
-    let mut all = Vec::new();
-    for (place, task) in spec.tasks.iter().enumerate().filter(|(_, task)| slice.kind.tasks().contains(&task.kind())) {
-        match task {
-            Task::LabelSimilarity { calibrations } => {
-                let of = |labels| calibrations.iter().map(move |&calibration| Against::Labels { labels, calibration });
-                all.extend((0..spec.labels.len()).flat_map(of).map(|against| (place, against)));
-            }
-            Task::Sts { .. } => all.push((place, Against::Samples { with: None })),
-            Task::PairClassification { thresholds_from: named, .. } => {
-                let thresholds_from = named.as_ref().and_then(|named| thresholds_from(named, slices, slice, problems));
-                all.push((place, Against::Samples { with: thresholds_from }));
-            }
-            Task::Retrieval { documents: None } | Task::Clustering { .. } => {
-                all.push((place, Against::Samples { with: None }));
-            }
-            Task::LinearProbe { train, .. } | Task::Knn { train, .. } | Task::Retrieval { documents: Some(train) } => {
-                let (id, own) = (train.id(&spec.slices[asked]), train.cut(&spec.slices[asked]));
-                let itself = id == slice.id || own.is_some_and(|cut| (cut.dataset, cut.split) == of(&spec.slices[asked]));
-                match slices.iter().position(|other| other.id == id && other.kind == slice.kind && other.labels == slice.labels)
-                {
-                    _ if itself => {}
-                    Some(train) => all.push((place, Against::Samples { with: Some(train) })),
-                    None => {
-                        let (slice, kind) = (slice.id.clone(), slice.kind);
-                        problems.push(Unready::Train { slice, train: id, kind, task: task.kind() });
-                    }
-                }
-            }
-        }
-    }
-    all
-}
-
-/// Dataset and split of a slice.
-fn of(slice: &crate::spec::Slice) -> (String, String) {
-    (slice.dataset.clone(), slice.split.clone())
-}
-
-/// The slice that thresholds for `slice` are picked on; None where it is `slice` itself.
-fn thresholds_from(named: &str, slices: &[Slice], slice: &Slice, problems: &mut Vec<Unready>) -> Option<usize> {
-    let place = slices.iter().position(|other| other.id == *named)?;
-    let from = &slices[place];
-    if from.kind != Kind::Pairs || from.labels != slice.labels {
-        problems.push(Unready::Thresholds { slice: from.id.clone(), other: slice.id.clone() });
-    }
-    (from.id != slice.id).then_some(place)
-}
-
 /// Puts one readout of each hidden state in the place of those that stand for every layer. Gives the models, with the
 /// readouts, that have no such state because another model is deeper.
 fn every_layer(readouts: &mut Vec<Readout>, blocks: &[Option<usize>]) -> BTreeSet<(usize, usize)> {
@@ -309,40 +278,6 @@ fn every_layer(readouts: &mut Vec<Readout>, blocks: &[Option<usize>]) -> BTreeSe
         }
     }
     missing
-}
-
-/// The product of the axes without the skipped combinations; ids are filled in later.
-fn product(spec: &Spec, slices: &[Slice], exists: impl Fn(usize, usize) -> bool, problems: &mut Vec<Unready>) -> Vec<Cell> {
-    let against: Vec<_> = (0..spec.slices.len()).map(|slice| against(spec, slices, slice, problems)).collect();
-    for (place, task) in spec.tasks.iter().enumerate().filter(|(_, task)| task.companion().is_some()) {
-        if problems.is_empty() && against.iter().flatten().all(|(of, _)| *of != place) {
-            problems.push(Unready::Untested(task.kind()));
-        }
-    }
-    let mut cells = Vec::new();
-    for model in 0..spec.models.len() {
-        for prompt in 0..spec.prompts.len() {
-            for readout in (0..spec.readouts.len()).filter(|readout| exists(model, *readout)) {
-                for transform in std::iter::once(None).chain((0..spec.transforms.len()).map(Some)) {
-                    for (slice, against) in against.iter().enumerate() {
-                        let cell = |&(task, scored): &(usize, Against)| Cell {
-                            id: String::new(),
-                            model,
-                            prompt,
-                            readout,
-                            transform,
-                            slice,
-                            task,
-                            scored,
-                        };
-                        let kept = |cell: &Cell| !spec.skips.iter().any(|skip| skip.matches(|axis| cell.on(axis, spec)));
-                        cells.extend(against.iter().map(cell).filter(kept));
-                    }
-                }
-            }
-        }
-    }
-    cells
 }
 
 fn resolve_readouts(
@@ -367,6 +302,20 @@ fn resolve_readouts(
     resolved
 }
 
+/// A warning where vectors of unit length go into a probe whose protocol takes them as they are.
+fn scaled_for_senteval(spec: &Spec, cells: &[Cell], models: &[ModelWork]) -> Option<String> {
+    let scaled = |cell: &&Cell| {
+        let reading = models[cell.model].readings.get(&(cell.readout, cell.samples()));
+        matches!(spec.tasks[cell.task], Task::LinearProbe { senteval: Some(_), .. })
+            && reading.is_some_and(|reading| reading.normalize)
+    };
+    let cell = cells.iter().find(scaled)?;
+    let readout = &spec.readouts[cell.readout].id;
+    Some(format!(
+        "`senteval` reads vectors as the model gives them, and readout `{readout}` scales them to unit length; for its figures write `normalize = false` there"
+    ))
+}
+
 /// A warning where calibrations take all labels of a slice for equally frequent, and they are not.
 fn unbalanced(spec: &Spec, slice: &Slice) -> Option<String> {
     let mut counts = vec![0; slice.labels.len()];
@@ -381,9 +330,10 @@ fn unbalanced(spec: &Spec, slice: &Slice) -> Option<String> {
     let concerned = slice.kind == Kind::Classification && !assume.is_empty() && share > stats::UNBALANCED;
     concerned.then(|| {
         format!(
-            "slice `{}`: {} take its labels for about equally frequent, but {:.0} % of its samples would need another label for that; see what they gain with care",
+            "slice `{}`: {} {} that its labels are about equally frequent, and {:.0} % of its samples would need another label for that; take what is gained with care",
             slice.id,
             assume.join(", "),
+            if assume.len() == 1 { "assumes" } else { "assume" },
             100.0 * share
         )
     })

@@ -108,7 +108,7 @@ impl Draft<'_> {
 
     /// All texts that a cell reads.
     fn sets(&self, cell: &Cell) -> impl Iterator<Item = Texts> + use<> {
-        let others = [cell.content_free(), cell.others(), fit_of(cell, self.fitted_on)];
+        let others = [cell.content_free(), cell.others(), cell.dev(), fit_of(cell, self.fitted_on)];
         let wordings = cell.wordings(self.spec).into_iter().map(|(_, texts)| texts);
         std::iter::once(cell.samples()).chain(wordings).chain(others.into_iter().flatten())
     }

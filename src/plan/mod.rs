@@ -1,6 +1,7 @@
 //! `Spec` -> `Plan`: the cells, and every text to embed as token ids. Whatever can be wrong is known here; no weights are read.
 
 mod build;
+mod cells;
 mod draft;
 mod fits;
 mod summary;
@@ -14,7 +15,7 @@ use crate::cause::told;
 use crate::dataset::{DatasetError, Kind, Slice};
 use crate::embed::EmbedError;
 use crate::prompt::Prompt;
-use crate::results::{Axis, Choices, NO_CHOICE};
+use crate::results::{Axis, Choices, NO_CHOICE, Published, ResultsError};
 use crate::spec::{Calibration, PLAIN, Spec, StandIn, Task, TaskKind};
 
 pub use fits::{Fit, digest as fit_digest};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub cells: Vec<Cell>,
     /// Id of the cell that the others are compared with: the first one the spec's selector matches, else the first of all.
     pub reference: Option<String>,
+    /// Figures of others that the report shows.
+    pub published: Vec<Published>,
     /// Oddities that do not stop a run.
     pub warnings: Vec<String>,
 }
@@ -63,8 +66,9 @@ pub struct Cell {
 pub enum Against {
     /// Texts against labels: a choice on two more axes.
     Labels { labels: usize, calibration: Calibration },
-    /// Samples against each other, or against those of another slice: what thresholds are picked on, what is learnt from, what is searched.
-    Samples { with: Option<usize> },
+    /// Samples against each other, or against those of another slice: what thresholds are picked on, what is learnt from, what is
+    /// searched. What is learnt may be judged by a third slice.
+    Samples { with: Option<usize>, dev: Option<usize> },
 }
 
 /// One label set in the words of one slice's labels.
@@ -164,8 +168,16 @@ impl Cell {
     /// The samples of its other slice: what it learns from or searches, or the pairs that its thresholds are picked on.
     pub const fn others(&self) -> Option<Texts> {
         match self.scored {
-            Against::Samples { with: Some(slice) } => Some(Texts::Samples { prompt: self.prompt, slice }),
-            Against::Samples { with: None } | Against::Labels { .. } => None,
+            Against::Samples { with: Some(slice), .. } => Some(Texts::Samples { prompt: self.prompt, slice }),
+            Against::Samples { with: None, .. } | Against::Labels { .. } => None,
+        }
+    }
+
+    /// The samples that judge what is picked for it.
+    pub const fn dev(&self) -> Option<Texts> {
+        match self.scored {
+            Against::Samples { dev: Some(slice), .. } => Some(Texts::Samples { prompt: self.prompt, slice }),
+            Against::Samples { dev: None, .. } | Against::Labels { .. } => None,
         }
     }
 }
@@ -267,6 +279,8 @@ pub enum Unready {
         "[compare] reference matches no cell: [grid] skip leaves out every one of its combinations; choose another, or skip less"
     )]
     Reference,
+    #[error("[[published]]: {}", told(.0))]
+    Published(ResultsError),
     #[error("[grid] skip leaves no cell: every one of the {0} combinations is skipped")]
     Empty(usize),
     #[error("[[task]] `{task}` has nothing to do: no slice holds {}; add a slice, or remove the task", samples.samples())]

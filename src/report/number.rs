@@ -82,7 +82,11 @@ pub fn grouped(value: u64) -> String {
 
 /// `1 cell`, `2 cells`; the plural adds an `s`.
 pub fn counted(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{} {noun}s", grouped(n as u64)) }
+    match noun.strip_suffix("ry") {
+        _ if n == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{} {stem}ries", grouped(n as u64)),
+        None => format!("{} {noun}s", grouped(n as u64)),
+    }
 }
 
 /// How many decimals scores need so that a spread of this size shows two significant digits. Range: 3 to 6.

@@ -29,6 +29,7 @@ pub(crate) fn empty(name: &str) -> Provenance {
         reference: None,
         correction: Correction::Holm,
         gate: None,
+        published: Vec::new(),
         times: Times::default(),
     }
 }

@@ -121,6 +121,9 @@ pub struct Provenance {
     /// How much worse than its baseline the run may be; the default policy when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
+    /// Figures of others that the spec names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<Published>,
     /// Whatever differs between two runs of the same spec.
     pub times: Times,
 }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{CellRecord, ModelRecord, Outcome, ResultsError, RunRecord, SliceRecord, atomic};
+use super::{CellRecord, Kind, ModelRecord, ResultsError, RunRecord, SliceRecord, atomic};
 use crate::dataset::MtebTask;
 use crate::spec::{Companion, Draws, Protocol, Task, TaskKind};
 
 /// A figure that MTEB's file of somebody else holds.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Published {
     /// As the file's folder names it.
     pub model: String,
@@ -77,7 +77,10 @@ pub fn export_mteb(run: &RunRecord, out: &Path) -> Result<Vec<PathBuf>, ResultsE
     let exported: Vec<(&CellRecord, &MtebTask)> =
         run.cells.iter().filter_map(|cell| Some((cell, mteb_task(run, cell)?))).collect();
     if exported.is_empty() {
-        return Err(ResultsError::NoMteb { name: run.provenance.name.clone() });
+        let mut reasons: Vec<String> = run.cells.iter().filter_map(|cell| of_mteb(run, cell).err()).collect();
+        reasons.sort();
+        reasons.dedup();
+        return Err(ResultsError::NoMteb { name: run.provenance.name.clone(), reasons });
     }
     let mut written = Vec::new();
     for (cell, task) in &exported {
@@ -108,19 +111,44 @@ pub fn export_mteb(run: &RunRecord, out: &Path) -> Result<Vec<PathBuf>, ResultsE
 
 /// The task of MTEB that a cell is: its slice is MTEB's data as a whole, and its figures follow MTEB's definitions.
 pub fn mteb_task<'a>(run: &'a RunRecord, cell: &CellRecord) -> Option<&'a MtebTask> {
-    let slice: &SliceRecord = run.provenance.slice(&cell.choices.slice)?;
-    let mteb = slice.mteb.as_ref().filter(|_| !matches!(cell.outcome, Outcome::Failed { .. }))?;
-    let of_kind = |task: &&Task| task.kind() == cell.choices.task;
-    let fits = match run.provenance.tasks.iter().find(of_kind)? {
-        Task::Sts { protocol, .. } | Task::PairClassification { protocol, .. } => *protocol == Some(Protocol::Mteb),
+    of_mteb(run, cell).ok()
+}
+
+/// The same, or why it is none.
+fn of_mteb<'a>(run: &'a RunRecord, cell: &CellRecord) -> Result<&'a MtebTask, String> {
+    let choices = &cell.choices;
+    let slice: &SliceRecord = run.provenance.slice(&choices.slice).ok_or_else(|| "its slice is not recorded".to_owned())?;
+    let whose = format!("slice `{}` ({}/{})", slice.id, slice.origin.dataset, slice.origin.split);
+    let mteb = slice.mteb.as_ref().ok_or_else(|| {
+        format!(
+            "{whose}: the dataset's manifest names no task of MTEB that it is the data of, or the slice is not the whole split"
+        )
+    })?;
+    if let Some(reason) = cell.failure() {
+        return Err(format!("{whose}: a cell failed: {reason}"));
+    }
+    let of_kind = |task: &&Task| task.kind() == choices.task;
+    let wanted = Draws { samples_per_label: mteb.samples_per_label, experiments: mteb.experiments };
+    let fits = match run.provenance.tasks.iter().find(of_kind) {
+        Some(Task::Sts { protocol, .. } | Task::PairClassification { protocol, .. }) => *protocol == Some(Protocol::Mteb),
+        Some(Task::Retrieval { protocol, .. }) => *protocol == Some(Protocol::Mteb) && slice.kind == Kind::Retrieval,
         // The train split as a whole, and as many draws as the task of MTEB has.
-        Task::LinearProbe { train: Companion::Split { dataset: None, split }, c, draws: Some(draws) } => {
-            let wanted = Draws { samples_per_label: mteb.samples_per_label, experiments: mteb.experiments };
+        Some(Task::LinearProbe { train: Companion::Split { dataset: None, split }, c, draws: Some(draws), .. }) => {
             split == "train" && *draws == wanted && c.to_bits() == 1.0_f64.to_bits()
         }
         _ => false,
     };
-    fits.then_some(mteb)
+    if fits {
+        return Ok(mteb);
+    }
+    let Draws { samples_per_label, experiments } = wanted;
+    let protocol = match choices.task {
+        TaskKind::LinearProbe => format!(
+            "a linear probe with protocol = \"mteb\", train = {{ split = \"train\" }}, c = 1, samples_per_label = {samples_per_label} and experiments = {experiments}"
+        ),
+        _ => "a task of MTEB's kind with protocol = \"mteb\"".to_owned(),
+    };
+    Err(format!("{whose}, `{}`: {} is {protocol}", choices.task, mteb.task))
 }
 
 /// Name and revision of a model as MTEB would have them.
@@ -217,6 +245,18 @@ const fn names(task: TaskKind) -> &'static [(&'static str, &'static str)] {
             ("max_f1", "max_f1"),
         ],
         TaskKind::LinearProbe => &[("mean_accuracy", "accuracy"), ("mean_f1", "f1")],
-        TaskKind::LabelSimilarity | TaskKind::Knn | TaskKind::Retrieval | TaskKind::Clustering => &[],
+        TaskKind::Retrieval => &[
+            ("ndcg_at_1", "ndcg_at_1"),
+            ("ndcg_at_10", "ndcg_at_10"),
+            ("ndcg_at_100", "ndcg_at_100"),
+            ("map", "map_at_1000"),
+            ("mrr", "mrr_at_1000"),
+            ("recall_at_1", "recall_at_1"),
+            ("recall_at_10", "recall_at_10"),
+            ("recall_at_100", "recall_at_100"),
+            ("precision_at_1", "precision_at_1"),
+            ("precision_at_10", "precision_at_10"),
+        ],
+        TaskKind::LabelSimilarity | TaskKind::Knn | TaskKind::Clustering => &[],
     }
 }

@@ -50,9 +50,9 @@ impl RunRecord {
             Vec::new()
         };
         // Nor did they keep what was cut.
-        let mut known = digests.contains_key(CUTS.file).then(Vec::new);
+        let mut known = tables.digests.contains_key(CUTS.file).then(Vec::new);
         if let Some(known) = &mut known {
-            for part in Parts::open(dir, &CUTS, &digests, None, ROWS)? {
+            for part in Parts::open(dir, &CUTS, &tables, None, ROWS)? {
                 cuts::read(&part?, &provenance, &samples, known)?;
             }
         }
@@ -98,10 +98,14 @@ fn add_samples(
     Ok(())
 }
 
-/// What is right about a sample: a label, or a score where samples have those.
+/// What is right about a sample: a label, or a score where samples have those; nothing of judged queries and their documents.
 fn gold(table: &Table, row: usize, name: Option<&str>, score: Option<f64>, slice: &SliceRecord) -> Result<Gold, ResultsError> {
-    if slice.kind == Kind::Sts {
-        return score.map(Gold::Score).ok_or_else(|| table.value("gold_score", row, "null", "the score of a pair"));
+    match slice.kind {
+        Kind::Sts => {
+            return score.map(Gold::Score).ok_or_else(|| table.value("gold_score", row, "null", "the score of a pair"));
+        }
+        Kind::Retrieval | Kind::Documents => return Ok(Gold::Unlabelled),
+        Kind::Classification | Kind::Pairs => {}
     }
     let name = name.ok_or_else(|| table.value("gold", row, "null", format!("a label of slice `{}`", slice.id)))?;
     label(table, "gold", row, name, slice).map(Gold::Label)

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{
-    Axis, CellRecord, Choices, Kind, Outcome, Provenance, ResultsError, RunRecord, SampleText, SliceRecord, Times, baseline,
-    stream,
+    Axis, CellRecord, Choices, Outcome, Provenance, ResultsError, RunRecord, SampleText, SliceRecord, Times, baseline, stream,
 };
 use crate::dataset::PairGold;
 use crate::digest::{Digest, Hasher};
@@ -96,7 +95,7 @@ impl Outcomes {
         cells: Vec<CellOutcomes>,
     ) -> Self {
         let gold = |texts: &Arc<Vec<SampleText>>| -> Vec<usize> { texts.iter().filter_map(|text| text.gold.label()).collect() };
-        let of_pairs = |slice: &&SliceRecord| slice.kind != Kind::Classification;
+        let of_pairs = |slice: &&SliceRecord| slice.kind.is_pairs();
         let pairs = provenance.slices.iter().filter(of_pairs).filter_map(|slice| {
             let texts = texts.get(&slice.id)?;
             Some((slice.id.clone(), PairGold::of(texts)))

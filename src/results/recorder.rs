@@ -151,10 +151,11 @@ pub(super) fn check_samples(
 
 fn is_sound(text: &SampleText, slice: &SliceRecord) -> bool {
     let right = match text.gold {
-        Gold::Label(label) => slice.kind != Kind::Sts && label < slice.labels.len(),
+        Gold::Label(label) => label < slice.labels.len(),
         Gold::Score(score) => slice.kind == Kind::Sts && score.is_finite(),
+        Gold::Unlabelled => matches!(slice.kind, Kind::Retrieval | Kind::Documents),
     };
-    right && text.partner.is_some() == (slice.kind != Kind::Classification)
+    right && text.partner.is_some() == slice.kind.is_pairs()
 }
 
 /// Writes the files of a record. Samples that its cells lack are read back, a cell at a time.

@@ -211,7 +211,7 @@ fn gold_label<'a>(text: &SampleText, labels: &'a [String]) -> Option<&'a str> {
 const fn gold_score(text: &SampleText) -> Option<f64> {
     match text.gold {
         Gold::Score(score) => Some(score),
-        Gold::Label(_) => None,
+        Gold::Label(_) | Gold::Unlabelled => None,
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::{Read, Scoring};
 use crate::cause::told;
-use crate::dataset::Slice;
+use crate::dataset::{Kind, Sample, Slice};
 use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::plan::{Against, Cell, Texts};
 use crate::results::Outcome;
 use crate::spec::Task;
-use crate::task::{self, Neighbours, Probe, Texts as _};
+use crate::task::{self, Evaluation, Judge, Lesson, TaskError, Texts as _};
 
 /// Why texts whose views are fused by their similarities have no answer.
 pub(super) const NO_VECTOR: &str =
@@ -21,37 +21,51 @@ impl Scoring<'_> {
         if read.texts.parts().len() > 1 {
             return failed(NO_VECTOR.to_owned());
         }
-        let (Against::Samples { with: Some(from) }, Some(others)) = (cell.scored, cell.others()) else {
+        let Against::Samples { with, dev } = cell.scored else {
             return failed("it was planned without what it learns from".to_owned());
         };
-        let (train, texts) = match (self.handed_out(others, read)?, self.handed_out(cell.samples(), read)?) {
-            (Ok(train), Ok(texts)) => (train, texts),
-            (Err(reason), _) | (_, Err(reason)) => return failed(reason),
-        };
-        let (slice, seed) = (&self.plan.slices[cell.slice], self.plan.spec.seed);
-        let (known, gold) = (labels(&self.plan.slices[from]), labels(slice));
-        let count = slice.labels.len();
-        let evaluation = match *self.plan.task(cell) {
-            Task::LinearProbe { c, draws, .. } => {
-                let draws = draws.map(|draws| (draws.samples_per_label, draws.experiments));
-                let probe = Probe { train: &train, known: &known, texts: &texts, gold: &gold, labels: count, c, draws, seed };
-                task::linear_probe(&probe)
+        let slices = [Some(cell.slice), with, dev];
+        let mut features = Vec::new();
+        for (slice, texts) in slices.into_iter().zip([Some(cell.samples()), cell.others(), cell.dev()]) {
+            let Some((slice, texts)) = slice.zip(texts) else {
+                features.push(Embeddings::new(read.texts.width()));
+                continue;
+            };
+            match (self.handed_out(texts, read)?, self.plan.slices[slice].kind) {
+                (Ok(both), Kind::Pairs) => features.push(task::pair_features(&both)),
+                (Ok(texts), _) => features.push(texts),
+                (Err(reason), _) => return failed(reason),
             }
-            Task::Knn { k, .. } => {
-                let among = Neighbours { train: &train, known: &known, texts: &texts, gold: &gold, labels: count, k, seed };
-                task::nearest_neighbours(&among)
-            }
-            Task::LabelSimilarity { .. }
-            | Task::Sts { .. }
-            | Task::PairClassification { .. }
-            | Task::Retrieval { .. }
-            | Task::Clustering { .. } => {
-                return failed("its task learns nothing".to_owned());
-            }
-        };
-        match evaluation {
+        }
+        match self.taught(cell, slices, &features) {
             Ok(evaluation) => Ok(Outcome::Scored(self.scored(cell, evaluation, read.by))),
             Err(error) => failed(told(&error)),
+        }
+    }
+
+    /// What a cell's task makes of its features, given those of its own slice, of the one that it learns from, and of the one that
+    /// judges it.
+    fn taught(&self, cell: &Cell, slices: [Option<usize>; 3], features: &[Embeddings]) -> Result<Evaluation, TaskError> {
+        let [slice, from, dev] = slices.map(|slice| slice.map(|slice| &self.plan.slices[slice]));
+        let [gold, known, right] = [slice, from, dev].map(|slice| slice.map(labels).unwrap_or_default());
+        let count = slice.map_or(0, |slice| slice.labels.len());
+        let seed = self.plan.spec.seed;
+        let lesson = Lesson { train: &features[1], known: &known, texts: &features[0], gold: &gold, labels: count, seed };
+        match self.plan.task(cell) {
+            Task::LinearProbe { senteval: Some(by), .. } => match (from, dev) {
+                (None, _) => {
+                    let itself = Lesson { train: &features[0], known: &gold, ..lesson };
+                    task::senteval_nested(&itself, by.folds, &slice.map(lengths).unwrap_or_default())
+                }
+                (Some(from), None) => task::senteval(&lesson, Judge::Folds { folds: by.folds, lengths: &lengths(from) }),
+                (Some(_), Some(_)) => task::senteval(&lesson, Judge::Dev { texts: &features[2], known: &right }),
+            },
+            Task::LinearProbe { c, draws, .. } => {
+                task::linear_probe(&lesson, *c, draws.map(|draws| (draws.samples_per_label, draws.experiments)))
+            }
+            Task::Knn { k, .. } => task::nearest_neighbours(&lesson, *k),
+            // No other task comes here.
+            _ => Err(TaskError::NoSamples),
         }
     }
 
@@ -66,6 +80,15 @@ impl Scoring<'_> {
             vectors
         }))
     }
+}
+
+/// Words of each sample, of a pair those of either text: what `SentEval` sorts by.
+fn lengths(slice: &Slice) -> Vec<Vec<usize>> {
+    let words = |text: &str| text.split_whitespace().count();
+    let of = |sample: &Sample| {
+        std::iter::once(words(&sample.text)).chain(sample.partner.iter().map(|partner| words(&partner.text))).collect()
+    };
+    slice.samples.iter().map(of).collect()
 }
 
 /// The label of each sample.

@@ -7,8 +7,11 @@ use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::plan::{Against, Cell};
 use crate::results::{Measured, Outcome};
-use crate::spec::Task;
-use crate::task::{self, Clustering, Metric, Relevance, Retrieval, TaskError, Texts as _};
+use crate::spec::{Protocol, Task};
+use crate::task::{self, Clustering, Metric, Relevance, Retrieval, TaskError, Texts as _, Ties};
+
+/// Documents that MTEB keeps of a ranking.
+const MTEB_DEPTH: usize = 1000;
 
 impl Scoring<'_> {
     /// Scores a cell of queries or of clusters, by the vectors that its readout hands out.
@@ -49,13 +52,23 @@ impl Scoring<'_> {
         queries: &Embeddings,
         documents: Option<&Embeddings>,
     ) -> Result<(Vec<Metric>, Vec<f64>), TaskError> {
-        let own = labels(&self.plan.slices[cell.slice]);
-        let others = match cell.scored {
-            Against::Samples { with: Some(slice) } => labels(&self.plan.slices[slice]),
-            Against::Samples { with: None } | Against::Labels { .. } => own.clone(),
+        let slice = &self.plan.slices[cell.slice];
+        let searched = match cell.scored {
+            Against::Samples { with: Some(slice), .. } => &self.plan.slices[slice],
+            Against::Samples { with: None, .. } | Against::Labels { .. } => slice,
         };
-        let relevance = Relevance::SameLabel { queries: &own, documents: &others };
-        let found = task::retrieval(&Retrieval { queries, documents, relevance, seed: self.plan.spec.seed })?;
+        let (own, others) = (labels(slice), labels(searched));
+        let relevance = match &slice.judged {
+            Some(judged) => Relevance::Judged(&judged.relevant),
+            None => Relevance::SameLabel { queries: &own, documents: &others },
+        };
+        let ids: Vec<&str> = searched.samples.iter().map(|sample| sample.id.as_str()).collect();
+        let ties = match self.plan.task(cell) {
+            Task::Retrieval { protocol: Some(Protocol::Mteb), .. } => Ties::ById { ids: &ids, depth: Some(MTEB_DEPTH) },
+            Task::Retrieval { protocol: Some(_), .. } => Ties::ById { ids: &ids, depth: None },
+            _ => Ties::Shared,
+        };
+        let found = task::retrieval(&Retrieval { queries, documents, relevance, ties, seed: self.plan.spec.seed })?;
         Ok((found.metrics, found.numbers))
     }
 

@@ -100,6 +100,7 @@ pub fn provenance(plan: &Plan) -> Provenance {
         reference: plan.reference.clone(),
         correction: spec.correction,
         gate: spec.gate.clone(),
+        published: plan.published.clone(),
         times: Times::default(),
     }
 }

@@ -66,6 +66,20 @@ pub struct Labelled {
     pub seed: Option<u64>,
 }
 
+impl Phrased {
+    /// The same with one phrase of each label: the first, then the second, or the last where there are fewer. None where no label
+    /// has several.
+    fn singles(&self) -> Vec<Self> {
+        let most = self.phrases.iter().map(|(_, phrases)| phrases.len()).max().unwrap_or(0);
+        let only = |phrases: &[String], place: usize| phrases.get(place).or(phrases.last()).cloned().into_iter().collect();
+        let single = |place: usize| {
+            let phrases = self.phrases.iter().map(|(label, phrases)| (label.clone(), only(phrases, place)));
+            Self { phrases: phrases.collect(), ..self.clone() }
+        };
+        if most < 2 { Vec::new() } else { (0..most).map(single).collect() }
+    }
+}
+
 impl LabelSet {
     /// Labels by their bare names.
     pub fn names(id: &str) -> Self {
@@ -100,7 +114,7 @@ pub fn labels(
             .collect();
         let known = known_labels(lowering.ids(), slices);
         let mut scope = Scope { lowering, prompts, ensembles, known };
-        return entries.into_iter().filter_map(|entry| scope.set(entry.into_inner())).collect();
+        return entries.into_iter().flat_map(|entry| scope.sets(entry.into_inner())).collect();
     }
     if let Some(first) = entries.iter().flatten().next() {
         let problem = Problem::new(first.get_ref().id.span(), "`[[labels]]` means nothing to the tasks of this spec");
@@ -126,6 +140,28 @@ struct Scope<'s, 'a> {
 }
 
 impl Scope<'_, '_> {
+    /// What one entry stands for: a set, and one for each of its phrases where these are scored alone too.
+    fn sets(&mut self, mut entry: wire::Labels) -> Vec<LabelSet> {
+        let alone = entry.alone.take().filter(|alone| *alone.get_ref());
+        let Some(set) = self.set(entry) else { return Vec::new() };
+        let Some(alone) = alone else { return vec![set] };
+        let single = match &set.words {
+            StandIn::Phrased(phrased) => phrased.singles(),
+            StandIn::Samples(_) | StandIn::Ensemble(_) => Vec::new(),
+        };
+        if single.is_empty() {
+            let problem = Problem::new(alone.span(), "`alone` tells phrases apart, and no label here has several");
+            self.lowering.report(problem.help("list several phrases of a label: phrases.\"label\" = [\"...\", \"...\"]"));
+        }
+        let named = (1..)
+            .zip(single)
+            .map(|(number, phrased)| LabelSet { id: format!("{}@{number}", set.id), words: StandIn::Phrased(phrased) });
+        let sets: Vec<LabelSet> = std::iter::once(set.clone()).chain(named).collect();
+        let ids: Vec<String> = sets.iter().map(|set| set.id.clone()).collect();
+        self.lowering.expand(Axis::Labels, &set.id, &ids);
+        sets
+    }
+
     /// One set; None for one whose mistakes were reported.
     fn set(&mut self, entry: wire::Labels) -> Option<LabelSet> {
         let id = entry.id.get_ref().clone();

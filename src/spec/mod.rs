@@ -47,7 +47,7 @@ pub use schema::schema;
 pub use select::covers;
 pub use source::SourceError;
 pub use suggest::suggest;
-pub use task::{Aggregate, Companion, Draws, Protocol, Task, TaskKind};
+pub use task::{Aggregate, Companion, Draws, Protocol, Senteval, Task, TaskKind};
 pub use transforms::{FitTexts, Transform, TransformRule};
 
 /// One experiment: the axes of a grid and what to do with its cells.
@@ -77,6 +77,8 @@ pub struct Spec {
     pub gate: Option<Gate>,
     /// Published figures that the run is held against.
     pub anchors: Vec<Anchor>,
+    /// Result files of MTEB whose figures are shown beside the run's; they are there.
+    pub published: Vec<PathBuf>,
     /// Where the spec was read from.
     pub path: PathBuf,
     /// The file's text, kept for the run record.

@@ -95,7 +95,7 @@ names!(
     DropTop => "drop-top",
     Whiten => "whiten",
 );
-names!(Protocol, "protocol", Mteb => "mteb", Senteval => "senteval");
+names!(Protocol, "protocol", Mteb => "mteb", Senteval => "senteval", Trec => "trec");
 names!(Aggregate, "aggregate", Pooled => "pooled", PerSubset => "per-subset");
 names!(Correction, "correction", Holm => "holm", BenjaminiHochberg => "benjamini-hochberg");
 names!(

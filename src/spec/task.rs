@@ -28,11 +28,19 @@ pub enum Task {
         c: f64,
         /// MTEB's protocol: several probes, each from a few texts of every label.
         draws: Option<Draws>,
+        /// `SentEval`'s protocol: `c` is picked from a grid.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        senteval: Option<Senteval>,
     },
     /// The label that most of the nearest other texts have.
     Knn { train: Companion, k: usize },
-    /// Whether the nearest documents have the query's label: those of another slice, or the other texts of its own.
-    Retrieval { documents: Option<Companion> },
+    /// Whether the nearest documents have the query's label: those of another slice, or the other texts of its own. Of judged
+    /// queries: whether they were judged relevant.
+    Retrieval {
+        documents: Option<Companion>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protocol: Option<Protocol>,
+    },
     /// Whether k-means brings texts of one label together: into so many clusters, or one for each label.
     Clustering { clusters: Option<usize>, restarts: usize },
 }
@@ -45,6 +53,8 @@ pub enum Companion {
     Slice(String),
     /// Another split, cut as the scored slice is, but for its limits; of the slice's own dataset when none is named.
     Split { dataset: Option<String>, split: String },
+    /// None: the slice's own parts take turns.
+    Itself,
 }
 
 impl Companion {
@@ -52,6 +62,7 @@ impl Companion {
     pub fn id(&self, slice: &Slice) -> String {
         match self {
             Self::Slice(id) => id.clone(),
+            Self::Itself => slice.id.clone(),
             Self::Split { dataset, split } => {
                 let whole = format!("{}:{split}", dataset.as_ref().unwrap_or(&slice.dataset));
                 let Slice { labels, rename, min_chars, max_chars, .. } = slice;
@@ -86,6 +97,15 @@ pub struct Draws {
     pub experiments: usize,
 }
 
+/// How `SentEval` picks a probe's penalty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Senteval {
+    /// Parts of the train texts that judge it in turn, and of the slice where there are no train texts.
+    pub folds: usize,
+    /// Texts that judge it instead.
+    pub dev: Option<Companion>,
+}
+
 impl Task {
     /// The word of a spec for it.
     pub const fn kind(&self) -> TaskKind {
@@ -103,9 +123,18 @@ impl Task {
     /// The other slice it takes along, for tasks that learn or search.
     pub const fn companion(&self) -> Option<&Companion> {
         match self {
+            Self::LinearProbe { train: Companion::Itself, .. } => None,
             Self::LinearProbe { train, .. } | Self::Knn { train, .. } => Some(train),
-            Self::Retrieval { documents } => documents.as_ref(),
+            Self::Retrieval { documents, .. } => documents.as_ref(),
             Self::LabelSimilarity { .. } | Self::Sts { .. } | Self::PairClassification { .. } | Self::Clustering { .. } => None,
+        }
+    }
+
+    /// The slice that judges what is picked for it.
+    pub fn dev(&self) -> Option<&Companion> {
+        match self {
+            Self::LinearProbe { senteval: Some(senteval), .. } => senteval.dev.as_ref(),
+            _ => None,
         }
     }
 }
@@ -121,11 +150,13 @@ pub enum TaskKind {
     Sts,
     /// Whether the cosine of two texts tells pairs that are the same from others. For pairs with two labels.
     PairClassification,
-    /// Logistic regression on frozen vectors, learnt from the texts of `train`. For labelled texts.
+    /// Logistic regression on frozen vectors, learnt from the texts of `train`. For labelled texts, and for pairs with two labels
+    /// (of the distances and products of their coordinates).
     LinearProbe,
     /// The label that most of the `k` nearest texts of `train` have, by cosine. For labelled texts.
     Knn,
-    /// Whether the nearest texts by cosine, of `documents` or of the slice itself, have the query's label. For labelled texts.
+    /// Whether the nearest texts by cosine, of `documents` or of the slice itself, have the query's label. For labelled texts; and
+    /// for judged queries, whether the nearest documents of their corpus were judged relevant.
     Retrieval,
     /// Whether k-means brings texts of one label together. For labelled texts.
     Clustering,
@@ -155,10 +186,14 @@ impl TaskKind {
 pub enum Protocol {
     /// That of MTEB. Linear probe: the mean accuracy of ten probes, each from eight texts of every label. STS: all pairs pooled.
     /// Pair classification: cosine, dot product, Euclidean and Manhattan distance, each with the best threshold on the very
-    /// pairs that are scored; `max_ap` is the largest average precision of the four.
+    /// pairs that are scored; `max_ap` is the largest average precision of the four. Retrieval: as `trec`, of the first 1,000
+    /// documents.
     Mteb,
-    /// That of `SentEval` as `SimCSE` and the papers on prompted models use it: all pairs of a year pooled. STS alone.
+    /// That of `SentEval` as `SimCSE` and the papers on prompted models use it. STS: all pairs of a year pooled. Linear probe: the
+    /// penalty that does best on ten folds of the train texts, or on `dev`; without `train`, folds within folds of the slice.
     Senteval,
+    /// That of `trec_eval` and `pytrec_eval`, for retrieval: of documents with equal cosines, as f32, the last id goes first.
+    Trec,
 }
 
 /// How the subsets of a slice become one correlation.

@@ -7,15 +7,20 @@ use toml::Spanned;
 use super::either;
 use super::lower::Lowering;
 use super::problem::Problem;
-use super::{Aggregate, Axis, Calibration, Companion, Draws, Protocol, Task, TaskKind, wire};
+use super::{Aggregate, Axis, Calibration, Companion, Draws, Protocol, Senteval, Task, TaskKind, wire};
 
 /// Neighbours that vote, texts of a label and probes of MTEB's protocol, and scikit-learn's `C`, when nothing is said.
 const K: usize = 5;
 const SAMPLES_PER_LABEL: usize = 8;
 const EXPERIMENTS: usize = 10;
+/// Folds of `SentEval`'s protocol.
+const FOLDS: usize = 10;
 const C: f64 = 1.0;
 /// How often k-means begins anew, as in scikit-learn.
 const RESTARTS: usize = 10;
+
+/// Why clusters follow nobody's protocol.
+const MINI_BATCHES: &str = "remove it: MTEB clusters by scikit-learn's k-means on mini-batches, drawn from numpy's generator; such figures cannot be had to the digit. Without it, k-means sees all texts, and the tightest of `restarts` clusterings is taken";
 
 /// What is done with the embeddings; label similarity when nothing is said.
 pub fn tasks(entries: Option<Vec<Spanned<wire::Task>>>, lowering: &mut Lowering<'_>) -> Vec<Task> {
@@ -46,7 +51,7 @@ fn misplaced(entry: &wire::Task, lowering: &mut Lowering<'_>) {
     const LABELS: &[TaskKind] = &[TaskKind::LabelSimilarity];
     const STS: &[TaskKind] = &[TaskKind::Sts];
     const CLASSES: &[TaskKind] = &[TaskKind::PairClassification];
-    const DEFINED: &[TaskKind] = &[TaskKind::Sts, TaskKind::PairClassification, TaskKind::LinearProbe];
+    const DEFINED: &[TaskKind] = &[TaskKind::Sts, TaskKind::PairClassification, TaskKind::LinearProbe, TaskKind::Retrieval];
     const LEARNT: &[TaskKind] = &[TaskKind::LinearProbe, TaskKind::Knn];
     const PROBE: &[TaskKind] = &[TaskKind::LinearProbe];
     const KNN: &[TaskKind] = &[TaskKind::Knn];
@@ -59,6 +64,8 @@ fn misplaced(entry: &wire::Task, lowering: &mut Lowering<'_>) {
         ("aggregate", entry.aggregate.as_ref().map(Spanned::span), STS),
         ("thresholds_from", entry.thresholds_from.as_ref().map(Spanned::span), CLASSES),
         ("train", entry.train.as_ref().map(Spanned::span), LEARNT),
+        ("dev", entry.dev.as_ref().map(Spanned::span), PROBE),
+        ("folds", entry.folds.as_ref().map(Spanned::span), PROBE),
         ("c", entry.c.as_ref().map(Spanned::span), PROBE),
         ("samples_per_label", entry.samples_per_label.as_ref().map(Spanned::span), PROBE),
         ("experiments", entry.experiments.as_ref().map(Spanned::span), PROBE),
@@ -71,7 +78,11 @@ fn misplaced(entry: &wire::Task, lowering: &mut Lowering<'_>) {
         if let Some(span) = span.filter(|_| !kinds.contains(&kind)) {
             let meant: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
             let problem = Problem::new(span, format!("`{key}` means nothing to `{kind}`"));
-            lowering.report(problem.help(format!("remove `{key}`: it is for {}", meant.join(" and "))));
+            lowering.report(problem.help(if (key, kind) == ("protocol", TaskKind::Clustering) {
+                MINI_BATCHES.to_owned()
+            } else {
+                format!("remove `{key}`: it is for {}", meant.join(" and "))
+            }));
         }
     }
 }
@@ -87,16 +98,20 @@ fn task(entry: wire::Task, span: Range<usize>, lowering: &mut Lowering<'_>) -> O
             Task::LabelSimilarity { calibrations }
         }
         TaskKind::Sts => {
+            only_for(entry.protocol.as_ref(), Protocol::Trec, "retrieval", lowering);
             if let (Some(protocol), Some(aggregate)) = (named, &entry.aggregate) {
                 fixed(lowering, aggregate.span(), "aggregate", protocol, "it pools all pairs");
             }
             Task::Sts { protocol: named, aggregate: entry.aggregate.map_or(Aggregate::Pooled, Spanned::into_inner) }
         }
         TaskKind::PairClassification => {
+            only_for(entry.protocol.as_ref(), Protocol::Trec, "retrieval", lowering);
             match (named, &entry.protocol, &entry.thresholds_from) {
                 (Some(Protocol::Senteval), Some(protocol), _) => {
                     let problem = Problem::new(protocol.span(), "`senteval` has no pair classification by similarity");
-                    lowering.report(problem.help("it trains a classifier on pairs; write `mteb`, or leave `protocol` out"));
+                    let help =
+                        "it trains a classifier on pairs: kind = \"linear-probe\"; here write `mteb`, or leave `protocol` out";
+                    lowering.report(problem.help(help));
                 }
                 (Some(protocol), _, Some(from)) => {
                     fixed(lowering, from.span(), "thresholds_from", protocol, "it picks thresholds on the scored pairs");
@@ -108,14 +123,27 @@ fn task(entry: wire::Task, span: Range<usize>, lowering: &mut Lowering<'_>) -> O
             Task::PairClassification { protocol: named, thresholds_from: entry.thresholds_from.map(Spanned::into_inner) }
         }
         TaskKind::LinearProbe => {
-            let (draws, c) = (draws(&entry, lowering), penalty(entry.c, lowering));
-            Task::LinearProbe { train: train(entry.train, TaskKind::LinearProbe, span, lowering)?, c, draws }
+            only_for(entry.protocol.as_ref(), Protocol::Trec, "retrieval", lowering);
+            let draws = draws(&entry, lowering);
+            let senteval = senteval(&entry, lowering);
+            let c = penalty(entry.c, lowering);
+            let dev = entry.dev.map(|entry| companion(entry, lowering));
+            let senteval = senteval.map(|folds| Senteval { folds, dev });
+            let train = if senteval.is_some() && entry.train.is_none() {
+                Companion::Itself
+            } else {
+                train(entry.train, TaskKind::LinearProbe, span, lowering)?
+            };
+            Task::LinearProbe { train, c, draws, senteval }
         }
         TaskKind::Knn => {
             let k = entry.k.map_or(K, Spanned::into_inner);
             Task::Knn { train: train(entry.train, TaskKind::Knn, span, lowering)?, k }
         }
-        TaskKind::Retrieval => Task::Retrieval { documents: entry.documents.map(|entry| companion(entry, lowering)) },
+        TaskKind::Retrieval => {
+            only_for(entry.protocol.as_ref(), Protocol::Senteval, "sts` and `linear-probe", lowering);
+            Task::Retrieval { documents: entry.documents.map(|entry| companion(entry, lowering)), protocol: named }
+        }
         TaskKind::Clustering => Task::Clustering {
             clusters: entry.clusters.map(Spanned::into_inner),
             restarts: entry.restarts.map_or(RESTARTS, Spanned::into_inner),
@@ -165,13 +193,7 @@ fn draws(entry: &wire::Task, lowering: &mut Lowering<'_>) -> Option<Draws> {
                 experiments: given(&entry.experiments, EXPERIMENTS),
             });
         }
-        Some((Protocol::Senteval, span)) => {
-            let problem = Problem::new(span, "the classifier of `senteval` cannot be had to the digit");
-            lowering.report(problem.help(
-                "torch trains it by Adam from a random start and stops it early; leave `protocol` out: the same regression, at its optimum",
-            ));
-        }
-        None => {}
+        Some((Protocol::Senteval | Protocol::Trec, _)) | None => {}
     }
     for (key, given) in [("samples_per_label", &entry.samples_per_label), ("experiments", &entry.experiments)] {
         if let Some(given) = given {
@@ -180,6 +202,41 @@ fn draws(entry: &wire::Task, lowering: &mut Lowering<'_>) -> Option<Draws> {
         }
     }
     None
+}
+
+/// Folds of `SentEval`'s protocol, where it is asked for; its keys mean nothing without it.
+fn senteval(entry: &wire::Task, lowering: &mut Lowering<'_>) -> Option<usize> {
+    let (dev, folds) = (entry.dev.as_ref().map(Spanned::span), entry.folds.as_ref().map(Spanned::span));
+    let protocol = entry.protocol.as_ref().map(|protocol| *protocol.get_ref());
+    if protocol != Some(Protocol::Senteval) {
+        for (key, span) in [("dev", dev), ("folds", folds)] {
+            if let Some(span) = span {
+                let problem = Problem::new(span, format!("`{key}` means nothing without `protocol = \"senteval\"`"));
+                lowering.report(problem.help(format!("add the protocol, or remove `{key}`: `c` is as it is said")));
+            }
+        }
+        return None;
+    }
+    if let Some(c) = &entry.c {
+        fixed(lowering, c.span(), "c", Protocol::Senteval, "it picks the penalty itself");
+    }
+    if let (Some(dev), None) = (&dev, &entry.train) {
+        let problem = Problem::new(dev.clone(), "`dev` judges what is learnt from `train`, and there is none");
+        lowering.report(problem.help("add `train`, or remove `dev`: folds of the slice judge each other"));
+    }
+    if let (Some(_), Some(folds)) = (&dev, folds) {
+        let problem = Problem::new(folds, "`dev` judges the penalties, so there are no `folds`");
+        lowering.report(problem.help("keep one of the two"));
+    }
+    Some(entry.folds.as_ref().map_or(FOLDS, |folds| *folds.get_ref()))
+}
+
+/// Complains of a protocol that says nothing of the task.
+fn only_for(named: Option<&Spanned<Protocol>>, other: Protocol, tasks: &str, lowering: &mut Lowering<'_>) {
+    if let Some(named) = named.filter(|named| *named.get_ref() == other) {
+        let problem = Problem::new(named.span(), format!("protocol `{other}` is for `{tasks}`"));
+        lowering.report(problem.help("write another, or leave `protocol` out"));
+    }
 }
 
 fn penalty(c: Option<Spanned<f64>>, lowering: &mut Lowering<'_>) -> f64 {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::prompt::{Clean, Fuse, Truncation};
 
-pub use grid::{Anchor, Compare, Grid, Reference, Skip};
+pub use grid::{Anchor, Compare, Grid, Published, Reference, Skip};
 
 /// One experiment of `bench`: the axes of a grid, and what to do with its cells.
 #[derive(Deserialize, JsonSchema)]
@@ -66,6 +66,8 @@ pub struct File {
     /// Published figures that `bench verify` holds the run against.
     #[schemars(with = "Option<Vec<Anchor>>")]
     pub anchor: Option<Vec<Spanned<Anchor>>>,
+    /// Result files of others, whose figures the report shows beside the run's.
+    pub published: Option<Vec<Published>>,
 }
 
 /// A model to embed with.
@@ -265,6 +267,9 @@ pub struct Labels {
     #[serde(default)]
     #[schemars(schema_with = "schema::phrases")]
     pub phrases: BTreeMap<Spanned<String>, Vec<String>>,
+    /// Score each phrase by itself as well: `ID@1` words every label by its first phrase, `ID@2` by its second or last one, and so on.
+    #[schemars(with = "Option<bool>")]
+    pub alone: Option<Spanned<bool>>,
     /// A sentence around each name or phrase, with `{label}` where it goes; several are averaged. `{examples}` is what
     /// `examples` has for the label.
     #[schemars(with = "Option<OneOrMany>")]
@@ -301,7 +306,7 @@ pub struct Task {
     #[schemars(with = "Option<Vec<calibration::Entry>>", length(min = 1))]
     #[serde(default)]
     pub calibration: Option<Spanned<Vec<Spanned<calibration::Entry>>>>,
-    /// Whose definition of the metrics is used. Only for `sts`, `pair-classification` and `linear-probe`.
+    /// Whose definition of the metrics is used. Only for `sts`, `pair-classification`, `linear-probe` and `retrieval`.
     #[schemars(with = "Option<Protocol>")]
     pub protocol: Option<Spanned<Protocol>>,
     /// How the subsets of a slice become one correlation; `pooled` when absent. Only for `sts`.
@@ -311,9 +316,16 @@ pub struct Task {
     #[schemars(with = "Option<String>")]
     pub thresholds_from: Option<Spanned<String>>,
     /// What it learns from: the id of a slice, or `{ split = "train" }`, another split cut as the scored slice is. Only for
-    /// `linear-probe` and `knn`.
+    /// `linear-probe` and `knn`; with `protocol = "senteval"`, a slice without it is learnt from part by part.
     #[schemars(with = "Option<Companion>")]
     pub train: Option<Spanned<Companion>>,
+    /// What judges the penalties that are tried: as `train`. Only for `linear-probe` with `protocol = "senteval"`; without it, folds
+    /// of the train texts do.
+    #[schemars(with = "Option<Companion>")]
+    pub dev: Option<Spanned<Companion>>,
+    /// How many folds; 10 when absent. Only for `linear-probe` with `protocol = "senteval"`.
+    #[schemars(with = "Option<usize>", range(min = 2))]
+    pub folds: Option<Spanned<usize>>,
     /// Inverse strength of the L2 penalty, scikit-learn's `C`; 1 when absent. Only for `linear-probe`.
     #[schemars(with = "Option<f64>")]
     pub c: Option<Spanned<f64>>,

@@ -203,6 +203,33 @@ mod tests {
         }
     }
 
+    /// What each makes of scores that say nothing, by hand: two texts with one label, then two with equal scores for two labels.
+    #[test]
+    fn degenerate_scores_by_hand() {
+        let found = |calibration, labels: usize, scores: &[f64]| {
+            let mut found = scores.to_vec();
+            calibrate(&mut found, labels, calibration, &vec![0.25; labels]);
+            found
+        };
+        let (one, tied) = ([0.5, 0.25], [0.5; 4]);
+        for (calibration, of_one, of_tied) in [
+            (Calibration::None, one, 0.5),
+            (Calibration::ContentFree, [0.25, 0.0], 0.25),
+            (Calibration::LabelMean, [0.125, -0.125], 0.0),
+            // Standard deviation 1/8; without any, scores are their distances from the mean.
+            (Calibration::ZScore, [1.0, -1.0], 0.0),
+            // Twice the score, less its text's best label, which is itself, and the label's best texts, 3/8 on the mean.
+            (Calibration::Csls { k: 2 }, [0.125, -0.125], 0.0),
+        ] {
+            close(&found(calibration, 1, &one), &of_one);
+            close(&found(calibration, 2, &tied), &[of_tied; 4]);
+        }
+        // x - ln(mean(e^x)) with beta 1: 0.5 - ln((e^0.5 + e^0.25) / 2).
+        let shared = f64::midpoint(0.5_f64.exp(), 0.25_f64.exp()).ln();
+        close(&found(Calibration::InvertedSoftmax { beta: 1 }, 1, &one), &[0.5 - shared, 0.25 - shared]);
+        close(&found(Calibration::InvertedSoftmax { beta: 1 }, 2, &tied), &[0.0; 4]);
+    }
+
     #[test]
     fn equal_scores_stay_equal_and_zero_rows_say_nothing() {
         for calibration in ALL {

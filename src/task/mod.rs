@@ -4,7 +4,9 @@ mod calibrate;
 mod clustering;
 mod counts;
 mod directions;
+mod folds;
 mod kmeans;
+mod lesson;
 mod metrics;
 mod neighbours;
 mod optimum;
@@ -14,6 +16,7 @@ mod probe;
 mod retrieval;
 mod scores;
 mod search;
+mod senteval;
 
 use std::convert::Infallible;
 
@@ -23,15 +26,17 @@ use crate::stats::Estimate;
 
 pub use clustering::{CLUSTERING_METRICS, Clustered, Clustering, TEXT_NUMBERS, clustering};
 use directions::Common;
+pub use lesson::{Lesson, pair_features};
 pub use metrics::{METRICS, MetricInfo, Scope, Uncertainty};
 use metrics::{Others, known, optional};
-pub use neighbours::{Neighbours, nearest_neighbours};
+pub use neighbours::nearest_neighbours;
 pub use pairs::{
     CLASS_METRICS, MTEB_METRICS, Pairs, STS_METRICS, Similar, Similarities, Similarity, Thresholds, mteb, pair_classification,
     sts,
 };
-pub use probe::{PROBE_METRICS, Probe, linear_probe, mteb_draws};
-pub use retrieval::{QUERY_FIGURES, QUERY_NUMBERS, RETRIEVAL_METRICS, Relevance, Retrieval, Retrieved, retrieval};
+pub use probe::{PROBE_METRICS, linear_probe, mteb_draws};
+pub use retrieval::{QUERY_FIGURES, QUERY_NUMBERS, RETRIEVAL_METRICS, Relevance, Retrieval, Retrieved, Ties, retrieval};
+pub use senteval::{Judge, senteval, senteval_nested};
 
 pub use plane::{Projection, plane};
 
@@ -191,6 +196,7 @@ pub enum Vectors {
     ContentFree,
     Pairs,
     Train,
+    Dev,
     Documents,
 }
 
@@ -202,6 +208,7 @@ impl std::fmt::Display for Vectors {
             Self::ContentFree => "content-free text",
             Self::Pairs => "pair",
             Self::Train => "train text",
+            Self::Dev => "dev text",
             Self::Documents => "document",
         })
     }

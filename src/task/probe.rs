@@ -5,14 +5,16 @@ use std::ops::Range;
 use rand_mt::Mt;
 use rayon::prelude::*;
 
+use super::folds::shuffle;
+use super::lesson::Lesson;
 use super::metrics::{MetricInfo, Uncertainty, label, slice};
 use super::optimum::minimise;
-use super::{Evaluation, Metric, Said, TaskError, Vectors, finite};
+use super::{Evaluation, Metric, Said, TaskError};
 use crate::embeddings::Embeddings;
 use crate::products::{self, Left, Out, Panels};
 use crate::stats::{Estimate, RESAMPLES, bootstrap_all, number};
 
-/// Metrics of a probe, in their order; the first four only under MTEB's protocol.
+/// Metrics of a probe; the first four only where there are several experiments, `dev_accuracy` and `c` where a penalty is picked.
 pub const PROBE_METRICS: &[MetricInfo] = &[
     slice("mean_accuracy", Uncertainty::Bootstrap),
     slice("mean_f1", Uncertainty::None),
@@ -21,6 +23,8 @@ pub const PROBE_METRICS: &[MetricInfo] = &[
     slice("loss", Uncertainty::None),
     slice("train_texts", Uncertainty::None),
     slice("unseen_labels", Uncertainty::Wilson),
+    slice("dev_accuracy", Uncertainty::None),
+    slice("c", Uncertainty::None),
     label("train_support", Uncertainty::None),
 ];
 
@@ -34,70 +38,46 @@ const PARTS: usize = 32;
 /// Seed of MTEB's draws.
 const MTEB_SEED: u32 = 42;
 
-/// What a probe learns from and is asked.
-#[derive(Clone, Copy)]
-pub struct Probe<'a> {
-    pub train: &'a Embeddings,
-    /// The label of each train text.
-    pub known: &'a [usize],
-    pub texts: &'a Embeddings,
-    /// The right label of each text.
-    pub gold: &'a [usize],
-    pub labels: usize,
-    /// Inverse strength of the penalty: scikit-learn's `C`.
-    pub c: f64,
-    /// MTEB's protocol: so many train texts of each label, drawn so often.
-    pub draws: Option<(usize, usize)>,
-    /// Seed of the bootstrap.
-    pub seed: u64,
-}
-
 /// Learns from the train texts and answers for every text. Scores are probabilities; a label without a train text has 0.
 ///
 /// The loss is the mean of minus the logarithm of the right label's probability over the train texts, plus half the squared
 /// length of the weights over `c` times the number of train texts; intercepts go free. Of two labels, the weights are those of
 /// their difference. That is scikit-learn's `LogisticRegression(C=c)`; the optimum is found to 1e-9 in the loss.
 ///
-/// With `draws`, one probe learns from each draw of MTEB's protocol. Predictions are those of the first.
+/// `c` is the inverse strength of the penalty. With `draws`, one probe learns from each draw of MTEB's protocol: so many train texts
+/// of each label, drawn so often. Predictions are those of the first.
 ///
 /// Determinism: neither threads nor blocks change a bit.
 ///
 /// # Errors
 /// Inputs that cannot be learnt from: see [`TaskError`].
-pub fn linear_probe(probe: &Probe<'_>) -> Result<Evaluation, TaskError> {
-    let Probe { train, known, texts, gold, labels, .. } = *probe;
-    if texts.is_empty() {
-        return Err(TaskError::NoSamples);
-    }
-    if labels == 0 {
-        return Err(TaskError::NoLabels);
-    }
-    finite(Vectors::Train, train)?;
-    finite(Vectors::Texts, texts)?;
+pub fn linear_probe(lesson: &Lesson<'_>, c: f64, draws: Option<(usize, usize)>) -> Result<Evaluation, TaskError> {
+    lesson.check()?;
+    let Lesson { train, known, texts, gold, labels, seed } = *lesson;
     let all = || vec![(0..known.len()).collect::<Vec<usize>>()];
-    let drawn = probe.draws.map_or_else(all, |(each, times)| mteb_draws(known, each, times));
+    let drawn = draws.map_or_else(all, |(each, times)| mteb_draws(known, each, times));
     let mut first = None;
-    let mut answers: Vec<Vec<usize>> = Vec::with_capacity(drawn.len());
+    let mut experiments = Experiments { shares: vec![0.0; gold.len()], accuracies: Vec::new(), f1: Vec::new() };
     for rows in &drawn {
-        let fitted = Fitted::to(train, rows, known, probe.c)?;
+        let fitted = Fitted::to(train, rows, known, c, None)?;
         let scores = fitted.probabilities(texts, labels);
-        answers.push(scores.chunks_exact(labels).map(best).collect());
+        let answers: Vec<usize> = scores.chunks_exact(labels).map(best).collect();
+        let right = experiments.shares.iter_mut().zip(answers.iter().zip(gold)).filter(|(_, (answer, gold))| answer == gold);
+        right.for_each(|(share, _)| *share += 1.0 / number(drawn.len()));
+        experiments.add(&answers, gold, labels);
         first.get_or_insert((fitted, scores));
     }
     let (fitted, scores) = first.ok_or(TaskError::OneClass)?;
-    let mut evaluation = Said::of(texts, train).evaluation(scores, gold, labels, probe.seed);
-    let mut own = if probe.draws.is_some() { means(&answers, gold, labels, probe.seed) } else { Vec::new() };
-    own.extend(fitted.metrics(known, gold, labels, &drawn[0]));
-    // The protocol's mean goes first: it is what the cell is ranked by.
-    let lead = own.iter().take_while(|metric| metric.name == "mean_accuracy").count();
-    let rest = own.split_off(lead);
-    evaluation.metrics.splice(0..0, own);
-    evaluation.metrics.extend(rest);
+    let mut evaluation = Said::of(texts, train).evaluation(scores, gold, labels, seed);
+    if draws.is_some() {
+        experiments.lead(&mut evaluation, seed);
+    }
+    evaluation.metrics.extend(fitted.metrics(known, gold, labels, &drawn[0]));
     Ok(evaluation)
 }
 
 /// The label with the highest score, the first of equals.
-fn best(scores: &[f64]) -> usize {
+pub(super) fn best(scores: &[f64]) -> usize {
     (0..scores.len()).reduce(|best, label| if scores[label] > scores[best] { label } else { best }).unwrap_or(0)
 }
 
@@ -108,9 +88,7 @@ pub fn mteb_draws(known: &[usize], each: usize, times: usize) -> Vec<Vec<usize>>
     let mut order: Vec<usize> = (0..known.len()).collect();
     let draw = |_| {
         let mut generator = Mt::new(MTEB_SEED);
-        for last in (1..order.len()).rev() {
-            order.swap(last, up_to(&mut generator, last));
-        }
+        shuffle(&mut generator, &mut order);
         let mut taken = vec![0; labels];
         let mut wanted = |row: &usize| {
             taken[known[*row]] += 1;
@@ -121,19 +99,8 @@ pub fn mteb_draws(known: &[usize], each: usize, times: usize) -> Vec<Vec<usize>>
     (0..times).map(draw).collect()
 }
 
-/// A number from 0 to `most`, as numpy's `random_interval` draws it: words cut to the bits of `most` until one is small enough.
-fn up_to(generator: &mut Mt, most: usize) -> usize {
-    let mask = (most + 1).next_power_of_two() - 1;
-    loop {
-        let word = generator.next_u32() as usize & mask;
-        if word <= most {
-            return word;
-        }
-    }
-}
-
 /// A probe that has learnt.
-struct Fitted {
+pub(super) struct Fitted {
     /// Labels that have train texts, ascending.
     classes: Vec<usize>,
     /// Per class, its weights and its intercept. Shape: `[classes, dim + 1]`.
@@ -142,7 +109,8 @@ struct Fitted {
 }
 
 impl Fitted {
-    fn to(train: &Embeddings, rows: &[usize], known: &[usize], c: f64) -> Result<Self, TaskError> {
+    /// Learns from some of the train texts; from where another probe of these texts ended, if it is named, which is a shorter way.
+    pub fn to(train: &Embeddings, rows: &[usize], known: &[usize], c: f64, from: Option<&Self>) -> Result<Self, TaskError> {
         let mut classes: Vec<usize> = rows.iter().map(|&row| known[row]).collect();
         classes.sort_unstable();
         classes.dedup();
@@ -154,7 +122,7 @@ impl Fitted {
         let half = if classes.len() == 2 { 2.0 } else { 1.0 };
         let penalty = half / (c * number(rows.len()));
         let objective = Objective { train, rows, gold, classes: classes.len(), penalty };
-        let start = vec![0.0; classes.len() * (train.dim() + 1)];
+        let start = from.map_or_else(|| vec![0.0; classes.len() * (train.dim() + 1)], |other| other.weights.clone());
         let found = minimise(start, (2.0 * penalty * GAP).sqrt(), STEPS, &|at, gradient| objective.at(at, gradient));
         // The loss bends by at least the penalty: its distance from the optimum is at most this.
         let gap = found.gradient * found.gradient / (2.0 * penalty);
@@ -166,7 +134,7 @@ impl Fitted {
     }
 
     /// Shape: `[texts, labels]`.
-    fn probabilities(&self, texts: &Embeddings, labels: usize) -> Vec<f64> {
+    pub fn probabilities(&self, texts: &Embeddings, labels: usize) -> Vec<f64> {
         let mut all = vec![0.0; texts.len() * labels];
         let panels = panels(&self.weights, texts.dim(), self.classes.len());
         all.par_chunks_mut(BLOCK * labels).zip(texts.values().par_chunks(BLOCK * texts.dim())).for_each(|(out, rows)| {
@@ -180,7 +148,7 @@ impl Fitted {
         all
     }
 
-    fn metrics(&self, known: &[usize], gold: &[usize], labels: usize, rows: &[usize]) -> Vec<Metric> {
+    pub fn metrics(&self, known: &[usize], gold: &[usize], labels: usize, rows: &[usize]) -> Vec<Metric> {
         let unseen = gold.iter().filter(|label| !self.classes.contains(label)).count();
         let count = |label: usize| rows.iter().filter(|row| known[**row] == label).count();
         let exact = |name, value| metric(name, None, Estimate::exact(value, rows.len()));
@@ -199,29 +167,44 @@ fn metric(name: &'static str, label: Option<usize>, estimate: Estimate) -> Metri
     Metric { name, label, estimate: Some(estimate), reason: None }
 }
 
-/// What the experiments of MTEB's protocol have in common: the interval of the mean is over the texts.
-fn means(answers: &[Vec<usize>], gold: &[usize], labels: usize, seed: u64) -> Vec<Metric> {
-    let times = number(answers.len());
-    let right = |text: usize| number(answers.iter().filter(|answer| answer[text] == gold[text]).count()) / times;
-    let shares: Vec<f64> = (0..gold.len()).map(right).collect();
-    let mean = shares.iter().sum::<f64>() / number(gold.len());
-    let resampled = |counts: &[u32]| {
-        let sum: f64 = shares.iter().zip(counts).map(|(share, &count)| share * f64::from(count)).sum();
-        let all: u32 = counts.iter().sum();
-        [(all > 0).then(|| sum / f64::from(all))]
-    };
-    let [estimate] = bootstrap_all(gold.len(), seed, RESAMPLES, resampled, [mean]);
-    let of = |answer: &Vec<usize>| number(answer.iter().zip(gold).filter(|(a, b)| a == b).count()) / number(gold.len());
-    let accuracies: Vec<f64> = answers.iter().map(of).collect();
-    let spread = (accuracies.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / times).sqrt();
-    let f1: f64 = answers.iter().map(|answer| super::counts::macro_f1_of(answer, gold, labels)).sum::<f64>() / times;
-    let exact = |name, value| metric(name, None, Estimate::exact(value, gold.len()));
-    vec![
-        metric("mean_accuracy", None, estimate),
-        exact("mean_f1", f1),
-        exact("sd_accuracy", spread),
-        exact("experiments", times),
-    ]
+/// A metric without an interval.
+pub(super) fn exact(name: &'static str, value: f64, n: usize) -> Metric {
+    metric(name, None, Estimate::exact(value, n))
+}
+
+/// Several experiments on the same texts, or on parts of them.
+pub(super) struct Experiments {
+    /// What each text adds to the mean accuracy, times the number of texts.
+    pub shares: Vec<f64>,
+    pub accuracies: Vec<f64>,
+    pub f1: Vec<f64>,
+}
+
+impl Experiments {
+    /// Adds what one of them answered.
+    pub fn add(&mut self, answers: &[usize], gold: &[usize], labels: usize) {
+        let right = answers.iter().zip(gold).filter(|(answer, gold)| answer == gold).count();
+        self.accuracies.push(number(right) / number(gold.len()));
+        self.f1.push(super::counts::macro_f1_of(answers, gold, labels));
+    }
+
+    /// Puts their mean before a cell's metrics, since it is what the cell is ranked by, and the rest behind them. The interval of
+    /// the mean is over the texts.
+    pub fn lead(&self, evaluation: &mut Evaluation, seed: u64) {
+        let (texts, times) = (self.shares.len(), number(self.accuracies.len()));
+        let mean = self.shares.iter().sum::<f64>() / number(texts);
+        let resampled = |counts: &[u32]| {
+            let sum: f64 = self.shares.iter().zip(counts).map(|(share, &count)| share * f64::from(count)).sum();
+            let all: u32 = counts.iter().sum();
+            [(all > 0).then(|| sum / f64::from(all))]
+        };
+        let [estimate] = bootstrap_all(texts, seed, RESAMPLES, resampled, [mean]);
+        let spread = (self.accuracies.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / times).sqrt();
+        let f1 = self.f1.iter().sum::<f64>() / times;
+        evaluation.metrics.insert(0, metric("mean_accuracy", None, estimate));
+        let rest = [("mean_f1", f1), ("sd_accuracy", spread), ("experiments", times)];
+        evaluation.metrics.extend(rest.map(|(name, value)| exact(name, value, texts)));
+    }
 }
 
 /// The loss over some train texts.

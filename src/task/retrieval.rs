@@ -1,5 +1,7 @@
 //! Retrieval: whether the documents nearest to a query are those that are relevant to it.
 
+use std::cmp::Ordering;
+
 use rayon::prelude::*;
 
 use super::metrics::{MetricInfo, Uncertainty, slice};
@@ -51,6 +53,7 @@ pub struct Retrieval<'a> {
     /// What is searched; the queries themselves, each among all others, where there is nothing else.
     pub documents: Option<&'a Embeddings>,
     pub relevance: Relevance<'a>,
+    pub ties: Ties<'a>,
     /// Seed of the bootstrap.
     pub seed: u64,
 }
@@ -64,6 +67,16 @@ pub enum Relevance<'a> {
     Judged(&'a [Vec<(usize, f64)>]),
 }
 
+/// What becomes of documents that are equally near.
+#[derive(Clone, Copy)]
+pub enum Ties<'a> {
+    /// Every order is as good: figures are their means over all orders.
+    Shared,
+    /// That of `trec_eval`: cosines are compared as f32, and of equal ones the document whose id is the last by its bytes goes
+    /// first. With a depth, documents behind the first so many are not found.
+    ById { ids: &'a [&'a str], depth: Option<usize> },
+}
+
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Retrieved {
@@ -74,10 +87,10 @@ pub struct Retrieved {
 
 /// Ranks all documents by cosine for every query, exactly.
 ///
-/// Of documents that are equally near, every order is as good: figures are their means over all orders, so that none depends on
-/// the order of the data. Where nothing is tied they are those of `trec_eval` (and so of BEIR and MTEB): gains are grades, discounted
-/// by the base-2 logarithm of rank + 1; `map` and `mrr` go through all ranks. Queries without a relevant document are left out of
-/// means. Intervals are percentiles of resamples of the queries.
+/// Of documents that are equally near, every order is as good unless `ties` says otherwise: figures are their means over all
+/// orders, so that none depends on the order of the data. Where nothing is tied they are those of `trec_eval` (and so of BEIR and
+/// MTEB): gains are grades, discounted by the base-2 logarithm of rank + 1; `map` and `mrr` go through all ranks. Queries without a
+/// relevant document are left out of means, where `trec_eval` counts 0. Intervals are percentiles of resamples of the queries.
 ///
 /// Source: `McSherry` and Najork (2008), "Computing information retrieval performance measures efficiently in the presence of tied
 /// scores", ECIR.
@@ -93,44 +106,91 @@ pub fn retrieval(task: &Retrieval<'_>) -> Result<Retrieved, TaskError> {
     finite(Vectors::Texts, queries)?;
     finite(Vectors::Documents, documents)?;
     let mut numbers = vec![0.0; queries.len() * QUERY_NUMBERS];
+    let turns = turns(task.ties);
     let mut tied = 0;
     cosines(queries, documents, &mut |first, rows| {
         let rows = rows.par_chunks_exact(documents.len());
         let numbers = &mut numbers[first * QUERY_NUMBERS..][..rows.len() * QUERY_NUMBERS];
         let counts: Vec<usize> = (numbers.par_chunks_exact_mut(QUERY_NUMBERS).zip(rows).enumerate())
-            .map(|(i, (out, row))| task.query(first + i, row, out))
+            .map(|(i, (out, row))| task.query(first + i, row, &turns, out))
             .collect();
         tied += counts.iter().sum::<usize>();
     });
     Ok(Retrieved { metrics: metrics(&numbers, tied, documents.len(), task.seed), numbers })
 }
 
+/// For each document when its turn is among tied ones, the later the nearer; nothing where ties have no order.
+fn turns(ties: Ties<'_>) -> Vec<usize> {
+    let Ties::ById { ids, .. } = ties else { return Vec::new() };
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_unstable_by(|&a, &b| ids[a].as_bytes().cmp(ids[b].as_bytes()));
+    let mut turns = vec![0; ids.len()];
+    order.iter().enumerate().for_each(|(turn, &place)| turns[place] = turn);
+    turns
+}
+
 impl Retrieval<'_> {
     /// Writes the numbers of one query; returns how many documents share a cosine with a relevant one.
-    fn query(&self, query: usize, row: &[f64], out: &mut [f64]) -> usize {
+    fn query(&self, query: usize, row: &[f64], turns: &[usize], out: &mut [f64]) -> usize {
         let own = self.documents.is_none().then_some(query);
-        let mut relevant: Vec<(f64, f64)> = match self.relevance {
-            Relevance::SameLabel { queries, documents } => (documents.iter().zip(row).enumerate())
-                .filter(|(place, (label, _))| **label == queries[query] && Some(*place) != own)
-                .map(|(_, (_, cosine))| (*cosine, 1.0))
-                .collect(),
-            Relevance::Judged(grades) => grades[query].iter().map(|&(place, grade)| (row[place], grade)).collect(),
+        let graded: Vec<(usize, f64)> = match self.relevance {
+            Relevance::SameLabel { queries, documents } => {
+                let relevant = |place: &usize| documents[*place] == queries[query] && Some(*place) != own;
+                (0..row.len()).filter(relevant).map(|place| (place, 1.0)).collect()
+            }
+            Relevance::Judged(grades) => grades[query].clone(),
         };
-        relevant.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let near = |place: usize| match self.ties {
+            Ties::Shared => Near { cosine: row[place], turn: 0 },
+            Ties::ById { .. } => Near { cosine: single(row[place]), turn: turns[place] },
+        };
         let places = || (0..row.len()).filter(|place| Some(*place) != own);
-        let nearest = places().reduce(|best, place| if row[place] > row[best] { place } else { best });
-        let groups = Group::all(&relevant, places().map(|place| row[place]));
-        out[..QUERY_FIGURES.len()].copy_from_slice(&figures(&groups, &relevant));
-        out[QUERY_FIGURES.len()] = number(relevant.len());
+        let nearest = places().reduce(|best, place| if near(place).cmp(near(best)).is_gt() { place } else { best });
+        let groups = |near: &dyn Fn(usize) -> Near| {
+            let mut relevant: Vec<(Near, f64)> = graded.iter().map(|&(place, grade)| (near(place), grade)).collect();
+            relevant.sort_by(|a, b| a.0.cmp(b.0));
+            Group::all(&relevant, places().map(near))
+        };
+        let mut found = groups(&near);
+        let tied = |groups: &[Group]| groups.iter().filter(|group| group.size > 1).map(|group| group.size).sum();
+        let tied = match self.ties {
+            Ties::Shared => tied(&found),
+            Ties::ById { depth, .. } => {
+                found.retain(|group| depth.is_none_or(|depth| group.before < depth));
+                tied(&groups(&|place| Near { turn: 0, ..near(place) }))
+            }
+        };
+        let grades: Vec<f64> = graded.iter().map(|(_, grade)| *grade).collect();
+        out[..QUERY_FIGURES.len()].copy_from_slice(&figures(&found, &grades));
+        out[QUERY_FIGURES.len()] = number(grades.len());
         out[QUERY_FIGURES.len() + 1] = number(nearest.unwrap_or(0));
-        groups.iter().filter(|group| group.size > 1).map(|group| group.size).sum()
+        tied
     }
 }
 
-/// Documents of one cosine, some of which are relevant.
+/// A cosine as f32 has it; the two zeros are one.
+#[expect(clippy::cast_possible_truncation, reason = "the definition compares such numbers")]
+fn single(cosine: f64) -> f64 {
+    f64::from(cosine as f32) + 0.0
+}
+
+/// How near a document is: by its cosine and, among equal ones, by its turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Near {
+    cosine: f64,
+    turn: usize,
+}
+
+impl Near {
+    fn cmp(self, other: Self) -> Ordering {
+        self.cosine.total_cmp(&other.cosine).then(self.turn.cmp(&other.turn))
+    }
+}
+
+/// Documents that are equally near, some of which are relevant.
 #[derive(Clone, Copy, Debug, Default)]
 struct Group {
-    cosine: f64,
+    near: Near,
     /// Documents that are nearer.
     before: usize,
     size: usize,
@@ -140,23 +200,23 @@ struct Group {
 }
 
 impl Group {
-    /// All groups, nearest first. `relevant`: cosines, ascending, and grades.
-    fn all(relevant: &[(f64, f64)], row: impl Iterator<Item = f64>) -> Vec<Self> {
+    /// All groups, nearest first. `relevant`: how near they are, ascending, and grades.
+    fn all(relevant: &[(Near, f64)], row: impl Iterator<Item = Near>) -> Vec<Self> {
         let mut groups: Vec<Self> = Vec::new();
-        for &(cosine, grade) in relevant {
+        for &(near, grade) in relevant {
             match groups.last_mut() {
-                Some(last) if last.cosine.total_cmp(&cosine).is_eq() => {
+                Some(last) if last.near.cmp(near).is_eq() => {
                     (last.relevant, last.gain) = (last.relevant + 1, last.gain + grade);
                 }
-                _ => groups.push(Self { cosine, relevant: 1, gain: grade, ..Self::default() }),
+                _ => groups.push(Self { near, relevant: 1, gain: grade, ..Self::default() }),
             }
         }
         // Documents between one group and the next, the last ones nearer than all.
         let mut between = vec![0; groups.len() + 1];
-        for cosine in row {
-            let place = groups.partition_point(|group| group.cosine.total_cmp(&cosine).is_lt());
+        for near in row {
+            let place = groups.partition_point(|group| group.near.cmp(near).is_lt());
             match groups.get_mut(place) {
-                Some(group) if group.cosine.total_cmp(&cosine).is_eq() => group.size += 1,
+                Some(group) if group.near.cmp(near).is_eq() => group.size += 1,
                 _ => between[place] += 1,
             }
         }
@@ -175,8 +235,9 @@ impl Group {
     }
 }
 
-/// The figures of one query, in the order of [`QUERY_FIGURES`]; zeros without a relevant document.
-fn figures(groups: &[Group], relevant: &[(f64, f64)]) -> [f64; QUERY_FIGURES.len()] {
+/// The figures of one query, in the order of [`QUERY_FIGURES`], given what was found and the grades of all relevant documents; zeros
+/// without any.
+fn figures(groups: &[Group], relevant: &[f64]) -> [f64; QUERY_FIGURES.len()] {
     if relevant.is_empty() {
         return [0.0; QUERY_FIGURES.len()];
     }
@@ -185,7 +246,7 @@ fn figures(groups: &[Group], relevant: &[(f64, f64)]) -> [f64; QUERY_FIGURES.len
     };
     let recall = |k: usize| hits(k) / number(relevant.len());
     let precision = |k: usize| hits(k) / number(k);
-    let mut grades: Vec<f64> = relevant.iter().map(|(_, grade)| *grade).collect();
+    let mut grades = relevant.to_vec();
     grades.sort_by(|a, b| b.total_cmp(a));
     let ndcg = |k: usize| {
         let ideal: f64 = grades.iter().take(k).enumerate().map(|(place, grade)| grade * discount(place)).sum();

@@ -1,8 +1,10 @@
-//! Label similarity end to end: against scikit-learn, and on inputs at the edge of meaning.
+//! Label similarity end to end, against scikit-learn.
 
 #![expect(clippy::float_cmp, reason = "the same arithmetic on both sides")]
 
 use super::*;
+
+mod edges;
 
 /// Integers that stand for vectors; the reference script fills its matrices with the same formula.
 fn matrix(rows: usize, shift: usize) -> Embeddings {
@@ -283,61 +285,6 @@ fn many_short_texts_are_no_burden() {
     assert_eq!((value(&found, "accuracy"), value(&found, "macro_f1")), (1.0, 1.0));
 }
 
-#[test]
-fn one_label_is_always_right_and_has_no_margins() {
-    let found = evaluate(&matrix(3, 0), &[0; 3], &matrix(1, 4), &[0], Calibration::None);
-    assert_eq!((value(&found, "accuracy"), value(&found, "macro_f1"), value(&found, "hub_share")), (1.0, 1.0, 1.0));
-    for name in ["mean_margin", "mean_gold_margin", "near_ties", "exact_ties", "hub_skewness", "label_anisotropy"] {
-        assert!(undefined(&found, name, None), "{name}");
-    }
-    assert!(!found.metrics.iter().any(|metric| metric.name.starts_with("top")));
-}
-
-#[test]
-fn equal_labels_tie_everywhere_and_the_first_wins() {
-    let phrasings = matrix(1, 4).select(&[0, 0, 0]);
-    let found = evaluate(&matrix(8, 0), &[0, 1, 2, 0, 1, 2, 0, 1], &phrasings, &[0, 1, 2], Calibration::None);
-    assert_eq!((value(&found, "exact_ties"), value(&found, "near_ties"), value(&found, "hub_share")), (1.0, 1.0, 1.0));
-    assert_eq!(value(&found, "accuracy"), 0.375);
-    assert_eq!(value(&found, "mean_margin"), 0.0);
-    assert!(undefined(&found, "precision", Some(1)) && !undefined(&found, "f1", Some(1)));
-}
-
-#[test]
-fn constant_vectors_lose_their_direction_when_centred() {
-    let found = evaluate(&matrix(1, 0).select(&[0; 5]), &[0, 1, 0, 1, 0], &matrix(2, 4), &[0, 1], Calibration::Center);
-    assert!(found.scores.iter().all(|&score| score == 0.0));
-    // Five texts of seven vectors; the two labels differ.
-    assert!((value(&found, "zero_vectors") - 5.0 / 7.0).abs() < 1e-15);
-    assert!((value(&found, "anisotropy") - 1.0).abs() < 1e-12);
-}
-
-#[test]
-fn a_label_without_samples_or_predictions_is_undefined_not_zero() {
-    let texts = Embeddings::from_values(2, vec![1.0, 0.0, 1.0, 0.1]);
-    let phrasings = Embeddings::from_values(2, vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0]);
-    let found = evaluate(&texts, &[0, 0], &phrasings, &[0, 1, 2], Calibration::None);
-    for name in ["precision", "recall", "f1"] {
-        assert!(undefined(&found, name, Some(1)), "{name}");
-    }
-    assert_eq!(metric(&found, "support", Some(1)).estimate.unwrap().value, 0.0);
-    assert_eq!(value(&found, "macro_f1"), 1.0);
-}
-
-#[test]
-fn zero_vectors_score_zero_and_are_counted() {
-    let texts = Embeddings::from_values(2, vec![0.0, 0.0, 1.0, 0.0, 0.0, -1.0]);
-    let phrasings = Embeddings::from_values(2, vec![0.0, 1.0, 0.0, 0.0]);
-    for calibration in [Calibration::None, Calibration::Center] {
-        let found = evaluate(&texts, &[0, 1, 1], &phrasings, &[0, 1], calibration);
-        assert_eq!(found.scores[..2], [0.0, 0.0]);
-        assert!(found.scores.iter().skip(1).step_by(2).all(|&score| score == 0.0));
-    }
-    let found = evaluate(&texts, &[0, 1, 1], &phrasings, &[0, 1], Calibration::None);
-    assert_eq!(found.scores, [0.0, 0.0, 0.0, 0.0, -1.0, 0.0]);
-    assert_eq!(value(&found, "zero_vectors"), 0.4);
-}
-
 /// Texts along x, y and between; labels along x and y. A content-free text along y gives y its score as a prior.
 #[test]
 fn a_content_free_prior_is_taken_off_end_to_end() {
@@ -372,49 +319,4 @@ fn hubs_are_skewness_of_the_answers() {
     assert!((value(&hub, "hub_skewness") - (384.0 / 81.0) / (96.0_f64 / 27.0).powf(1.5)).abs() < 1e-12);
     let even = evaluate(&texts.select(&[0, 3, 5]), &[0; 3], &phrasings, &[0, 1, 2], Calibration::None);
     assert!(undefined(&even, "hub_skewness", None));
-}
-
-#[test]
-fn one_sample_has_shares_but_no_bootstrap_intervals() {
-    let found = evaluate(&matrix(1, 0), &[0], &matrix(2, 4), &[0, 1], Calibration::None);
-    assert!(metric(&found, "accuracy", None).estimate.unwrap().interval.is_some());
-    assert_eq!(metric(&found, "macro_f1", None).estimate.unwrap().interval, None);
-    assert!(undefined(&found, "anisotropy", None));
-}
-
-#[test]
-fn inputs_that_make_no_sense_are_errors_that_name_the_row() {
-    let (texts, phrasings) = (matrix(3, 0), matrix(2, 4));
-    let (sound_words, narrow) =
-        ([Worded { phrasings: &phrasings, owner: &[0, 1] }], Embeddings::from_values(1, vec![1.0, 2.0]));
-    let sound = || LabelSimilarity {
-        gold: &[0, 1, 1],
-        wordings: &sound_words,
-        labels: 2,
-        calibration: Calibration::None,
-        content_free: None,
-        seed: 1,
-    };
-    let refused = |task: LabelSimilarity<'_>| one(&texts, &task).map(|_| ()).unwrap_err();
-    let worded =
-        |phrasings, owner| refused(LabelSimilarity { wordings: &[sound_words[0], Worded { phrasings, owner }], ..sound() });
-    assert!(one(&texts, &sound()).is_ok());
-    assert_eq!(one(&Embeddings::new(5), &LabelSimilarity { gold: &[], ..sound() }).unwrap_err(), TaskError::NoSamples);
-    assert_eq!(refused(LabelSimilarity { labels: 0, ..sound() }), TaskError::NoLabels);
-    assert_eq!(refused(LabelSimilarity { gold: &[0], ..sound() }), TaskError::GoldCount { texts: 3, gold: 1 });
-    assert_eq!(worded(&phrasings, &[0]), TaskError::OwnerCount { phrasings: 2, owner: 1 });
-    assert_eq!(worded(&narrow, &[0, 1]), TaskError::Dimensions { texts: 5, phrasings: 1 });
-    let range = TaskError::LabelRange { of: Vectors::Texts, row: 1, label: 2, labels: 2 };
-    assert_eq!(refused(LabelSimilarity { gold: &[0, 2, 1], ..sound() }), range);
-    assert_eq!(worded(&phrasings, &[0, 0]), TaskError::NoPhrasing { label: 1 });
-    assert_eq!(refused(LabelSimilarity { wordings: &[], ..sound() }), TaskError::NoPhrasing { label: 0 });
-    let free = |content_free| LabelSimilarity { calibration: Calibration::ContentFree, content_free, ..sound() };
-    assert_eq!(refused(free(None)), TaskError::NoPrior);
-    let zeros = Embeddings::from_values(5, vec![0.0; 10]);
-    assert_eq!(refused(free(Some(&zeros))), TaskError::NoPrior);
-    assert_eq!(refused(free(Some(&narrow))), TaskError::Dimensions { texts: 5, phrasings: 1 });
-    for bad in [f32::NAN, f32::INFINITY] {
-        let broken = Embeddings::from_values(5, [[0.0; 5], [0.0, 0.0, 0.0, 0.0, bad], [1.0; 5]].concat());
-        assert_eq!(one(&broken, &sound()).unwrap_err(), TaskError::NotFinite { of: Vectors::Texts, row: 1 });
-    }
 }

@@ -124,6 +124,27 @@ fn texts_are_placed_where_the_transform_puts_them() {
 }
 
 #[test]
+fn phrases_are_scored_alone_and_the_best_is_named() {
+    let lab = Lab::new(12);
+    let phrases = "phrases.weather = [\"rain or shine\", \"forecasts\"]\nphrases.music = [\"songs\"]\nalone = true\n";
+    lab.edit("toy.toml", "id = \"names\"\n", &format!("id = \"names\"\n\n[[labels]]\nid = \"described\"\n{phrases}"));
+    lab.expect(0, &["run", "toy.toml"]);
+    let run = record(&lab);
+    let labels = run["labels"].as_array().unwrap();
+    assert_eq!(
+        labels.iter().map(|set| set["id"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["names", "described", "described@1", "described@2"]
+    );
+    // The only phrase of a label is its second one too.
+    assert_eq!(labels[3]["phrases"], serde_json::json!([["weather", ["forecasts"]], ["music", ["songs"]]]));
+    let report = lab.read("reports/toy/report.md");
+    assert!(report.contains("| described@1 | described@2 | words of the best |"), "{report}");
+    lab.edit("toy.toml", ", \"forecasts\"]", "]");
+    let said = lab.expect(1, &["check", "toy.toml"]);
+    assert!(said.err.contains("`alone` tells phrases apart, and no label here has several"), "{}", said.err);
+}
+
+#[test]
 fn a_transformed_cell_embeds_as_it_scored() {
     let lab = lab();
     lab.expect(0, &["run", "toy.toml"]);

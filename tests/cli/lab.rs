@@ -32,7 +32,7 @@ impl Lab {
             serde_json::json!({ "id": format!("t{i}"), "text": text, "label": label }).to_string()
         };
         lab.write("datasets/toy/test.jsonl", &(0..samples).map(|i| row(i) + "\n").collect::<String>());
-        lab.write("toy.toml", &SPEC.replace("MODELS", &fixtures().display().to_string()));
+        lab.write("toy.toml", &spec("toy", "test", REST));
         lab
     }
 
@@ -129,7 +129,8 @@ files = ["test.jsonl"]
 format = "jsonl"
 "#;
 
-const SPEC: &str = r#"name = "toy"
+/// Two models, two prompts and one readout.
+const AXES: &str = r#"name = "DATASET"
 
 [[model]]
 id = "llama"
@@ -138,7 +139,7 @@ source = "path:MODELS/llama"
 [[model]]
 id = "floor"
 source = "builtin:char-ngram"
-fit = { dataset = "toy", split = "test" }
+fit = { dataset = "DATASET", split = "SPLIT" }
 
 [[prompt]]
 id = "raw"
@@ -151,7 +152,15 @@ use = "prompteol"
 [[readout]]
 id = "own"
 pool = "own"
+"#;
 
+/// A spec named as a dataset, of which a split is what the floor counts, with these slices and tasks.
+pub fn spec(dataset: &str, split: &str, rest: &str) -> String {
+    let models = fixtures().display().to_string();
+    AXES.replace("MODELS", &models).replace("DATASET", dataset).replace("SPLIT", split) + rest
+}
+
+const REST: &str = r#"
 [[slice]]
 id = "toy"
 dataset = "toy"

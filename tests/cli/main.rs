@@ -7,6 +7,7 @@ mod embed;
 mod endpoints;
 mod gate;
 mod hub;
+mod judged;
 mod kill;
 mod lab;
 mod looks;

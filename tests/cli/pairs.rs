@@ -27,29 +27,7 @@ subsets = ["pets", "weather"]
 format = "jsonl"
 "#;
 
-const SPEC: &str = r#"name = "alike"
-
-[[model]]
-id = "llama"
-source = "path:MODELS/llama"
-
-[[model]]
-id = "floor"
-source = "builtin:char-ngram"
-fit = { dataset = "alike", split = "dev" }
-
-[[prompt]]
-id = "raw"
-use = "raw"
-
-[[prompt]]
-id = "eol"
-use = "prompteol"
-
-[[readout]]
-id = "own"
-pool = "own"
-
+const REST: &str = r#"
 [[slice]]
 id = "dev"
 dataset = "alike"
@@ -92,8 +70,7 @@ pub fn lab(kind: &str, task: &str) -> Lab {
     lab.write("datasets/alike/dev.jsonl", &rows(0, 40));
     lab.write("datasets/alike/test.jsonl", &rows(40, 40));
     lab.write("datasets/alike/more.jsonl", &rows(80, 30));
-    let models = crate::lab::fixtures().display().to_string();
-    lab.write("alike.toml", &SPEC.replace("MODELS", &models).replace("TASK", task));
+    lab.write("alike.toml", &crate::lab::spec("alike", "dev", &REST.replace("TASK", task)));
     lab
 }
 
@@ -158,6 +135,22 @@ fn labelled_pairs_take_their_threshold_from_another_slice() {
     assert!(of("test")["accuracy"].is_object() && of("test")["ap"].is_object());
     assert!(of("dev")["accuracy"].is_null(), "thresholds of a slice say nothing of that slice");
     assert_eq!(of("test")["choices"]["labels"], "-");
+}
+
+#[test]
+fn a_probe_learns_from_distances_and_products_of_pairs() {
+    let lab = lab("pairs", "linear-probe\"\nprotocol = \"senteval\"\nfolds = 3\ntrain = \"dev");
+    // The floor's vectors have 16,384 coordinates, so its pairs twice as many.
+    lab.write("alike.toml", &(lab.read("alike.toml") + "\n[grid]\nskip = [{ model = \"floor\" }]\n"));
+    lab.expect(0, &["run", "alike.toml"]);
+    let record = embed_bench::results::RunRecord::open(&lab.path("results/alike")).unwrap();
+    assert!(record.cells.iter().all(|cell| cell.failure().is_none() && cell.choices.slice == "test"));
+    // Pairs are alike where both texts are the same, which distances tell.
+    assert!(record.cells.iter().all(|cell| cell.estimate("accuracy").is_some_and(|accuracy| accuracy.value > 0.9)));
+    let report = lab.read("reports/alike/report.md");
+    assert!(report.contains("70 pairs, 2 labels") && report.contains("learnt from slice `dev`"), "{report}");
+    lab.expect(0, &["bless", "results/alike", "-o", "kept"]);
+    lab.expect(0, &["gate", "results/alike", "--baseline", "kept"]);
 }
 
 #[test]

@@ -24,6 +24,9 @@ documents = { split = "train" }
 kind = "clustering"
 "#;
 
+const OTHER_DRAWS: &str =
+    "mteb = { task = \"Toy\", revision = \"r1\", languages = [\"eng-Latn\"], samples_per_label = 32, experiments = 5 }\n";
+
 /// A lab whose dataset has a second split, with other texts of the same topics, and whose spec has these tasks.
 fn lab(tasks: &str) -> Lab {
     let lab = Lab::new(30);
@@ -101,12 +104,13 @@ fn a_slice_is_not_scored_on_what_it_learns_from() {
 #[test]
 fn mistakes_are_named_in_their_place() {
     let lab = lab(
-        "[[task]]\nkind = \"linear-probe\"\nprotocol = \"senteval\"\nc = 0.0\nk = 3\nexperiments = 4\n[[task]]\nkind = \"knn\"\ntrain = \"tset\"\n[[task]]\nkind = \"retrieval\"\ndocuments = { spilt = \"train\" }\n",
+        "[[task]]\nkind = \"linear-probe\"\nprotocol = \"trec\"\nc = 0.0\nk = 3\nexperiments = 4\nfolds = 3\n[[task]]\nkind = \"knn\"\ntrain = \"tset\"\n[[task]]\nkind = \"retrieval\"\ndocuments = { spilt = \"train\" }\n",
     );
     let said = lab.expect(1, &["check", "toy.toml"]);
     let said = said.out + &said.err;
     for words in [
-        "the classifier of `senteval` cannot be had to the digit",
+        "protocol `trec` is for `retrieval`",
+        "`folds` means nothing without `protocol = \"senteval\"`",
         "`c` is 0, and should be more than 0",
         "`k` means nothing to `linear-probe`",
         "`experiments` means nothing without `protocol = \"mteb\"`",
@@ -119,13 +123,87 @@ fn mistakes_are_named_in_their_place() {
 }
 
 #[test]
+fn senteval_picks_the_penalty_on_folds_or_on_other_texts() {
+    let probe = "[[task]]\nkind = \"linear-probe\"\nprotocol = \"senteval\"\nfolds = 3\n";
+    let lab = lab(probe);
+    // The floor's vectors have 16,384 coordinates: folds of them take long.
+    lab.edit("toy.toml", "{ model = \"floor\", prompt = \"eol\" }", "{ model = \"floor\" }");
+    lab.write(
+        "datasets/toy/dev.jsonl",
+        &lab.read("datasets/toy/train.jsonl").replace("the app", "this app").replace("\"u", "\"v"),
+    );
+    lab.edit(
+        "datasets/toy/dataset.toml",
+        "[splits.test]",
+        "[splits.dev]\nfiles = [\"dev.jsonl\"]\nformat = \"jsonl\"\n\n[splits.test]",
+    );
+    let metric = |name: &str| {
+        let record = embed_bench::results::RunRecord::open(&lab.path("results/toy")).unwrap();
+        assert!(record.cells.iter().all(|cell| cell.failure().is_none()), "{:?}", record.cells[0].failure());
+        record.cells[0].estimate(name).map(|estimate| estimate.value)
+    };
+    let said = lab.expect(0, &["run", "toy.toml"]);
+    assert!(said.err.contains("`senteval` reads vectors as the model gives them"), "{}", said.err);
+    assert_eq!((metric("experiments"), metric("c")), (Some(3.0), None));
+    assert!(lab.read("reports/toy/report.md").contains("each of 3 folds is answered for by what is learnt from the others"));
+    lab.edit("toy.toml", "folds = 3\n", "folds = 3\ntrain = { split = \"train\" }\n");
+    lab.edit("toy.toml", "pool = \"own\"\n", "pool = \"own\"\nnormalize = false\n");
+    let said = lab.expect(0, &["run", "toy.toml"]);
+    assert!(!said.err.contains("`senteval` reads"), "{}", said.err);
+    assert!(metric("c").is_some_and(|c| (0.5..=32.0).contains(&c)) && metric("dev_accuracy").is_some());
+    assert!(lab.read("reports/toy/report.md").contains("with a penalty picked on 3 folds of it"));
+    lab.edit("toy.toml", "folds = 3\n", "dev = { split = \"dev\" }\n");
+    let plan = lab.expect(0, &["plan", "toy.toml"]).out;
+    assert!(plan.contains("slice toy:dev") && plan.contains("slice toy:train"), "{plan}");
+    lab.expect(0, &["run", "toy.toml"]);
+    assert!(metric("c").is_some_and(|c| (0.25..=8.0).contains(&c)));
+    assert!(lab.read("reports/toy/report.md").contains("with a penalty picked on split `dev`"));
+    lab.edit("toy.toml", "dev = { split = \"dev\" }\n", "dev = { split = \"dev\" }\nfolds = 3\nc = 2.0\n");
+    let said = lab.expect(1, &["check", "toy.toml"]);
+    let said = said.out + &said.err;
+    assert!(said.contains("`c` is not for protocol `senteval`") && said.contains("so there are no `folds`"), "{said}");
+}
+
+#[test]
+fn a_spec_names_result_files_of_others() {
+    let lab = lab("[[task]]\nkind = \"knn\"\ntrain = { split = \"train\" }\n");
+    lab.write("toy.toml", &(lab.read("toy.toml") + "\n[[published]]\nfile = \"theirs/org__model/abc/Toy.json\"\n"));
+    let said = lab.expect(1, &["check", "toy.toml"]);
+    assert!((said.out + &said.err).contains("there is no file `theirs/org__model/abc/Toy.json`"));
+    lab.write("theirs/org__model/abc/Toy.json", "{}");
+    let said = lab.expect(2, &["plan", "toy.toml"]).err;
+    assert!(said.contains("[[published]]") && said.contains("is no result file of MTEB"), "{said}");
+    let file = serde_json::json!({
+        "dataset_revision": "r1", "task_name": "Toy", "mteb_version": null, "evaluation_time": null, "kg_co2_emissions": null,
+        "scores": { "test": [{ "main_score": 0.6125 }] }
+    });
+    lab.write("theirs/org__model/abc/Toy.json", &file.to_string());
+    lab.expect(0, &["run", "toy.toml"]);
+    // Results are enough for the report.
+    std::fs::remove_dir_all(lab.path("theirs")).unwrap();
+    lab.expect(0, &["report", "results/toy"]);
+    assert!(lab.read("reports/toy/report.md").contains("| org/model | abc | Toy, test | 61.25 |"));
+}
+
+#[test]
 fn cells_that_are_tasks_of_mteb_are_written_as_it_writes_them_and_read_back() {
     let lab = lab(
         "[[task]]\nkind = \"linear-probe\"\nprotocol = \"mteb\"\ntrain = { split = \"train\" }\nsamples_per_label = 4\nexperiments = 3\n",
     );
     lab.expect(0, &["run", "toy.toml"]);
     let said = lab.expect(2, &["results", "export-mteb", "results/toy", "-o", "out"]).err;
-    assert!(said.contains("no cell of run `toy` is a task of MTEB"), "{said}");
+    assert!(
+        said.contains("no cell of run `toy` is a task of MTEB") && said.contains("manifest names no task of MTEB"),
+        "{said}"
+    );
+    lab.edit("datasets/toy/dataset.toml", "files = [\"test.jsonl\"]\n", &format!("files = [\"test.jsonl\"]\n{OTHER_DRAWS}"));
+    lab.expect(0, &["run", "toy.toml"]);
+    let said = lab.expect(2, &["results", "export-mteb", "results/toy", "-o", "out"]).err;
+    assert!(
+        said.contains("Toy is a linear probe with protocol = \"mteb\"") && said.contains("samples_per_label = 32"),
+        "{said}"
+    );
+    lab.edit("datasets/toy/dataset.toml", OTHER_DRAWS, "");
     let mteb =
         "mteb = { task = \"Toy\", revision = \"r1\", languages = [\"eng-Latn\"], samples_per_label = 4, experiments = 3 }\n";
     lab.edit("datasets/toy/dataset.toml", "files = [\"test.jsonl\"]\n", &format!("files = [\"test.jsonl\"]\n{mteb}"));

@@ -81,7 +81,9 @@ fn on_terminal(lab: &Lab, arguments: &[&str], terms: &[(&str, &str)]) -> String 
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
     script.current_dir(lab.path("")).stdin(Stdio::null()).env_remove("NO_COLOR").env("TERM", "xterm-256color");
-    terms.iter().for_each(|(name, value)| drop(script.env(name, value)));
+    terms.iter().for_each(|(name, value)| {
+        script.env(name, value);
+    });
     String::from_utf8(script.output().unwrap().stdout).unwrap().replace("\r\n", "\n")
 }
 

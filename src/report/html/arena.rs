@@ -110,11 +110,11 @@ impl Arena<'_> {
     }
 }
 
-/// What the samples of a slice are, as the script calls it.
-pub const fn kind(slice: &SliceRecord) -> &'static str {
-    match slice.kind {
-        Kind::Classification => "labels",
+/// How the samples of a slice are told, as the script calls it: by labels that were given, or as pairs by their cosine.
+pub const fn kind(arena: &Arena<'_>) -> &'static str {
+    match arena.slice.kind {
         Kind::Sts => "scores",
-        Kind::Pairs => "classes",
+        Kind::Pairs if !arena.task.labels_texts() => "classes",
+        Kind::Pairs | Kind::Classification | Kind::Retrieval | Kind::Documents => "labels",
     }
 }

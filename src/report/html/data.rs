@@ -193,14 +193,14 @@ fn slice(run: &RunRecord, arenas: &[Arena], arena: &Arena, arrays: &mut Arrays) 
     let labels: Vec<usize> = arena.samples.iter().filter_map(|sample| sample.gold.label()).collect();
     let score = |sample: &SampleText| match sample.gold {
         Gold::Score(score) => Some(score),
-        Gold::Label(_) => None,
+        Gold::Label(_) | Gold::Unlabelled => None,
     };
     let scores: Vec<f64> = arena.samples.iter().filter_map(score).collect();
     Slice {
         title: if several { format!("{id}, {}", arena.task) } else { id.clone() },
         id,
         task: arena.task.name(),
-        kind: arena::kind(arena.slice),
+        kind: arena::kind(arena),
         labels: arena.slice.labels.iter().map(|label| escape::one_line(label)).collect(),
         samples: arena.samples.len(),
         metrics: arena.metrics.clone(),

@@ -6,7 +6,7 @@ use super::Axis;
 use crate::report::escape::code;
 use crate::report::number::counted;
 use crate::results::{CellRecord, Choices, NO_CHOICE, Outcome, RunRecord, SampleText, Scored, SliceRecord};
-use crate::spec::{Companion, Draws, Task, TaskKind};
+use crate::spec::{Companion, Draws, Senteval, Task, TaskKind};
 use crate::stats::{self, Estimate, PairedDifference};
 
 /// All axes but slice and task, in the order they are written.
@@ -110,15 +110,26 @@ impl<'a> Contest<'a> {
     pub fn task_sentence(&self) -> String {
         let train = |train: &Companion| match train {
             Companion::Slice(id) => format!("slice {}", code(id)),
+            Companion::Itself => "the slice itself".to_owned(),
             Companion::Split { dataset: None, split } => format!("split {}", code(split)),
             Companion::Split { dataset: Some(dataset), split } => format!("split {} of {}", code(split), code(dataset)),
         };
         let recorded = self.run.provenance.tasks.iter().find(|task| task.kind() == self.task);
         match recorded {
-            Some(Task::LinearProbe { train: from, c, draws: None }) => {
+            Some(Task::LinearProbe { train: Companion::Itself, senteval: Some(Senteval { folds, .. }), .. }) => format!(
+                "Linear probe by SentEval's protocol: logistic regression on frozen vectors; each of {folds} folds is answered for by what is learnt from the others, with a penalty that folds of those pick; ranked by the mean over the folds."
+            ),
+            Some(Task::LinearProbe { train: from, senteval: Some(Senteval { folds, dev }), .. }) => {
+                let judge = dev.as_ref().map_or(format!("{folds} folds of it"), train);
+                format!(
+                    "Linear probe by SentEval's protocol: logistic regression on frozen vectors, learnt from {}, with a penalty picked on {judge}.",
+                    train(from)
+                )
+            }
+            Some(Task::LinearProbe { train: from, c, draws: None, .. }) => {
                 format!("Linear probe: logistic regression (C = {c}) on frozen vectors, learnt from {}.", train(from))
             }
-            Some(Task::LinearProbe { train: from, c, draws: Some(Draws { samples_per_label, experiments }) }) => format!(
+            Some(Task::LinearProbe { train: from, c, draws: Some(Draws { samples_per_label, experiments }), .. }) => format!(
                 "Linear probe by MTEB's protocol: logistic regression (C = {c}) on frozen vectors, learnt {experiments} times from {} of each label, drawn from {}; ranked by the mean, while answers are those of the first.",
                 counted(*samples_per_label, "text"),
                 train(from)

@@ -61,8 +61,12 @@ fn examples(contest: &Contest, best: &Entry, wrong: &[(usize, SampleRow)], place
 }
 
 fn example(contest: &Contest, index: usize, sample: SampleRow, scores: String, places: usize) -> Example {
-    let (id, shown) =
-        contest.samples.get(index).map_or(("?", "(text not kept)"), |kept| (kept.id.as_str(), kept.text.as_str()));
+    let kept = contest.samples.get(index);
+    let id = kept.map_or("?", |kept| kept.id.as_str());
+    let mut shown = kept.map_or_else(|| "(text not kept)".to_owned(), |kept| text(&shorten(&kept.text, CHARACTERS)));
+    if let Some(partner) = kept.and_then(|kept| kept.partner.as_ref()) {
+        shown = format!("{shown} / {}", text(&shorten(&partner.text, CHARACTERS)));
+    }
     let lead = |margin: f64| decimal(margin, places + 1);
     let ahead = sample.margin.map_or(String::new(), |margin| format!(", ahead by {}", lead(margin)));
     // With the right label on the second rank both margins are the same.
@@ -78,7 +82,7 @@ fn example(contest: &Contest, index: usize, sample: SampleRow, scores: String, p
             contest.slice.labels.len(),
             code(&shorten(id, 60)),
         ),
-        text: text(&shorten(shown, CHARACTERS)),
+        text: shown,
         scores,
     }
 }

@@ -118,7 +118,7 @@ impl View {
             Part::Pairs(contest, _) => pairs::leaderboard(contest),
         }));
         blocks.extend(leaderboard::failures(run));
-        blocks.extend(published::blocks(run, published));
+        blocks.extend(published::blocks(run, &[run.provenance.published.as_slice(), published].concat()));
         blocks.extend(section("What each choice is worth", &parts, |part| match part {
             Part::Labels(contest, effects) => {
                 let figures = [calibrations::figure(contest), layers::figure(contest), cost::figure(contest)];
@@ -208,9 +208,10 @@ fn head(run: &RunRecord, contests: &[Contest], paired: &[PairContest]) -> Vec<Bl
         // A slice is described once, whatever is done with it.
         .filter(|(i, contest)| contests[..*i].iter().all(|earlier| earlier.slice.id != contest.slice.id))
         .map(|(_, contest)| {
-            let size = counted(contest.slice.samples, "text");
+            let noun = if contest.slice.kind.is_pairs() { "pair" } else { "text" };
+            let size = counted(contest.slice.samples, noun);
             let labels = counted(contest.slice.labels.len(), "label");
-            let dev = contest.chosen_on.map(|dev| format!(", chosen on {} ({})", code(&dev.id), counted(dev.samples, "text")));
+            let dev = contest.chosen_on.map(|dev| format!(", chosen on {} ({})", code(&dev.id), counted(dev.samples, noun)));
             format!("{} ({size}, {labels}){}", code(&contest.slice.id), dev.unwrap_or_default())
         })
         .collect();

@@ -4,7 +4,7 @@ use crate::report::document::{Block, Column};
 use crate::report::escape::{code, one_line, shorten, text};
 use crate::report::number::{counted, decimal, grouped, percent};
 use crate::results::{Chat, Kind, LabelsRecord, Layer, PromptRecord, Provenance, ReadoutRecord, SliceRecord, TransformRecord};
-use crate::spec::{Companion, Draws, Protocol, Task};
+use crate::spec::{Companion, Draws, Protocol, Senteval, Task};
 
 /// Most entries of a model's digest that are listed, and most views of a prompt.
 const ENTRIES: usize = 16;
@@ -239,14 +239,20 @@ fn task(task: &Task) -> String {
     let given = |key: &str, value: Option<&str>| value.map(|value| format!(", {key} {}", code(value))).unwrap_or_default();
     let (protocol, rest) = match task {
         Task::LabelSimilarity { .. } => (None, String::new()),
-        Task::LinearProbe { train, c, draws } => {
+        Task::LinearProbe { train, senteval: Some(Senteval { folds, dev }), .. } => {
+            let judge = dev.as_ref().map_or(format!(", {folds} folds"), |dev| given("dev", Some(&companion(dev))));
+            (Some(Protocol::Senteval), format!("{}{judge}", given("train", Some(&companion(train)))))
+        }
+        Task::LinearProbe { train, c, draws, .. } => {
             let drawn = draws.map(|Draws { samples_per_label, experiments }| {
                 format!(", {experiments} experiments of {samples_per_label} texts of each label")
             });
             let protocol = draws.map(|_| Protocol::Mteb);
             (protocol, format!("{}, C = {c}{}", given("train", Some(&companion(train))), drawn.unwrap_or_default()))
         }
-        Task::Retrieval { documents } => (None, given("documents", documents.as_ref().map(companion).as_deref())),
+        Task::Retrieval { documents, protocol } => {
+            (*protocol, given("documents", documents.as_ref().map(companion).as_deref()))
+        }
         Task::Clustering { clusters, restarts } => {
             let many = clusters.map_or("one for each label".to_owned(), |clusters| clusters.to_string());
             (None, format!(", clusters {}, restarts {restarts}", code(&many)))
@@ -263,6 +269,7 @@ fn task(task: &Task) -> String {
 fn companion(companion: &Companion) -> String {
     match companion {
         Companion::Slice(id) => id.clone(),
+        Companion::Itself => "its own folds".to_owned(),
         Companion::Split { dataset: None, split } => format!("split {split}"),
         Companion::Split { dataset: Some(dataset), split } => format!("split {split} of {dataset}"),
     }

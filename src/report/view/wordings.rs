@@ -19,8 +19,11 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
         return Vec::new();
     }
     shown.sort_by_key(|entry| entry.order);
-    let columns =
-        std::iter::once(Column::words("label")).chain(shown.iter().map(|entry| Column::numbers(text(entry.on(Axis::Labels)))));
+    // Where phrases are scored one by one, which is the best is worth its words.
+    let alone = shown.iter().any(|entry| entry.on(Axis::Labels).contains('@'));
+    let heads = shown.iter().map(|entry| Column::numbers(text(entry.on(Axis::Labels))));
+    let last = alone.then(|| Column::words("words of the best"));
+    let columns = std::iter::once(Column::words("label")).chain(heads).chain(last);
     let judge = |entry: &&Entry, label: &str| f1(if contest.chosen_on.is_some() { entry.on_dev? } else { entry.cell }, label);
     let row = |label: &String| {
         let judged: Vec<Option<f64>> = shown.iter().map(|entry| judge(entry, label)).collect();
@@ -29,7 +32,9 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
             let value = f1(entry.cell, label).map_or("–".to_owned(), percent);
             if judged.is_some() && *judged == highest { format!("**{value}**") } else { value }
         });
-        std::iter::once(text(label)).chain(values).collect()
+        let winner = shown.iter().zip(&judged).find(|(_, judged)| judged.is_some() && **judged == highest);
+        let words = alone.then(|| winner.map_or("–".to_owned(), |(entry, _)| words(contest, entry, label)));
+        std::iter::once(text(label)).chain(values).chain(words).collect()
     };
     let on = contest.chosen_on.map_or(String::new(), |dev| format!(", picked on {}", code(&dev.id)));
     vec![
@@ -38,6 +43,14 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
         )),
         Block::table(columns.collect(), contest.slice.labels.iter().map(row).collect()),
     ]
+}
+
+/// The phrases of a label under a cell's wording; its name, where it goes by that.
+fn words(contest: &Contest, entry: &Entry, label: &str) -> String {
+    let known = contest.run.provenance.labels.iter().find(|labels| labels.id == entry.on(Axis::Labels));
+    let Some(known) = known.filter(|known| known.shots.is_none() && known.ensemble.is_empty()) else { return "–".to_owned() };
+    let phrases = known.phrases.iter().find(|(of, _)| of == label).map(|(_, phrases)| phrases.join(" / "));
+    phrases.map_or_else(|| text(label), |phrases| text(&phrases))
 }
 
 fn f1(cell: &CellRecord, label: &str) -> Option<f64> {

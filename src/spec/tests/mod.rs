@@ -182,7 +182,7 @@ fn the_schema_has_every_key() {
     let of = |name: &str| keys(&format!("/$defs/{name}/properties"));
     assert_eq!(
         keys("/properties"),
-        "name about seed model prompt readout transform slice labels task grid compare gate anchor"
+        "name about seed model prompt readout transform slice labels task grid compare gate anchor published"
     );
     assert_eq!(of("Gate"), "metric max_drop alpha noise_floor fail_drop margin_floor max_seconds missing inconclusive slice");
     assert_eq!(of("SliceGate"), "metric max_drop noise_floor fail_drop missing inconclusive");
@@ -193,13 +193,13 @@ fn the_schema_has_every_key() {
     assert_eq!(of("Readout"), "id layer layers pool span norm dim normalize");
     assert_eq!(of("View"), "use template readout");
     assert_eq!(of("Slice"), "id dataset split labels rename limit per_label min_chars max_chars");
-    assert_eq!(of("Labels"), "id phrases template examples prompt ensemble shots from");
+    assert_eq!(of("Labels"), "id phrases alone template examples prompt ensemble shots from");
     assert_eq!(of("Transform"), "id kind dims drop shrinkage fit");
     assert_eq!(of("TransformFit"), "dataset split limit transductive");
     assert_eq!(of("CalibrationTable"), "kind k beta");
     assert_eq!(
         of("Task"),
-        "kind calibration protocol aggregate thresholds_from train c samples_per_label experiments documents clusters restarts k"
+        "kind calibration protocol aggregate thresholds_from train dev folds c samples_per_label experiments documents clusters restarts k"
     );
     assert_eq!(of("Anchor"), "cell metric value tolerance source");
     assert_eq!(of("Skip"), "model prompt readout transform slice task labels calibration");

@@ -91,6 +91,15 @@ pub struct Reference {
     pub calibration: Option<Spanned<String>>,
 }
 
+/// A result file of MTEB: what somebody else measured.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// Its path from the spec's folder on; the last folders name the model: `ORG__MODEL/REVISION/TASK.json`.
+    #[schemars(with = "String", length(min = 1))]
+    pub file: Spanned<String>,
+}
+
 /// A figure that somebody else published for what a cell is.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

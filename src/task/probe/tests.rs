@@ -14,8 +14,8 @@ fn value(evaluation: &Evaluation, name: &str) -> f64 {
     found.and_then(|metric| metric.estimate).unwrap().value
 }
 
-fn probe<'a>(train: &'a Embeddings, known: &'a [usize], texts: &'a Embeddings, c: f64) -> Probe<'a> {
-    Probe { train, known, texts, gold: &[0; 10], labels: 4, c, draws: None, seed: 1 }
+fn lesson<'a>(train: &'a Embeddings, known: &'a [usize], texts: &'a Embeddings) -> Lesson<'a> {
+    Lesson { train, known, texts, gold: &[0; 10], labels: 4, seed: 1 }
 }
 
 /// scikit-learn 1.9.1: `LogisticRegression(C=1, tol=1e-12, max_iter=100000)` on `sin(1 + 7 i + 3 j j)`, labels `i * i // 3 % 3`;
@@ -24,7 +24,7 @@ fn probe<'a>(train: &'a Embeddings, known: &'a [usize], texts: &'a Embeddings, c
 fn the_optimum_is_that_of_scikit_learn() {
     let (train, texts) = (vectors(40, 5, 1.0), vectors(10, 5, 2.0));
     let known: Vec<usize> = (0..40).map(|i| i * i / 3 % 3).collect();
-    let found = linear_probe(&probe(&train, &known, &texts, 1.0)).unwrap();
+    let found = linear_probe(&lesson(&train, &known, &texts), 1.0, None).unwrap();
     assert!((value(&found, "loss") - 0.6894664043003798).abs() < 1e-9, "{}", value(&found, "loss"));
     let wanted = [0.7566880996221498, 0.24233895655707202, 0.0009729438207780777, 0.0];
     for (found, wanted) in found.scores.iter().zip(wanted) {
@@ -39,7 +39,7 @@ fn the_optimum_is_that_of_scikit_learn() {
 fn two_labels_have_one_set_of_weights() {
     let (train, texts) = (vectors(30, 4, 1.0), vectors(10, 4, 2.0));
     let known: Vec<usize> = (0..30).map(|i| i * i / 3 % 2).collect();
-    let found = linear_probe(&probe(&train, &known, &texts, 0.5)).unwrap();
+    let found = linear_probe(&lesson(&train, &known, &texts), 0.5, None).unwrap();
     assert!((value(&found, "loss") - 0.6833861308805244).abs() < 1e-9, "{}", value(&found, "loss"));
     assert!((found.scores[0] - 0.4293718042577922).abs() < 1e-5 && (found.scores[1] - 0.5706281957422078).abs() < 1e-5);
     let predicted: Vec<usize> = found.predictions.iter().map(|prediction| prediction.predicted).collect();
@@ -60,11 +60,10 @@ fn draws_are_those_of_mteb() {
 fn experiments_are_averaged_and_the_first_one_answers() {
     let (train, texts) = (vectors(40, 5, 1.0), vectors(10, 5, 2.0));
     let known: Vec<usize> = (0..40).map(|i| i * i / 3 % 3).collect();
-    let asked = Probe { draws: Some((4, 3)), ..probe(&train, &known, &texts, 1.0) };
-    let found = linear_probe(&asked).unwrap();
+    let found = linear_probe(&lesson(&train, &known, &texts), 1.0, Some((4, 3))).unwrap();
     assert_eq!(found.metrics[0].name, "mean_accuracy");
     let alone = |rows: &[usize]| {
-        let fitted = Fitted::to(&train, rows, &known, 1.0).unwrap();
+        let fitted = Fitted::to(&train, rows, &known, 1.0, None).unwrap();
         let scores = fitted.probabilities(&texts, 4);
         number(scores.chunks_exact(4).filter(|scores| best(scores) == 0).count()) / 10.0
     };
@@ -77,8 +76,8 @@ fn experiments_are_averaged_and_the_first_one_answers() {
 #[test]
 fn one_label_teaches_nothing_and_a_label_without_texts_is_never_the_answer() {
     let (train, texts) = (vectors(4, 3, 1.0), vectors(10, 3, 2.0));
-    assert_eq!(linear_probe(&probe(&train, &[2, 2, 2, 2], &texts, 1.0)).unwrap_err(), TaskError::OneClass);
-    let found = linear_probe(&Probe { gold: &[3; 10], ..probe(&train, &[0, 2, 0, 2], &texts, 1.0) }).unwrap();
+    assert_eq!(linear_probe(&lesson(&train, &[2, 2, 2, 2], &texts), 1.0, None).unwrap_err(), TaskError::OneClass);
+    let found = linear_probe(&Lesson { gold: &[3; 10], ..lesson(&train, &[0, 2, 0, 2], &texts) }, 1.0, None).unwrap();
     assert!((value(&found, "unseen_labels") - 1.0).abs() < 1e-12 && value(&found, "accuracy") < 1e-12);
     assert!(found.predictions.iter().all(|prediction| [0, 2].contains(&prediction.predicted)));
 }
@@ -87,7 +86,7 @@ fn one_label_teaches_nothing_and_a_label_without_texts_is_never_the_answer() {
 #[test]
 fn constant_vectors_give_the_shares_of_the_labels() {
     let same = |count: usize| Embeddings::from_values(2, [0.5, -0.5].repeat(count));
-    let found = linear_probe(&probe(&same(8), &[0, 0, 0, 1, 1, 0, 0, 2], &same(10), 1.0)).unwrap();
+    let found = linear_probe(&lesson(&same(8), &[0, 0, 0, 1, 1, 0, 0, 2], &same(10)), 1.0, None).unwrap();
     for (score, share) in found.scores.iter().zip([5.0 / 8.0, 2.0 / 8.0, 1.0 / 8.0, 0.0]) {
         assert!((score - share).abs() < 1e-4, "{score} {share}");
     }
@@ -99,7 +98,7 @@ fn threads_change_no_bit() {
     let known: Vec<usize> = (0..700).map(|i| i * i / 3 % 3).collect();
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| linear_probe(&probe(&train, &known, &texts, 10.0)).unwrap().scores)
+        pool.install(|| linear_probe(&lesson(&train, &known, &texts), 10.0, None).unwrap().scores)
     };
     assert_eq!(run(1), run(3));
 }

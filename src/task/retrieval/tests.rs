@@ -2,11 +2,19 @@
 
 use super::*;
 
+/// The figures of a query whose documents have these cosines and grades, tied ones as is said.
+fn ranked(row: &[f64], grades: &[f64], ties: Ties<'_>) -> [f64; QUERY_FIGURES.len()] {
+    let graded = grades.iter().copied().enumerate().filter(|(_, grade)| *grade > 0.0).collect();
+    let (nothing, judged) = (Embeddings::new(1), [graded]);
+    let relevance = Relevance::Judged(&judged);
+    let task = Retrieval { queries: &nothing, documents: Some(&nothing), relevance, ties, seed: 1 };
+    let mut numbers = [0.0; QUERY_NUMBERS];
+    task.query(0, row, &turns(ties), &mut numbers);
+    std::array::from_fn(|figure| numbers[figure])
+}
+
 fn of(row: &[f64], grades: &[f64]) -> [f64; QUERY_FIGURES.len()] {
-    let mut relevant: Vec<(f64, f64)> =
-        row.iter().copied().zip(grades.iter().copied()).filter(|(_, grade)| *grade > 0.0).collect();
-    relevant.sort_by(|a, b| a.0.total_cmp(&b.0));
-    figures(&Group::all(&relevant, row.iter().copied()), &relevant)
+    ranked(row, grades, Ties::Shared)
 }
 
 fn close(found: f64, wanted: f64) {
@@ -83,7 +91,9 @@ fn value(found: &Retrieved, name: &str) -> f64 {
 fn a_slice_against_another() {
     let (queries, documents) = (angles(&[0.0, 90.0, 45.0]), angles(&[1.0, 80.0, 60.0]));
     let relevance = Relevance::SameLabel { queries: &[0, 1, 2], documents: &[0, 0, 1] };
-    let found = retrieval(&Retrieval { queries: &queries, documents: Some(&documents), relevance, seed: 1 }).unwrap();
+    let found =
+        retrieval(&Retrieval { queries: &queries, documents: Some(&documents), relevance, ties: Ties::Shared, seed: 1 })
+            .unwrap();
     close(value(&found, "mrr"), f64::midpoint(1.0, 0.5));
     close(value(&found, "map"), f64::midpoint(f64::midpoint(1.0, 2.0 / 3.0), 0.5));
     close(value(&found, "without_relevant"), 1.0 / 3.0);
@@ -100,7 +110,7 @@ fn a_slice_against_itself_leaves_each_text_out() {
     let queries = angles(&[0.0, 1.0, 50.0, 51.0]);
     let labels = [0, 0, 1, 0];
     let relevance = Relevance::SameLabel { queries: &labels, documents: &labels };
-    let found = retrieval(&Retrieval { queries: &queries, documents: None, relevance, seed: 1 }).unwrap();
+    let found = retrieval(&Retrieval { queries: &queries, documents: None, relevance, ties: Ties::Shared, seed: 1 }).unwrap();
     // The text at 51 degrees finds the other label first, then both of its own.
     close(value(&found, "precision_at_1"), 2.0 / 3.0);
     close(value(&found, "without_relevant"), 0.25);
@@ -110,7 +120,13 @@ fn a_slice_against_itself_leaves_each_text_out() {
 fn constant_vectors_are_chance_and_nothing_relevant_is_no_zero() {
     let (queries, documents) = (angles(&[0.0]), angles(&[30.0; 4]));
     let judged = [vec![(2, 1.0)]];
-    let task = Retrieval { queries: &queries, documents: Some(&documents), relevance: Relevance::Judged(&judged), seed: 1 };
+    let task = Retrieval {
+        queries: &queries,
+        documents: Some(&documents),
+        relevance: Relevance::Judged(&judged),
+        ties: Ties::Shared,
+        seed: 1,
+    };
     let found = retrieval(&task).unwrap();
     close(value(&found, "mrr"), (1.0 + 1.0 / 2.0 + 1.0 / 3.0 + 1.0 / 4.0) / 4.0);
     close(value(&found, "precision_at_1"), 0.25);
@@ -118,4 +134,91 @@ fn constant_vectors_are_chance_and_nothing_relevant_is_no_zero() {
     let nothing = retrieval(&Retrieval { relevance: Relevance::Judged(&[Vec::new()]), ..task }).unwrap();
     assert_eq!(nothing.metrics[0].reason.as_deref(), Some(NONE_RELEVANT));
     close(value(&nothing, "without_relevant"), 1.0);
+}
+
+/// `pytrec_eval` (pytrec-eval-terrier 0.5.11) on six queries and twelve documents with five different scores, half of the grades 3
+/// and 1, some of them 0: `ndcg_cut`, `map`, `recip_rank`, `recall` and `P`, then `map_cut_5`.
+#[test]
+fn ties_by_id_are_those_of_trec_eval() {
+    let ids: Vec<String> = (0..12).map(|d| format!("d{}", d * 7 % 12)).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    for (q, wanted) in TREC.iter().enumerate() {
+        let score = |d: usize| number((q * 7 + d * 5 + q * d) % 5) / 10.0;
+        let grade = |d: usize| [3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0][(q + 2 * d) % 7];
+        let row: Vec<f64> = (0..12).map(score).collect();
+        let grades: Vec<f64> = (0..12).map(grade).collect();
+        let found = ranked(&row, &grades, Ties::ById { ids: &ids, depth: None });
+        found.iter().zip(wanted).for_each(|(found, wanted)| close(*found, *wanted));
+        close(ranked(&row, &grades, Ties::ById { ids: &ids, depth: Some(5) })[1], wanted[10]);
+    }
+}
+
+const TREC: [[f64; 11]; 6] = [
+    [0.1275975540107561, 0.28484848484848485, 0.2, 0.0, 0.41051211923753506, 0.0, 0.5, 1.0, 0.0, 0.2, 0.05],
+    [0.33423303079717487, 0.38108766233766234, 0.5, 0.0, 0.4779324810890608, 0.0, 0.75, 1.0, 0.0, 0.3, 0.125],
+    [0.37134975225302275, 0.33164983164983164, 0.5, 0.0, 0.4388752155969505, 0.0, 2.0 / 3.0, 1.0, 0.0, 0.2, 1.0 / 6.0],
+    [0.5303581501755691, 0.4666666666666666, 0.5, 0.0, 0.5303581501755691, 0.0, 1.0, 1.0, 0.0, 0.3, 0.3],
+    [0.5887197058078394, 0.5, 0.5, 0.0, 0.5887197058078394, 0.0, 1.0, 1.0, 0.0, 0.3, 0.3888888888888889],
+    [0.6849552388941378, 0.5, 0.5, 0.0, 0.6849552388941378, 0.0, 1.0, 1.0, 0.0, 0.3, 0.3888888888888889],
+];
+
+/// As `trec_eval` holds scores: 1e-9 is nothing to f32 near 0.1, 1e-7 is something, and the two zeros are one. `b` goes before `a`.
+#[test]
+fn cosines_tie_as_single_precision_does() {
+    for (a, b, rank) in [(0.1 + 1e-9, 0.1, 2.0), (0.1 + 1e-7, 0.1, 1.0), (0.0, -0.0, 2.0)] {
+        let found = ranked(&[a, b], &[1.0, 0.0], Ties::ById { ids: &["a", "b"], depth: None });
+        close(found[2], 1.0 / rank);
+    }
+}
+
+proptest::proptest! {
+    /// Against the definition written down: documents sorted, then counted through.
+    #[test]
+    fn any_ranking_is_scored_by_the_definition(
+        documents in proptest::collection::vec((0_u8..6, 0_u8..4), 1..30),
+        depth in 1_usize..40,
+    ) {
+        let row: Vec<f64> = documents.iter().map(|(score, _)| f64::from(*score) / 5.0).collect();
+        let grades: Vec<f64> = documents.iter().map(|(_, grade)| f64::from(*grade)).collect();
+        let ids: Vec<String> = (0..row.len()).map(|d| (d * 37 % 101).to_string()).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut order: Vec<usize> = (0..row.len()).collect();
+        order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(ids[b].cmp(ids[a])));
+        let ranking: Vec<f64> = order.iter().map(|&d| grades[d]).collect();
+        let wanted = by_definition(&ranking, depth);
+        let found = ranked(&row, &grades, Ties::ById { ids: &ids, depth: Some(depth) });
+        for (found, wanted) in found.iter().zip(wanted) {
+            proptest::prop_assert!((found - wanted).abs() < 1e-12, "{} {}", found, wanted);
+        }
+    }
+}
+
+/// The figures of grades in the order of a ranking, of which so many documents count as found.
+fn by_definition(ranking: &[f64], depth: usize) -> [f64; QUERY_FIGURES.len()] {
+    let relevant = ranking.iter().filter(|grade| **grade > 0.0).count();
+    if relevant == 0 {
+        return [0.0; QUERY_FIGURES.len()];
+    }
+    let found = &ranking[..depth.min(ranking.len())];
+    let gains = |grades: &[f64], k: usize| -> f64 {
+        grades.iter().take(k).enumerate().map(|(rank, grade)| grade / (number(rank) + 2.0).log2()).sum()
+    };
+    let mut ideal = ranking.to_vec();
+    ideal.sort_by(|a, b| b.total_cmp(a));
+    let ndcg = |k: usize| gains(found, k) / gains(&ideal, k);
+    let hits = |k: usize| number(found.iter().take(k).filter(|grade| **grade > 0.0).count());
+    let precisions = (0..found.len()).filter(|&rank| found[rank] > 0.0).map(|rank| hits(rank + 1) / number(rank + 1));
+    let first = found.iter().position(|grade| *grade > 0.0);
+    [
+        ndcg(10),
+        precisions.sum::<f64>() / number(relevant),
+        first.map_or(0.0, |rank| 1.0 / number(rank + 1)),
+        ndcg(1),
+        ndcg(100),
+        hits(1) / number(relevant),
+        hits(10) / number(relevant),
+        hits(100) / number(relevant),
+        hits(1),
+        hits(10) / 10.0,
+    ]
 }

@@ -136,7 +136,7 @@ fn subsets(contest: &PairContest, best: &PairEntry) -> Option<Block> {
 pub fn diagnosis(contest: &PairContest) -> Vec<Block> {
     let Some(best) = contest.best() else { return vec![Block::Paragraph("No cell has a score.".to_owned())] };
     if !contest.of_pairs() {
-        return of_texts(best);
+        return of_texts(contest, best);
     }
     let mut told = Vec::new();
     if let Some(mean) = best.cell.estimate("anisotropy") {
@@ -182,7 +182,7 @@ pub fn diagnosis(contest: &PairContest) -> Vec<Block> {
 }
 
 /// What stands in the way of queries and clusters.
-fn of_texts(best: &PairEntry) -> Vec<Block> {
+fn of_texts(contest: &PairContest, best: &PairEntry) -> Vec<Block> {
     let value = |metric: &str| best.cell.estimate(metric).map(|found| found.value).filter(|value| *value > 0.0);
     let mut told = Vec::new();
     told.extend(value("cut_share").map(|cut| format!("Truncation cut {} of the texts.", percent(cut))));
@@ -192,7 +192,8 @@ fn of_texts(best: &PairEntry) -> Vec<Block> {
     );
     told.extend(value("tied_documents").map(|tied| {
         let count = decimal(tied, 1);
-        format!("A query has {count} documents on average whose cosine equals that of a relevant one: figures are means over their orders.")
+        let order = if contest.ties_by_id() { "the last id goes first" } else { "figures are means over their orders" };
+        format!("A query has {count} documents on average whose cosine equals that of a relevant one: {order}.")
     }));
     told.extend(value("largest_cluster").map(|share| format!("The largest cluster holds {} of the texts.", percent(share))));
     if told.is_empty() {

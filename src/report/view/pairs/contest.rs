@@ -124,7 +124,12 @@ impl<'a> PairContest<'a> {
 
     /// Whether its samples are pairs of texts.
     pub fn of_pairs(&self) -> bool {
-        self.slice.kind != Kind::Classification
+        self.slice.kind.is_pairs()
+    }
+
+    /// Whether documents of equal cosines have the order of their ids.
+    pub const fn ties_by_id(&self) -> bool {
+        matches!(self.task, Some(Task::Retrieval { protocol: Some(_), .. }))
     }
 
     /// What one sample is called.
@@ -144,10 +149,13 @@ impl<'a> PairContest<'a> {
     /// What is done with the samples, and by whose definition.
     pub fn task_sentence(&self) -> &'static str {
         match self.task {
-            Some(Task::Retrieval { documents: Some(_) }) => {
+            Some(Task::Retrieval { .. }) if self.slice.kind == Kind::Retrieval => {
+                "Retrieval: whether the documents nearest to a query by cosine are those that were judged relevant to it; exact search."
+            }
+            Some(Task::Retrieval { documents: Some(_), .. }) => {
                 "Retrieval: whether the documents nearest to a text by cosine, of another slice, have its label; exact search."
             }
-            Some(Task::Retrieval { documents: None }) => {
+            Some(Task::Retrieval { documents: None, .. }) => {
                 "Retrieval: whether the texts of the slice nearest to each of them by cosine have its label; exact search."
             }
             Some(Task::Clustering { .. }) => {
@@ -170,7 +178,11 @@ impl<'a> PairContest<'a> {
 
     /// The slice as the head of a report names it.
     pub fn described(&self) -> String {
-        let noun = if self.of_pairs() { "pair" } else { "text" };
+        let noun = match self.slice.kind {
+            Kind::Pairs | Kind::Sts => "pair",
+            Kind::Retrieval => "query",
+            Kind::Classification | Kind::Documents => "text",
+        };
         let size = counted(self.slice.samples, noun);
         let from = self.chosen_on.map(|dev| format!(", chosen on {} ({})", code(&dev.id), counted(dev.samples, noun)));
         format!("{} ({size}){}", code(&self.slice.id), from.unwrap_or_default())

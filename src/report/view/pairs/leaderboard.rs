@@ -111,12 +111,12 @@ fn figure(contest: &PairContest) -> Figure {
     } else {
         "All cells".to_owned()
     };
-    let metric = contest.metric_title();
+    let (metric, same) = (contest.metric_title(), if contest.of_pairs() { "pairs" } else { "texts" });
     Figure {
         file: contest.file("leaderboard"),
         alt: format!("{metric} of {} with 95 % intervals", counted(count, "cell")),
         caption: format!(
-            "{which}: {metric}, times 100, with 95 % intervals. Intervals of cells that overlap may hide a clear difference: cells are scored on the same pairs, and the table has the differences."
+            "{which}: {metric}, times 100, with 95 % intervals. Intervals of cells that overlap may hide a clear difference: cells are scored on the same {same}, and the table has the differences."
         ),
         drawing: Drawing::Dots(Dots { axis: format!("{metric}, × 100"), unit: Unit::Hundredths, rows, marks: Vec::new() }),
     }

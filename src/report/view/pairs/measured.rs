@@ -22,20 +22,17 @@ pub fn queries(contest: &PairContest) -> Vec<Block> {
     let nothing = poor.iter().filter(|(_, figure)| *figure <= 0.0).count();
     let example = |&(query, figure): &(usize, f64)| {
         let sample = contest.samples.get(query);
-        let label = sample.and_then(|sample| contest.slice.labels.get(sample.gold.label()?)).map_or("?", String::as_str);
+        // Judged queries have no label.
+        let label = sample.and_then(|sample| contest.slice.labels.get(sample.gold.label()?));
+        let label = label.map_or_else(String::new, |label| format!("**label {}**, ", code(label)));
         let numbers = best.paired.scores_of(query);
         let [map, first, relevant] = [1, 2, numbers.len().saturating_sub(2)].map(|at| numbers.get(at).copied().unwrap_or(0.0));
         let id = sample.map_or("?", |sample| sample.id.as_str());
         Example {
-            verdict: format!(
-                "**label {}**, nDCG@10 **{}** (sample {})",
-                code(label),
-                hundredths(figure),
-                code(&shorten(id, 60))
-            ),
+            verdict: format!("{label}nDCG@10 **{}** (sample {})", hundredths(figure), code(&shorten(id, 60))),
             text: sample.map_or_else(|| "(text not kept)".to_owned(), |sample| text(&shorten(&sample.text, CHARACTERS))),
             scores: format!(
-                "Average precision {}, one over the rank of the first relevant document {}; {relevant} documents are relevant.",
+                "Average precision {}, one over the rank of the first relevant document {}, of {relevant} relevant.",
                 hundredths(map),
                 hundredths(first)
             ),

@@ -25,7 +25,7 @@ fn run_on(kind: Kind, golds: &[f64]) -> RunRecord {
     slice.kind = kind;
     run.provenance.tasks = vec![match kind {
         Kind::Pairs => Task::PairClassification { protocol: None, thresholds_from: None },
-        Kind::Sts | Kind::Classification => Task::Sts { protocol: None, aggregate: Aggregate::Pooled },
+        _ => Task::Sts { protocol: None, aggregate: Aggregate::Pooled },
     }];
     if kind == Kind::Sts {
         slice.labels.clear();
@@ -65,7 +65,7 @@ fn score(run: &mut RunRecord, prompt: &str, degrees: &[f64]) {
             let thresholds = Thresholds { accuracy: 0.6, f1: 0.5 };
             pair_classification(&similar, &pairs, Some(thresholds), "")
         }
-        Kind::Sts | Kind::Classification => sts(&similar, &pairs, Aggregate::Pooled),
+        _ => sts(&similar, &pairs, Aggregate::Pooled),
     };
     let row = |Metric { name, label, estimate, reason }: Metric| MetricRow {
         name: name.to_owned(),
