@@ -48,7 +48,7 @@ impl Judgements {
     }
 
     /// The same, with where it was read from.
-    pub fn from(self, origin: Origin) -> Self {
+    pub fn read_from(self, origin: Origin) -> Self {
         Self { documents: Slice { origin, ..self.documents }, ..self }
     }
 
@@ -125,9 +125,8 @@ fn judgement(line: &[u8]) -> Result<Option<(&str, &str, i64)>, RowProblem> {
     }
     let fields: Vec<&str> =
         if line.contains('\t') { line.split('\t').map(str::trim).collect() } else { line.split_whitespace().collect() };
-    let (query, document, grade) = match fields[..] {
-        [query, document, grade] | [query, _, document, grade] => (query, document, grade),
-        _ => return Err(RowProblem::NotJudgement { found: fields.len() }),
+    let ([query, document, grade] | [query, _, document, grade]) = fields[..] else {
+        return Err(RowProblem::NotJudgement { found: fields.len() });
     };
     let grade = grade.parse().map_err(|_| RowProblem::NotGrade { found: grade.to_owned() })?;
     Ok(Some((query, document, grade)))

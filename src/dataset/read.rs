@@ -135,6 +135,7 @@ fn row(cells: Vec<Cell>, wanted: &[(Role, &Column)], labels: &[String], subset: 
         fields: Vec::new(),
     };
     let titled = wanted.iter().any(|(role, _)| *role == Role::Title);
+    let mut title = String::new();
     for (cell, &(role, column)) in cells.into_iter().zip(wanted) {
         match role {
             // A document may have a title alone.
@@ -144,11 +145,15 @@ fn row(cells: Vec<Cell>, wanted: &[(Role, &Column)], labels: &[String], subset: 
             Role::Label => row.label = Some(label(name(cell, column)?, column, labels)?),
             Role::Score => row.score = Some(score(cell, column)?),
             Role::Title if is_blank(&cell) => {}
-            Role::Title => row.text = format!("{} {}", text(cell, column)?, row.text).trim().to_owned(),
+            Role::Title => title = text(cell, column)?,
             Role::Id => row.id = name(cell, column)?,
             Role::Group => row.group = Some(name(cell, column)?),
             Role::Further => row.fields.push(name(cell, column)?),
         }
+    }
+    if titled {
+        // As BEIR and MTEB join them.
+        row.text = format!("{title} {}", row.text).trim().into();
     }
     match wanted.first() {
         Some((_, column)) if row.text.is_empty() => Err(RowProblem::Blank { column: column.to_string() }),

@@ -52,8 +52,8 @@ pub enum ResultsError {
     #[error("{path} is no result file of MTEB: {what}", path = path.display())]
     Mteb { path: PathBuf, what: String },
     #[error(
-        "no cell of run `{name}` is a task of MTEB, which goes by a task's name only where its data and its protocol are followed:{}",
-        reasons.iter().map(|reason| format!("\n- {reason}")).collect::<String>()
+        "no cell of run `{name}` is a task of MTEB, which goes by a task's name only where its data and its protocol are followed:\n- {}",
+        reasons.join("\n- ")
     )]
     NoMteb { name: String, reasons: Vec<String> },
     #[error("could not summarise the cells by axis")]

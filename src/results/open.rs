@@ -88,9 +88,8 @@ fn add_samples(
         let slice = slice.ok_or_else(|| table.value("slice", row, quoted(slices[row]), "a slice of run.json"))?;
         let gold = gold(table, row, golds[row], scores[row], slice)?;
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let partner =
-            partners[row].map(|text| Partner { text: text.to_owned(), group: owned(groups[row]), subset: owned(subsets[row]) });
-        let partner = partner.map(Box::new);
+        let of_pair = |text: &str| Partner { text: text.to_owned(), group: owned(groups[row]), subset: owned(subsets[row]) };
+        let partner = partners[row].map(of_pair).map(Box::new);
         let of_slice = samples.entry(slice.id.clone()).or_default();
         expect_index(table, row, indices[row], of_slice.len())?;
         of_slice.push(SampleText { id: ids[row].to_owned(), text: texts[row].to_owned(), gold, partner });
@@ -100,15 +99,13 @@ fn add_samples(
 
 /// What is right about a sample: a label, or a score where samples have those; nothing of judged queries and their documents.
 fn gold(table: &Table, row: usize, name: Option<&str>, score: Option<f64>, slice: &SliceRecord) -> Result<Gold, ResultsError> {
-    match slice.kind {
-        Kind::Sts => {
-            return score.map(Gold::Score).ok_or_else(|| table.value("gold_score", row, "null", "the score of a pair"));
-        }
-        Kind::Retrieval | Kind::Documents => return Ok(Gold::Unlabelled),
-        Kind::Classification | Kind::Pairs => {}
+    match (slice.kind, score, name) {
+        (Kind::Retrieval | Kind::Documents, ..) => Ok(Gold::Unlabelled),
+        (Kind::Sts, Some(score), _) => Ok(Gold::Score(score)),
+        (Kind::Sts, None, _) => Err(table.value("gold_score", row, "null", "the score of a pair")),
+        (_, _, Some(name)) => label(table, "gold", row, name, slice).map(Gold::Label),
+        (_, _, None) => Err(table.value("gold", row, "null", format!("a label of slice `{}`", slice.id))),
     }
-    let name = name.ok_or_else(|| table.value("gold", row, "null", format!("a label of slice `{}`", slice.id)))?;
-    label(table, "gold", row, name, slice).map(Gold::Label)
 }
 
 /// The cells and their metrics; samples and confusion counts are still empty.

@@ -78,7 +78,7 @@ impl<'a> Lowering<'a> {
         let skips = select::skips(file.grid, &mut self);
         let correction = file.compare.as_ref().map(|compare| compare.correction).unwrap_or_default();
         let reference = select::reference(file.compare, &skips, &mut self);
-        let published = list(file.published).filter_map(|entry| self.published(&entry.file)).collect();
+        let published = list(file.published).map(|entry| self.published(&entry.file)).collect();
         let anchors = list(file.anchor).map(|anchor| select::anchor(anchor.into_inner(), &mut self)).collect();
         let wrong_gate = file.gate.as_ref().map(|gate| gate.get_ref().problems(&gate.span(), &tasks));
         self.problems.extend(wrong_gate.unwrap_or_default());
@@ -152,13 +152,13 @@ impl<'a> Lowering<'a> {
     }
 
     /// A file beside the spec; what it holds is read with the plan.
-    fn published(&mut self, file: &Spanned<String>) -> Option<PathBuf> {
+    fn published(&mut self, file: &Spanned<String>) -> PathBuf {
         let path = self.folder().join(file.get_ref());
         if !path.is_file() {
             let problem = Problem::new(file.span(), format!("there is no file `{}`", path.display()));
             self.report(problem.help("the path is relative to the spec's folder; it is a result file of MTEB"));
         }
-        Some(path)
+        path
     }
 
     fn adapter(&mut self, address: &Spanned<String>) -> Option<Adapter> {

@@ -123,10 +123,13 @@ impl Task {
     /// The other slice it takes along, for tasks that learn or search.
     pub const fn companion(&self) -> Option<&Companion> {
         match self {
-            Self::LinearProbe { train: Companion::Itself, .. } => None,
+            Self::LinearProbe { train: Companion::Itself, .. }
+            | Self::LabelSimilarity { .. }
+            | Self::Sts { .. }
+            | Self::PairClassification { .. }
+            | Self::Clustering { .. } => None,
             Self::LinearProbe { train, .. } | Self::Knn { train, .. } => Some(train),
             Self::Retrieval { documents, .. } => documents.as_ref(),
-            Self::LabelSimilarity { .. } | Self::Sts { .. } | Self::PairClassification { .. } | Self::Clustering { .. } => None,
         }
     }
 
