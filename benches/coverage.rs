@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "a measurement prints what it measured")]
 #![expect(clippy::cast_precision_loss, reason = "counts of trials and draws of a generator")]
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places that are drawn, below a count")]
 
 use embed_bench::stats::{Agreement, Clusters, Interval, Resampled, Table, paired_accuracy, wilson};
 use rand_chacha::ChaCha8Rng;

@@ -93,12 +93,12 @@ impl CellTable {
                 _ => ColumnConstraint::ContentWidth,
             });
         }
-        let mut lines: Vec<String> = self.same(&shared).into_iter().collect();
+        let mut lines: Vec<String> = self.same(&shared).iter().map(|line| folded(line, width)).collect();
         lines.push(trimmed(&table));
         let missing: Vec<&str> =
             (0..self.figures.len()).filter(|&at| !kept(at)).map(|at| self.figures[at].0.as_str()).collect();
         if !missing.is_empty() {
-            lines.push(format!("no room for: {}", missing.join(", ")));
+            lines.push(folded(&format!("no room for: {}", missing.join(", ")), width));
         }
         lines.join("\n")
     }
@@ -138,6 +138,20 @@ const NONE: &str = embed_bench::results::NO_CHOICE;
 fn joined(choices: &[String], shared: &[bool]) -> String {
     let own = choices.iter().zip(shared).filter(|(choice, shared)| !**shared && *choice != NONE);
     own.map(|(choice, _)| choice.as_str()).collect::<Vec<_>>().join(" · ")
+}
+
+/// Words in lines of at most so many columns, as far as words allow.
+fn folded(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last().map_or(0, |line| line.width());
+        match lines.last_mut() {
+            Some(line) if last == 0 => line.push_str(word),
+            Some(line) if last + 1 + word.width() <= width => line.extend([" ", word]),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
 }
 
 /// Without the space at the ends of lines.

@@ -41,10 +41,9 @@ pub fn note(text: impl Display) {
 
 /// Draws the line in which the cursor stands again; an empty text takes it back.
 pub fn live(text: &str) {
-    let mut terminal = std::io::stderr().lock();
-    // To the line's beginning, and what is there away.
-    let _ = write!(terminal, "\r\u{1b}[K{}", visible::lines(text));
-    let _ = terminal.flush();
+    // To the line's beginning, and what is there away; in one piece, so that nobody sees an empty line.
+    let line = format!("\r\u{1b}[K{}", visible::lines(text));
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// The same with the colours it has.

@@ -122,7 +122,8 @@ const NAME: usize = 15;
 fn live(stage: &Stage, elapsed: Duration) -> String {
     let name = out::shortened(&stage.name, NAME - 1);
     let name = format!("{name}{}", " ".repeat(NAME.saturating_sub(name.width())));
-    let Some(share) = share(stage) else { return format!("{name} {}", out::count(stage.done)) };
+    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+    let Some(share) = share(stage) else { return format!("{name} {}", short(stage.done as f64)) };
     let rate = rate(stage.done, elapsed, stage.unit);
     let how_far = match stage.unit {
         Unit::Bytes => format!("{:>3.0}% {rate}/s", 100.0 * share),
@@ -162,12 +163,16 @@ fn bar(share: f64, columns: usize) -> String {
 )]
 fn rate(done: u64, elapsed: Duration, unit: Unit) -> String {
     let per_second = done as f64 / elapsed.as_secs_f64().max(1e-3);
+    if unit == Unit::Bytes { HumanBytes(per_second as u64).to_string() } else { short(per_second) }
+}
+
+/// A number in at most five columns.
+fn short(number: f64) -> String {
     let figure = |value: f64| if value < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") };
-    match unit {
-        Unit::Bytes => HumanBytes(per_second as u64).to_string(),
-        _ if per_second < 999.5 => format!("{per_second:.0}"),
-        _ if per_second < 999_500.0 => figure(per_second / 1e3) + "k",
-        _ if per_second < 999_500_000.0 => figure(per_second / 1e6) + "M",
+    match number {
+        _ if number < 999.5 => format!("{number:.0}"),
+        _ if number < 999_500.0 => figure(number / 1e3) + "k",
+        _ if number < 999_500_000.0 => figure(number / 1e6) + "M",
         _ => "many".to_owned(),
     }
 }
@@ -228,7 +233,7 @@ mod tests {
         assert_eq!(told(Unit::Tokens, Some(288_000), 72_000), "embed with yi   ██░░░░ 1.2k tok/s 3m");
         assert_eq!(told(Unit::Cells, Some(4), 3), "embed with yi   █████████░░░  75% 20s");
         assert_eq!(told(Unit::Bytes, Some(7_200_000), 3_600_000), "embed with yi    50% 58.59 KiB/s 60s");
-        assert_eq!(told(Unit::Texts, None, 1_200), "embed with yi   1,200");
+        assert_eq!(told(Unit::Texts, None, 1_200), "embed with yi   1.2k");
     }
 
     #[test]

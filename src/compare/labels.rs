@@ -61,29 +61,29 @@ pub fn flips<'a>(
     let (texts, labels) = (sides.texts(), sides.labels());
     let label = |label: usize| Cow::from(labels.get(label).map_or("", String::as_str));
     let margin = |margins: &[Option<f64>], index: usize| margins.get(index).copied().flatten();
+    let (margins_before, margins_after) = (&sides.partners.baseline.gold_margins, &sides.partners.candidate.gold_margins);
     let answers = gold.iter().zip(before.iter().zip(after)).enumerate();
-    let mut flips: Vec<Flip<'_>> = answers
-        .filter(|(_, (gold, (before, after)))| (before == gold) != (after == gold))
-        .map(|(index, (gold, (before, after)))| {
-            let margin_before = margin(&sides.partners.baseline.gold_margins, index);
-            let margin_after = margin(&sides.partners.candidate.gold_margins, index);
-            let known = || margin_before.iter().chain(&margin_after);
-            let within = |floor: f64| known().next().is_some() && known().all(|margin| margin.abs() <= floor);
-            Flip {
-                index,
-                sample: texts.get(index).map(|text| text.id.as_str()),
-                text: texts.get(index).map(|text| text.text.as_str()),
-                gold: label(*gold),
-                before: label(*before),
-                after: label(*after),
-                margin_before,
-                margin_after,
-                gained: after == gold,
-                noise: floor.is_some_and(within),
-            }
-        })
-        .collect();
-    let clear = |flip: &Flip<'_>| flip.margin_after.unwrap_or(0.0).abs();
-    flips.sort_by(|a, b| clear(b).total_cmp(&clear(a)).then(a.index.cmp(&b.index)));
-    flips
+    let changed = answers.filter(|(_, (gold, (before, after)))| (before == gold) != (after == gold)).map(|(index, _)| index);
+    // Sorted before they are put together: there may be millions.
+    let mut order: Vec<(f64, usize)> =
+        changed.map(|index| (margin(margins_after, index).unwrap_or(0.0).abs(), index)).collect();
+    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let flip = |(_, index): (f64, usize)| {
+        let [margin_before, margin_after] = [margins_before, margins_after].map(|margins| margin(margins, index));
+        let known = || margin_before.iter().chain(&margin_after);
+        let within = |floor: f64| known().next().is_some() && known().all(|margin| margin.abs() <= floor);
+        Flip {
+            index,
+            sample: texts.get(index).map(|text| text.id.as_str()),
+            text: texts.get(index).map(|text| text.text.as_str()),
+            gold: label(gold[index]),
+            before: label(before[index]),
+            after: label(after[index]),
+            margin_before,
+            margin_after,
+            gained: after[index] == gold[index],
+            noise: floor.is_some_and(within),
+        }
+    };
+    order.into_iter().map(flip).collect()
 }

@@ -229,3 +229,22 @@ impl Answers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Gold;
+
+    /// Two pairs that are the same and one that is not, at a threshold of 0.5.
+    #[test]
+    fn margins_of_pairs_lie_about_the_threshold() {
+        let pair = |label| SampleText { id: String::new(), text: String::new(), gold: Gold::Label(label), partner: None };
+        let texts = [pair(1), pair(1), pair(0)];
+        let numbers = vec![Some(0.75), Some(0.25), Some(0.5)];
+        let of = |threshold| Answers::measured(TaskKind::PairClassification, numbers.clone(), threshold, &texts);
+        let (answers, margins) = of(Some(0.5));
+        assert!(matches!(answers, Answers::Pairs { called: Some(called), .. } if called == [1, 0, 1]));
+        assert_eq!(margins, [Some(0.25), Some(-0.25), Some(0.0)]);
+        assert!(matches!(of(None), (Answers::Pairs { called: None, .. }, margins) if margins.is_empty()));
+    }
+}

@@ -70,12 +70,14 @@ impl<'a> Reading<'a> {
         let slice = slices.iter().find(|slice| slice.id == cell.choices.slice);
         let labels =
             slice.into_iter().flat_map(|slice| &slice.labels).enumerate().map(|(i, label)| (label.as_str(), i)).collect();
+        let texts = samples.get(&cell.choices.slice).map_or(&[][..], |texts| texts.as_slice());
+        let all = texts.len();
         let answers = match cell.outcome {
             Outcome::Failed { .. } => Read::Nothing,
-            Outcome::Scored(_) => Read::Labels { predicted: Vec::new(), margins: Vec::new() },
-            Outcome::Measured(_) => Read::Measured { task: cell.choices.task, numbers: Vec::new() },
+            Outcome::Scored(_) => Read::Labels { predicted: Vec::with_capacity(all), margins: Vec::with_capacity(all) },
+            Outcome::Measured(_) => Read::Measured { task: cell.choices.task, numbers: Vec::with_capacity(all) },
         };
-        Self { slice, labels, texts: samples.get(&cell.choices.slice).map_or(&[], |texts| texts.as_slice()), answers }
+        Self { slice, labels, texts, answers }
     }
 
     fn len(&self) -> usize {

@@ -34,7 +34,8 @@ pub struct Gate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fail_drop: Option<f64>,
     /// Changed labels whose known margins are at most this are noise of the computation: a drop that is within the limits
-    /// without them passes. `bench model doctor` measures it.
+    /// without them passes. `bench model doctor` measures it. For accuracy and macro F1: other metrics have no labels that
+    /// change at once.
     #[schemars(range(min = 0.0, max = 2.0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub margin_floor: Option<f64>,

@@ -36,21 +36,22 @@ pub fn student_quantile(probability: f64, freedom: f64) -> f64 {
 }
 
 /// The continued fraction of the incomplete beta function, by Lentz's method.
-fn fraction(a: f64, b: f64, x: f64) -> f64 {
+fn fraction(a: f64, b: f64, at: f64) -> f64 {
     let kept = |value: f64| if value.abs() < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { value };
-    let mut c = 1.0;
-    let mut d = 1.0 / kept(1.0 - (a + b) * x / (a + 1.0));
-    let (mut found, mut m) = (d, 0.0);
+    let mut above = 1.0;
+    let mut below = 1.0 / kept(1.0 - (a + b) * at / (a + 1.0));
+    let (mut found, mut place) = (below, 0.0);
     // As many steps as the root of the larger parameter, and some more; far more than ten thousand are never needed.
-    while m < 10_000.0 {
-        m += 1.0;
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+    while place < 10_000.0 {
+        place += 1.0;
+        let twice = a + 2.0 * place;
+        let even = place * (b - place) * at / ((twice - 1.0) * twice);
+        let odd = -(a + place) * (a + b + place) * at / (twice * (twice + 1.0));
         let mut step = 1.0;
         for term in [even, odd] {
-            d = 1.0 / kept(1.0 + term * d);
-            c = kept(1.0 + term / c);
-            step = c * d;
+            below = 1.0 / kept(1.0 + term * below);
+            above = kept(1.0 + term / above);
+            step = above * below;
             found *= step;
         }
         if (step - 1.0).abs() < 1e-15 {

@@ -90,6 +90,12 @@ pub(super) struct Inputs<'a> {
     pub seed: u64,
 }
 
+/// Samples below which a label is rare, and of how many labels one may be for the interval of a mean over labels to be trusted.
+///
+/// Source: Cochran (1954), "Some methods for strengthening the common chi-square tests".
+const RARE: usize = 5;
+const ONE_RARE_OF: usize = 5;
+
 const ONE_LABEL: &str = "there is only one label";
 const EVEN: &str = "every label attracts as many answers as any other";
 const ONE_VECTOR: &str = "fewer than two vectors have a direction";
@@ -133,11 +139,19 @@ impl Inputs<'_> {
         let [macro_f1, weighted_f1, mean_margin, mean_gold_margin] = estimates;
         let [margin, gold_margin] = drawn.margins.each_ref().map(|margins| (!margins.is_empty()).then_some(()));
         [
-            known("macro_f1", macro_f1),
+            Metric { reason: macro_f1.interval.and_then(|_| self.rare()), ..known("macro_f1", macro_f1) },
             known("weighted_f1", weighted_f1),
             optional("mean_margin", margin.map(|_| mean_margin), ONE_LABEL),
             optional("mean_gold_margin", gold_margin.map(|_| mean_gold_margin), ONE_LABEL),
         ]
+    }
+
+    /// Why the interval of a mean over labels should not be trusted; None where it may be.
+    fn rare(&self) -> Option<String> {
+        let used = self.counts.tallies.iter().filter(|tally| tally.involved() > 0);
+        let (rare, used) = used.fold((0, 0), |(rare, used), tally| (rare + usize::from(tally.support < RARE), used + 1));
+        let told = || format!("{rare} of {used} labels with fewer than {RARE} samples: the interval may be too narrow");
+        (rare * ONE_RARE_OF > used).then(told)
     }
 
     fn diagnosis(&self) -> Vec<Metric> {

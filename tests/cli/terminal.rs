@@ -66,6 +66,7 @@ fn texts_command_no_terminal() {
 }
 
 /// Whether a program is at hand that says this of itself; says aloud that a test is skipped where it is not.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn has(program: &str, argument: &str, wanted: &str) -> bool {
     let said = Command::new(program).arg(argument).stdin(Stdio::null()).output();
     let there = said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains(wanted));
@@ -191,6 +192,6 @@ fn a_live_line_leaves_nothing_behind_when_its_terminal_is_made_narrower() {
         assert_eq!(live(&shown), 1, "in {columns} columns:\n{shown}");
     }
     let shown = pane.wait(|shown| shown.contains("report: reports/toy"));
-    assert_eq!((live(&shown), shown.matches("embed with").count()), (0, 1), "{shown}");
+    assert_eq!((live(&shown), shown.matches("embed with served").count()), (0, 1), "{shown}");
     assert!(!shown.contains(['█', '░']), "{shown}");
 }

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { close, faults, open, words } from './browser.mjs';
 
 const { BENCH, RESULTS, PAGES } = process.env;
@@ -60,6 +61,7 @@ after(close);
 
 test('every page is right and readable on a phone and on a desk, even of a run that has nothing to show', async () => {
   assert.ok(PAGES_TO_READ.length > 20, PAGES_TO_READ.join());
+  const faulty = [];
   for (const name of PAGES_TO_READ) {
     for (const width of [375, 1280]) {
       const { page, wrong } = await open(made(name), { width });
@@ -68,7 +70,7 @@ test('every page is right and readable on a phone and on a desk, even of a run t
         wide: document.documentElement.scrollWidth,
         images: document.images.length,
         // What arithmetic on nothing leaves behind.
-        nonsense: document.querySelector('main').innerText.match(/\bNaN\b|undefined|Infinity|\[object|\bnull\b|\binf\b|(?<![\w.-])[-\u2212]0(\.0+)?(?![.\d])/g),
+        nonsense: document.querySelector('main').innerText.match(/\bNaN\b|(?<!(is|or) )\bundefined\b|Infinity|\[object|\bnull\b|\binf\b|(?<![\w.-])[-\u2212]0(\.0+)?(?![.\d])/g),
         claims: [...document.querySelectorAll('h2, h3, p, li, td, th')].filter((one) => /\(\)|: *\.$|, *\.$| {2}$/.test(one.textContent)).map((one) => one.textContent),
         empty: [...document.querySelectorAll('section')].filter((one) => one.textContent.trim() === one.querySelector('h2').textContent.trim()).length,
         // Words that leave their figure.
@@ -82,10 +84,12 @@ test('every page is right and readable on a phone and on a desk, even of a run t
           return [...svg.querySelectorAll('text')].filter(outside).map((text) => text.textContent);
         }),
       }));
-      assert.deepEqual([name, width, wrong, found], [name, width, [], { wide: width, images: 0, nonsense: null, claims: [], empty: 0, cut: [] }]);
+      const wanted = { wide: width, images: 0, nonsense: null, claims: [], empty: 0, cut: [] };
+      if (!isDeepStrictEqual([wrong, found], [[], wanted])) faulty.push({ name, width, wrong, found });
       await page.close();
     }
   }
+  assert.deepEqual(faulty, []);
 });
 
 test('a run of 300 cells, of one text or of one label shows what it has and claims no more', async () => {
@@ -104,7 +108,7 @@ test('a run of 300 cells, of one text or of one label shows what it has and clai
     await page.close();
   }
   const { page } = await open(made('one-sample'));
-  assert.match((await words(page, '.told'))[0], /^0\.0 points.* It may be noise\. Exact McNemar on 1 text: p = 1\.00/);
+  assert.match((await words(page, '.told'))[0], /^0\.0 points.*It may be noise\. Exact McNemar on 1 text: p = 1\.00/);
   await page.close();
 });
 

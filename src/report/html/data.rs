@@ -152,7 +152,7 @@ fn within(run: &RunRecord, contests: &Contests, limits: &Limits) -> Result<Strin
     for (cell, record) in cells.iter_mut().zip(&run.cells).filter(|(cell, _)| cell.tokens.is_some()) {
         cell.left_out = losses.array(record, &mut arrays);
     }
-    let length = texts::length(arenas.iter().flat_map(|arena| arena.samples), limits.texts);
+    let length = texts::length(&arenas.iter().flat_map(|arena| arena.samples), limits.texts);
     let axes = all_axes().map(Axis::name).collect();
     let prompts = run.provenance.prompts.iter().map(prompt).collect();
     let correction = run.provenance.correction.short();

@@ -41,7 +41,7 @@ impl Texts {
 }
 
 /// The longest that the texts of these samples may be, so that all have at most so many bytes; None when all fit as they are.
-pub fn length<'a>(samples: impl Iterator<Item = &'a SampleText> + Clone, limit: usize) -> Option<usize> {
+pub fn length<'a>(samples: &(impl Iterator<Item = &'a SampleText> + Clone), limit: usize) -> Option<usize> {
     let texts = || samples.clone().flat_map(parts);
     if texts().map(str::len).sum::<usize>() <= limit {
         return None;

@@ -65,6 +65,16 @@ fn one_sample_has_shares_but_no_bootstrap_intervals() {
     assert!(undefined(&found, "anisotropy", None));
 }
 
+/// Of the 24 texts the last label has four; of six each none is rare.
+#[test]
+fn a_mean_over_rare_labels_is_doubted() {
+    let reason = |found: &Evaluation| metric(found, "macro_f1", None).reason.clone();
+    let wanted = "1 of 4 labels with fewer than 5 samples: the interval may be too narrow";
+    assert_eq!(reason(&example(Calibration::None)).as_deref(), Some(wanted));
+    let even: Vec<usize> = (0..24).map(|i| i % 4).collect();
+    assert_eq!(reason(&evaluate(&matrix(24, 0), &even, &matrix(4, 4), &[0, 1, 2, 3], Calibration::None)), None);
+}
+
 #[test]
 fn inputs_that_make_no_sense_are_errors_that_name_the_row() {
     let (texts, phrasings) = (matrix(3, 0), matrix(2, 4));
