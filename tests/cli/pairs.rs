@@ -364,17 +364,18 @@ fn sts_sets_agree_with_scipy() {
     close(metric("spearman", Some("MSRpar")), 0.544_674_071_437_624_6);
 }
 
-/// transformers 5.24.0 and scipy 1.17.1 on the same four sets of 2012: `AutoModel` of the fixture in f32, each text alone; the
-/// published clean-up and template of Pretended `CoT`; `hidden_states[-2][0, -1]`; cosine in f64; `spearmanr` of all 2,358 pairs.
+/// transformers 5.24.0 and scipy 1.17.1 on the same four sets of 2012 (`tests/peers/compare_transformers.py`): `AutoModel` of the
+/// bundled model in f32, each text alone; the published clean-up and template of Pretended `CoT`; `hidden_states[-2][0, -1]`; cosine
+/// in f64; `spearmanr` of all 2,358 pairs. A model that has learnt something spreads its cosines, so that the last bits of vectors
+/// exchange few ranks; those of random weights lie so close together that they move the correlation by more than this.
 #[test]
 fn a_published_prompt_and_layer_agree_with_transformers() {
-    let model = crate::lab::fixtures().join("llama").display().to_string();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tiny-zh");
     let spec = STS.replace("builtin:char-ngram", &format!("path:{model}")).replace(
         "fit = { dataset = \"stsb\", split = \"train\" }\n",
         "\n[[prompt]]\nid = \"cot\"\nuse = \"pretended-cot\"\n\n[[readout]]\nid = \"penultimate\"\nlayer = -2\npool = \"last\"\n",
     );
     let Some(metric) = real(&spec, "sts12") else { return };
     let found = metric("spearman", None);
-    // Vectors differ in their last bits: a few of the 2,358 ranks change places with a neighbour.
-    assert!((found - 0.208_322_495_866_893_8).abs() < 1e-5, "{found}");
+    assert!((found - 0.374_101_850).abs() < 1e-6, "{found}");
 }

@@ -370,7 +370,7 @@ test('what was cut is marked where it was cut, and not where nobody knows', asyn
   assert.deepEqual((await note('RUN.shortened = 2'))[1], 0);
   assert.match((await note('RUN.shortened = 2'))[0], /from character \d+ of the text on, which this page does not hold whole/);
   await page.close();
-  // A real run: the tail of these texts was kept.
+  // A real run: the tail of these texts was kept. Its first task comes first, and its four answers share a row.
   const { page: tasks, wrong } = await open(made('tasks'));
   const kept = await tasks.evaluate(() => {
     const cell = ANSWERED.find((one) => one.choices[1] === 'tailed');
@@ -379,6 +379,8 @@ test('what was cut is marked where it was cut, and not where nobody knows', asyn
     const said = prompted(i, textsOf(cell.slice).texts[i], 0);
     return [said.querySelector('.prompt').firstChild.className, said.querySelector('del').nextSibling.textContent, textsOf(cell.slice).texts[i]];
   });
+  assert.deepEqual(await tasks.evaluate(() => RUN.slices.map((slice) => slice.task)), ['retrieval', 'knn', 'linear-probe', 'clustering']);
+  assert.deepEqual(await tasks.$$eval('.tiles', (rows) => rows.map((row) => row.children.length)), [4]);
   assert.equal(kept[0], 'cut-mark');
   assert.ok(kept[2].endsWith(kept[1]) && kept[1].length > 5 && kept[1].length < kept[2].length, kept.join('|'));
   assert.deepEqual(wrong, []);

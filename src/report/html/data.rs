@@ -134,14 +134,19 @@ pub fn elements(run: &RunRecord, contests: &Contests) -> Result<String, serde_js
 }
 
 fn within(run: &RunRecord, contests: &Contests, limits: &Limits) -> Result<String, serde_json::Error> {
-    // Slices that the report is about come first, then those that choices come from.
+    // Slices that the report is about come first, in its order, then those that choices come from.
     let first = contests.labels.iter().map(Arena::from).chain(contests.pairs.iter().map(Arena::from));
     let then = contests.labels_of_dev.iter().map(Arena::from).chain(contests.pairs_of_dev.iter().map(Arena::from));
-    let arenas: Vec<Arena> = first.chain(then).collect();
+    let mut arenas: Vec<Arena> = first.collect();
+    arenas.sort_by_key(|arena| run.provenance.place(arena.task));
+    arenas.extend(then);
     let mut arrays = Arrays::default();
     let mut slices: Vec<Slice> = arenas.iter().map(|arena| slice(run, &arenas, arena, &mut arrays)).collect();
-    for (slice, contest) in slices.iter_mut().zip(&contests.labels) {
-        slice.map = Chart::of(contest).map(|chart| map(run, chart, &mut arrays));
+    for contest in &contests.labels {
+        let own = |arena: &Arena| arena.slice.id == contest.slice.id && arena.task == contest.task;
+        if let Some(slice) = arenas.iter().position(own).and_then(|place| slices.get_mut(place)) {
+            slice.map = Chart::of(contest).map(|chart| map(run, chart, &mut arrays));
+        }
     }
     let mut cells: Vec<Cell> = run.cells.iter().map(|cell| unranked(cell, &arenas)).collect();
     for arena in &arenas {

@@ -4,7 +4,9 @@ function showHeadline() {
   const dev = new Set(RUN.slices.map((slice) => slice.chosen_on));
   const slices = RUN.slices.map((_, place) => place).filter((place) => !dev.has(place));
   const rows = slices.map(headlineOf).filter(Boolean);
-  document.getElementById('the-answer').after(...rows);
+  // Where nothing is held against anything, one row is enough.
+  const shown = rows.length > 0 && rows.every((tiles) => tiles.length === 1) ? [rows.flat()] : rows;
+  document.getElementById('the-answer').after(...shown.map((tiles) => el('div', { class: 'tiles' }, tiles)));
 }
 
 function headlineOf(place) {
@@ -26,12 +28,7 @@ function headlineOf(place) {
     'chance',
   );
   const others = against.filter(([, cell]) => cell && cell !== best && cell.tokens !== null && best.tokens !== null);
-  return el(
-    'div',
-    { class: 'tiles' },
-    main,
-    others.map(([name, cell]) => differenceTile(name, best, cell)),
-  );
+  return [main, ...others.map(([name, cell]) => differenceTile(name, best, cell))];
 }
 
 /** What guessing would score: one label of all, no correlation, or the share of pairs that are the same; null where nobody knows. */
