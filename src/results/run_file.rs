@@ -42,7 +42,8 @@ pub(super) fn read(dir: &Path) -> Result<(Provenance, Tables), ResultsError> {
     let invalid = |source| ResultsError::Json { path: path.clone(), source };
     let mut value: Value = serde_json::from_str(&text).map_err(invalid)?;
     // The version is looked at before anything else: another version may have other fields.
-    let format = value.get("format").and_then(|format| (1..=FORMAT).find(|&known| *format == Value::from(known)));
+    let format =
+        value.get("format").and_then(Value::as_u64).and_then(|format| (1..=FORMAT).find(|&known| u64::from(known) == format));
     let Some(format) = format else {
         let found = value.get("format").map_or_else(|| "none".to_owned(), Value::to_string);
         return Err(ResultsError::Version { path: path.clone(), found, newest: FORMAT });

@@ -137,12 +137,12 @@ impl Inputs<'_> {
         let values = drawn.statistics(&once).map(|value| value.unwrap_or(0.0));
         let estimates = bootstrap_all(once.len(), self.seed, RESAMPLES, |counts| drawn.statistics(counts), values);
         let [macro_f1, weighted_f1, mean_margin, mean_gold_margin] = estimates;
-        let [margin, gold_margin] = drawn.margins.each_ref().map(|margins| (!margins.is_empty()).then_some(()));
+        let [margins, gold_margins] = drawn.margins.each_ref().map(|margins| !margins.is_empty());
         [
             Metric { reason: macro_f1.interval.and_then(|_| self.rare()), ..known("macro_f1", macro_f1) },
             known("weighted_f1", weighted_f1),
-            optional("mean_margin", margin.map(|_| mean_margin), ONE_LABEL),
-            optional("mean_gold_margin", gold_margin.map(|_| mean_gold_margin), ONE_LABEL),
+            optional("mean_margin", margins.then_some(mean_margin), ONE_LABEL),
+            optional("mean_gold_margin", gold_margins.then_some(mean_gold_margin), ONE_LABEL),
         ]
     }
 

@@ -165,7 +165,7 @@ fn the_whole_prompt_is_cut_before_special_tokens_are_added() {
     }
     // A prompt that is cut where its template ends again keeps the whole text.
     let text = "word ".repeat(4);
-    let cut = small("llama", 40).prepare(&template(EOL), &text, Truncation::WholePrompt).expect("fits");
+    let cut = small("llama", 20).prepare(&template(EOL), &text, Truncation::WholePrompt).expect("fits");
     let kept: String = cut.rendered.chars().take(cut.left_out.expect("a place").start).collect();
     assert!(kept.starts_with("This sentence : \"word "), "{kept}");
     assert_eq!(ids(&*whole("llama"), &kept), cut.ids, "{kept}");
