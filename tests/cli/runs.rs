@@ -15,6 +15,7 @@ fn a_run_writes_results_and_a_report_and_a_second_one_embeds_nothing() {
     let wanted = [
         "cells.parquet",
         "confusion.parquet",
+        "cuts.parquet",
         "places.parquet",
         "predictions.parquet",
         "run.json",

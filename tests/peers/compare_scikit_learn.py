@@ -45,7 +45,7 @@ def main():
                 path, out = os.path.join(folder, "in.parquet"), os.path.join(folder, f"{split}.parquet")
                 polars.DataFrame({"text": [row["sentence"] for row in of]}).write_parquet(path)
                 words = ["embed", results, "--cell", cell, "--input", path, "-o", out, "--home", home]
-                subprocess.run([bench, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                subprocess.run([bench, *words], check=True, stdout=subprocess.DEVNULL)
                 vectors[split] = polars.read_parquet(out)["embedding"].to_numpy().astype(numpy.float64)
         learner = LogisticRegression(C=1.0, tol=1e-10, max_iter=100_000).fit(vectors["train"], labels["train"])
         accuracy = float(learner.score(vectors["test"], labels["test"]))

@@ -1,6 +1,8 @@
 //! The cells that compete in one task on one slice as the page needs them, whether they answer with labels or with similarities.
 
-use crate::report::view::{Contest, PairContest, adjusted_p};
+use std::collections::BTreeSet;
+
+use crate::report::view::{Contest, Entry, PairContest, adjusted_p};
 use crate::results::{CellRecord, Kind, SampleText, SliceRecord};
 use crate::spec::TaskKind;
 use crate::stats::Estimate;
@@ -55,12 +57,16 @@ impl<'a> From<&'a Contest<'a>> for Arena<'a> {
     fn from(contest: &'a Contest<'a>) -> Self {
         let reference = contest.reference_entry();
         let p = adjusted_p(contest);
-        let against = |value: f64| reference.map(|reference| Estimate::exact(value - reference.accuracy.value, 0));
+        let against = |entry: &Entry| {
+            let reference = reference?;
+            let gain = Estimate::exact(entry.accuracy.value - reference.accuracy.value, 0);
+            Some(entry.against(reference).map_or(gain, |pair| pair.difference))
+        };
         let entries = contest.entries.iter().zip(p).map(|(entry, p)| Ranked {
             cell: entry.cell,
             floor: entry.floor,
             on_dev: entry.dev_accuracy().map(|accuracy| accuracy.value),
-            difference: against(entry.accuracy.value),
+            difference: against(entry),
             p,
         });
         let shown = |name, title| Shown { name, title, share: true };
@@ -117,4 +123,15 @@ pub const fn kind(arena: &Arena<'_>) -> &'static str {
         Kind::Pairs if !arena.task.labels_texts() => "classes",
         Kind::Pairs | Kind::Classification | Kind::Retrieval | Kind::Documents => "labels",
     }
+}
+
+/// Entries of all arenas by what a reader wants of them: of each the best, the reference and the floor, then the others by rank.
+pub fn by_worth<'e, 'a>(arenas: &'e [Arena<'a>]) -> Vec<&'e Ranked<'a>> {
+    let floor = |arena: &'e Arena<'a>| arena.entries.iter().find(|entry| entry.floor);
+    let reference = |arena: &'e Arena<'a>| arena.entries.get(arena.reference?);
+    let heads = arenas.iter().flat_map(|arena| [arena.entries.first(), reference(arena), floor(arena)]);
+    let deepest = arenas.iter().map(|arena| arena.entries.len()).max().unwrap_or(0);
+    let ranks = (0..deepest).flat_map(|rank| arenas.iter().filter_map(move |arena| arena.entries.get(rank)));
+    let mut seen = BTreeSet::new();
+    heads.flatten().chain(ranks).filter(|entry| seen.insert(&entry.cell.id)).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! A page is a file that people mail: what would make it huge is kept for the best cells alone, and the page says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -307,7 +307,7 @@ fn place(arena: &Arena, cells: &mut [Cell]) {
 /// reference, then the others as they are ranked.
 fn keep_outcomes(arenas: &[Arena], limits: &Limits, cells: &mut [Cell], arrays: &mut Arrays) {
     let (mut answers, mut scores) = (limits.answers, limits.scores);
-    for entry in by_worth(arenas) {
+    for entry in arena::by_worth(arenas) {
         let (samples, Some(cell)) = (entry.samples(), of(cells, entry)) else { continue };
         if samples == 0 {
             continue;
@@ -348,16 +348,6 @@ fn take(left: &mut usize, bytes: usize) -> bool {
     let enough = bytes <= *left;
     *left -= if enough { bytes } else { 0 };
     enough
-}
-
-fn by_worth<'e, 'a>(arenas: &'e [Arena<'a>]) -> Vec<&'e Ranked<'a>> {
-    let floor = |arena: &'e Arena<'a>| arena.entries.iter().find(|entry| entry.floor);
-    let reference = |arena: &'e Arena<'a>| arena.entries.get(arena.reference?);
-    let heads = arenas.iter().flat_map(|arena| [arena.entries.first(), reference(arena), floor(arena)]);
-    let deepest = arenas.iter().map(|arena| arena.entries.len()).max().unwrap_or(0);
-    let ranks = (0..deepest).flat_map(|rank| arenas.iter().filter_map(move |arena| arena.entries.get(rank)));
-    let mut seen = BTreeSet::new();
-    heads.flatten().chain(ranks).filter(|entry| seen.insert(&entry.cell.id)).collect()
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ function columns(cells) {
       number: true,
       high: true,
       value: (cell) => (own(cell, one) ? metric(one.name)(cell) : null),
-      show: (cell) => (own(cell, one) ? written(one, metric(one.name)(cell)) : ''),
+      show: (cell) => (own(cell, one) ? withInterval(one, cell.metrics[one.name]) : ''),
     })),
     ...(slices.some((slice) => slice.reference !== null) ? againstReference() : []),
     ...(cuts
@@ -120,8 +120,10 @@ function againstReference() {
 }
 
 function estimate(cell) {
-  const [value, low, high] = valueOf(cell);
-  const metric = metricOf(cell);
+  return withInterval(metricOf(cell), valueOf(cell));
+}
+
+function withInterval(metric, [value, low, high] = [null, null, null]) {
   const places = metric.share ? 1 : 2;
   return withEnds(written(metric, value), low, high, (end) => decimal(SHARE * end, places));
 }

@@ -33,7 +33,7 @@ use crate::spec::TaskKind;
 pub use leaderboard::adjusted_p;
 pub use standing::{Ranking, Standing};
 
-pub use contest::{AXES, Contest};
+pub use contest::{AXES, Contest, Entry};
 use effects::Effect;
 pub use map::Chart;
 pub use pairs::PairContest;
