@@ -76,9 +76,9 @@ impl Recorder {
 
     /// Keeps a cell that is on disk in memory too, without its samples where they are too many.
     fn keep(&mut self, cell: CellRecord) {
-        let bytes = cell.bytes_of_samples();
-        let cell = if bytes <= self.room { cell } else { cell.without_samples() };
-        self.room -= if bytes <= self.room { bytes } else { 0 };
+        let left = self.room.checked_sub(cell.bytes_of_samples());
+        let cell = if left.is_some() { cell } else { cell.without_samples() };
+        self.room = left.unwrap_or(self.room);
         self.cells.insert(cell.id.clone(), cell);
     }
 

@@ -35,6 +35,25 @@ const TIED: u8 = 1;
 const MARGIN: u8 = 2;
 const GOLD_MARGIN: u8 = 4;
 
+impl SampleRow {
+    /// Whether it is tied, and which margins it has.
+    pub(super) fn flags(&self) -> u8 {
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        flag(self.tied, TIED) | flag(self.margin.is_some(), MARGIN) | flag(self.gold_margin.is_some(), GOLD_MARGIN)
+    }
+
+    /// The row with no more than its flags say.
+    pub(super) fn flagged(self, flags: u8) -> Self {
+        let set = |flag: u8| flags & flag != 0;
+        Self {
+            margin: self.margin.filter(|_| set(MARGIN)),
+            gold_margin: self.gold_margin.filter(|_| set(GOLD_MARGIN)),
+            tied: set(TIED),
+            ..self
+        }
+    }
+}
+
 impl SampleRows {
     /// Memory of one row. Unit: bytes.
     pub const BYTES: usize = 5 * size_of::<u32>() + 2 * size_of::<f64>() + 1;
@@ -53,17 +72,17 @@ impl SampleRows {
     pub fn get(&self, sample: usize) -> Option<SampleRow> {
         let flags = *self.flags.get(sample)?;
         let count = |column: &Vec<u32>| column.get(sample).map_or(0, |&count| count as usize);
-        let margin = |flag: u8, column: &Vec<f64>| column.get(sample).copied().filter(|_| flags & flag != 0);
-        Some(SampleRow {
+        let row = SampleRow {
             gold: count(&self.gold),
             predicted: count(&self.predicted),
             gold_rank: count(&self.gold_rank),
-            margin: margin(MARGIN, &self.margin),
-            gold_margin: margin(GOLD_MARGIN, &self.gold_margin),
-            tied: flags & TIED != 0,
+            margin: self.margin.get(sample).copied(),
+            gold_margin: self.gold_margin.get(sample).copied(),
+            tied: false,
             tokens: count(&self.tokens),
             cut: count(&self.cut),
-        })
+        };
+        Some(row.flagged(flags))
     }
 
     /// All rows in order.
@@ -84,9 +103,7 @@ impl SampleRows {
         counts.into_iter().for_each(|(column, count)| column.push(u32::try_from(count).unwrap_or(u32::MAX)));
         self.margin.push(row.margin.unwrap_or(0.0));
         self.gold_margin.push(row.gold_margin.unwrap_or(0.0));
-        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        self.flags
-            .push(flag(row.tied, TIED) | flag(row.margin.is_some(), MARGIN) | flag(row.gold_margin.is_some(), GOLD_MARGIN));
+        self.flags.push(row.flags());
     }
 
     fn reserve(&mut self, rows: usize) {

@@ -12,11 +12,6 @@ const ROW: usize = 7 * WORD + 1;
 const PAIR: usize = 2 * WORD;
 const WORD: usize = 8;
 
-/// What a sample's flags say.
-const TIED: u8 = 1;
-const MARGIN: u8 = 2;
-const GOLD_MARGIN: u8 = 4;
-
 /// Bytes written at a time.
 const CHUNK: usize = 1 << 16;
 
@@ -69,8 +64,7 @@ fn encode(row: SampleRow, bytes: &mut Vec<u8>) {
     for margin in [row.margin, row.gold_margin] {
         bytes.extend(margin.unwrap_or(0.0).to_le_bytes());
     }
-    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    bytes.push(flag(row.tied, TIED) | flag(row.margin.is_some(), MARGIN) | flag(row.gold_margin.is_some(), GOLD_MARGIN));
+    bytes.push(row.flags());
 }
 
 /// Reads so many samples and their scores back; None if the bytes are not as many, or not those that were written.
@@ -123,16 +117,16 @@ fn read_rows<R, Rows: FromIterator<R>, const BYTES: usize>(
 fn sample(row: &[u8; ROW]) -> Option<SampleRow> {
     let (words, flags) = row.as_chunks::<WORD>();
     let count = |at: usize| usize::try_from(u64::from_le_bytes(words[at])).ok();
-    let set = |flag: u8| flags.iter().any(|flags| flags & flag != 0);
-    let margin = |at: usize, flag: u8| set(flag).then(|| f64::from_le_bytes(words[at]));
-    Some(SampleRow {
+    let margin = |at: usize| Some(f64::from_le_bytes(words[at]));
+    let sample = SampleRow {
         gold: count(0)?,
         predicted: count(1)?,
         gold_rank: count(2)?,
         tokens: count(3)?,
         cut: count(4)?,
-        margin: margin(5, MARGIN),
-        gold_margin: margin(6, GOLD_MARGIN),
-        tied: set(TIED),
-    })
+        margin: margin(5),
+        gold_margin: margin(6),
+        tied: false,
+    };
+    Some(sample.flagged(*flags.first()?))
 }

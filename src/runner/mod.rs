@@ -193,9 +193,8 @@ fn metric_rows(metrics: Vec<Metric>, names: &[String], units: usize) -> Vec<Metr
             task::MTEB_METRICS,
             task::RETRIEVAL_METRICS,
             task::CLUSTERING_METRICS,
-        ]
-        .concat();
-        known.iter().any(|info| {
+        ];
+        known.into_iter().flatten().any(|info| {
             (info.name, info.scope) == (metric.name, scope)
                 && matches!(info.uncertainty, Uncertainty::Bootstrap | Uncertainty::Jackknife)
         })
