@@ -246,9 +246,8 @@ impl Place<'_> {
         let shelf = work.shelf(self.store)?;
         let desk = Desk { model: &self.recipe.model.id, work, shelf, observer: self.observer, stop: self.stop };
         repairing(self.observer, || {
-            let Some(failures) = desk.embed(&mut Times::default())? else { return Ok(None) };
-            let found = work.stored(&desk.shelf)?;
-            let stored = desk.stored(TEXTS, 0, &found, &failures);
+            let Some(embedded) = desk.embed(&mut Times::default())? else { return Ok(None) };
+            let stored = desk.stored(TEXTS, 0, &embedded);
             let stored = stored.map_err(|reason| ApplyError::NoVectors { model: self.recipe.model.id.clone(), reason })?;
             take(&stored).map(Some)
         })

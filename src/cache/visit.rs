@@ -10,8 +10,9 @@ use super::shelf::{Found, Place, set_aside};
 use super::{CacheError, Key, Shelf};
 use crate::embeddings::Embeddings;
 
-/// Vectors decoded at a time: enough row groups to keep all cores busy, few enough to stay in the last cache. Unit: bytes.
-const BLOCK_BYTES: usize = 16 << 20;
+/// Vectors decoded at a time: enough row groups to keep all cores busy, few enough that two such blocks stay in the last cache.
+/// Unit: bytes.
+const BLOCK_BYTES: usize = 8 << 20;
 
 /// One vector that is asked for: where it lies, and its position among the keys.
 type Wanted = (Place, u32);
@@ -42,23 +43,30 @@ impl Shelf {
     /// A key that is not in `found`, a vector of another width, a part that went away or broke after it was found, and
     /// those of `take`.
     pub fn visit(&self, found: &Found, keys: &[Key], dim: usize, take: Take<'_>) -> Result<(), CacheError> {
-        let mut values = Vec::new();
         let wanted = self.wanted(found, keys)?;
+        let mut blocks = Vec::new();
         for wanted in wanted.chunk_by(|a, b| a.0.part == b.0.part) {
             let part = &found.parts[index(wanted[0].0.part)];
             if part.dim() != dim {
                 let key = keys[index(wanted[0].1)];
                 return Err(CacheError::Width { key, path: part.path().to_owned(), found: part.dim(), wanted: dim });
             }
-            for block in part.blocks(wanted) {
-                let rows = block.iter().map(|(_, _, wanted)| wanted.len()).sum::<usize>();
-                values.resize(rows * dim, 0.0);
-                part.decode(&block, &mut values).map_err(|error| lost(part.path(), error))?;
-                let positions: Vec<usize> = block.iter().flat_map(|(_, _, wanted)| *wanted).map(|&(_, at)| index(at)).collect();
-                let vectors = Embeddings::from_values(dim, values);
-                take(&positions, &vectors)?;
-                values = vectors.into_values();
-            }
+            blocks.extend(part.blocks(wanted));
+        }
+        // The next block is decoded while one is taken: no thread waits for the last one of either.
+        let [mut current, mut next] = [Vec::new(), Vec::new()];
+        let mut decoded = blocks.first().map_or(Ok(()), |block| block.decode(&mut current));
+        for (place, block) in blocks.iter().enumerate() {
+            decoded?;
+            decoded = Ok(());
+            let vectors = Embeddings::from_values(dim, current);
+            rayon::in_place_scope(|scope| {
+                if let Some(block) = blocks.get(place + 1) {
+                    scope.spawn(|_| decoded = block.decode(&mut next));
+                }
+                take(&block.positions(), &vectors)
+            })?;
+            (current, next) = (next, vectors.into_values());
         }
         Ok(())
     }
@@ -82,49 +90,72 @@ const fn index(number: u32) -> usize {
 /// A row group, its rows within the part, and what of it is asked for, in its order.
 type Group<'a> = (usize, Range<usize>, &'a [Wanted]);
 
+/// Row groups of one part that are decoded together.
+struct Block<'a> {
+    part: &'a Part,
+    groups: Vec<Group<'a>>,
+}
+
 impl Part {
     /// The row groups that hold vectors asked for, as many at a time as a block takes.
-    fn blocks<'a>(&self, wanted: &'a [Wanted]) -> Vec<Vec<Group<'a>>> {
-        let (mut blocks, mut block, mut bytes, mut rest) = (Vec::new(), Vec::new(), 0, wanted);
+    fn blocks<'a>(&'a self, wanted: &'a [Wanted]) -> Vec<Block<'a>> {
+        let (mut blocks, mut groups, mut bytes, mut rest) = (Vec::new(), Vec::new(), 0, wanted);
         for (group, rows) in self.row_groups().into_iter().enumerate() {
             let (here, later) = rest.split_at(rest.partition_point(|(place, _)| index(place.row) < rows.end));
             rest = later;
             if here.is_empty() {
                 continue;
             }
-            block.push((group, rows, here));
+            groups.push((group, rows, here));
             bytes += here.len() * self.dim() * size_of::<f32>();
             if bytes >= BLOCK_BYTES {
-                blocks.push(std::mem::take(&mut block));
+                blocks.push(Block { part: self, groups: std::mem::take(&mut groups) });
                 bytes = 0;
             }
         }
-        blocks.push(block);
+        if !groups.is_empty() {
+            blocks.push(Block { part: self, groups });
+        }
         blocks
     }
+}
 
-    /// Reads the vectors of a block, row groups in parallel.
-    fn decode(&self, block: &[Group<'_>], values: &mut [f32]) -> Result<(), PartError> {
-        let dim = self.dim();
-        let mut rest = values;
-        let mut tasks = Vec::with_capacity(block.len());
-        for group in block {
+impl Block<'_> {
+    /// What is asked for, in the order of the file.
+    fn wanted(&self) -> impl Iterator<Item = &Wanted> {
+        self.groups.iter().flat_map(|(_, _, wanted)| *wanted)
+    }
+
+    /// The positions of its rows among the keys.
+    fn positions(&self) -> Vec<usize> {
+        self.wanted().map(|&(_, at)| index(at)).collect()
+    }
+
+    /// Reads its vectors, row groups in parallel. Shape of `values`: `[rows, dim]`, whatever it was before.
+    fn decode(&self, values: &mut Vec<f32>) -> Result<(), CacheError> {
+        let Self { part, groups } = self;
+        let dim = part.dim();
+        values.resize(self.wanted().count() * dim, 0.0);
+        let mut rest = values.as_mut_slice();
+        let mut tasks = Vec::with_capacity(groups.len());
+        for group in groups {
             let (here, later) = rest.split_at_mut(group.2.len() * dim);
             rest = later;
             tasks.push((group, here));
         }
-        tasks.into_par_iter().try_for_each(|((group, rows, wanted), values)| {
+        let decode = |((group, rows, wanted), values): (&Group<'_>, &mut [f32])| {
             if wanted.iter().map(|(place, _)| index(place.row)).eq(rows.clone()) {
-                return self.vectors(*group, values);
+                return part.vectors(*group, values);
             }
             let mut all = vec![0.0; rows.len() * dim];
-            self.vectors(*group, &mut all)?;
+            part.vectors(*group, &mut all)?;
             for (row, (place, _)) in values.chunks_exact_mut(dim).zip(*wanted) {
                 let at = index(place.row) - rows.start;
                 row.copy_from_slice(&all[at * dim..(at + 1) * dim]);
             }
             Ok(())
-        })
+        };
+        tasks.into_par_iter().try_for_each(decode).map_err(|error| lost(part.path(), error))
     }
 }
 

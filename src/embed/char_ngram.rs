@@ -6,11 +6,11 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::characters::{self, MAX_CHARS, scalars};
-use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, kept};
+use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, finished};
 use crate::digest::{Digest, Hasher};
 use crate::embeddings::Embeddings;
 use crate::prompt::{Template, Truncation};
-use crate::spec::{FitSet, Layer, Pooling, Readout};
+use crate::spec::{FitSet, Readout};
 
 const NAME: &str = "builtin:char-ngram";
 /// Raised whenever the same texts give other vectors than before.
@@ -103,22 +103,8 @@ impl Encoder for CharNgram {
     }
 
     fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError> {
-        let refuse = |key, found| Err(EmbedError::NoLayers { readout: readout.id.clone(), key, found, model: NAME.to_owned() });
-        match readout {
-            Readout { norm: true, .. } => refuse("norm", "true".to_owned()),
-            Readout { span: Some(span), .. } => refuse("span", span.to_string()),
-            Readout { layer: Layer::At(-1), pool: Pooling::Own, .. } => Ok(Resolved {
-                dim: DIM,
-                kept: kept(readout, DIM, &self.card)?,
-                layer: 0,
-                pool: Pooling::Own,
-                span: None,
-                norm: false,
-                normalize: readout.normalize,
-            }),
-            Readout { pool, .. } if *pool != Pooling::Own => refuse("pool", pool.to_string()),
-            Readout { layer, .. } => refuse("layer", layer.to_string()),
-        }
+        let refuse = |key, found| EmbedError::NoLayers { readout: readout.id.clone(), key, found, model: NAME.to_owned() };
+        finished(readout, DIM, &self.card, refuse)
     }
 
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {

@@ -13,6 +13,9 @@ use crate::embeddings::Embeddings;
 use crate::prompt::{Fuse, Prompt};
 use crate::spec::Readout;
 
+/// Rows whose keys are collected at a time.
+const PIECE: usize = 1 << 16;
+
 /// All that one model embeds for a grid.
 pub struct ModelWork {
     pub encoder: Box<dyn Encoder>,
@@ -179,8 +182,13 @@ impl ModelWork {
     /// A cache that cannot be read.
     pub fn stored(&self, shelf: &Shelf) -> Result<Found, CacheError> {
         let namings = self.namings();
-        let keys = |row: usize| self.keys(row, &namings).collect::<Vec<Key>>();
-        let wanted: Vec<Key> = (0..self.rows.len()).into_par_iter().flat_map_iter(keys).collect();
+        let reads = |row: usize| self.rows.reads(self.rows.wish(row)).len();
+        let mut wanted: Vec<Key> = Vec::with_capacity((0..self.rows.len()).map(reads).sum());
+        // Piece by piece: threads collect into lists of their own, which all together would take the room of the keys again.
+        for first in (0..self.rows.len()).step_by(PIECE) {
+            let keys = |row: usize| self.keys(row, &namings).collect::<Vec<Key>>();
+            wanted.par_extend((first..self.rows.len().min(first + PIECE)).into_par_iter().flat_map_iter(keys));
+        }
         shelf.find(wanted)
     }
 

@@ -85,7 +85,9 @@ impl Recorder {
     /// The cells of these ids that are recorded, those of an interrupted run among them. Some may come without their samples.
     pub fn recorded(&mut self, order: &[String]) -> Vec<&CellRecord> {
         for id in order {
-            if let (false, Some(cell)) = (self.cells.contains_key(id), self.read(id)) {
+            if !self.cells.contains_key(id)
+                && let Some(cell) = self.read(id)
+            {
                 self.keep(cell);
             }
         }

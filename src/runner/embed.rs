@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::cache::{CacheError, Shelf};
+use crate::cache::{CacheError, Found, Shelf};
 use crate::cause::told;
 use crate::embed::{Naming, Resolved};
 use crate::error::Error;
@@ -13,7 +13,16 @@ use crate::plan::ModelWork;
 use crate::results::Times;
 
 /// Why rows have no vectors, by row.
-pub type Failures = BTreeMap<usize, String>;
+type Failures = BTreeMap<usize, String>;
+
+/// What came of a model's rows.
+#[derive(Default)]
+pub struct Embedded {
+    /// Where their vectors lie.
+    pub found: Found,
+    /// Why rows have none.
+    pub failures: Failures,
+}
 
 /// One model's rows, the shelf they are saved on, and who watches.
 pub struct Desk<'a> {
@@ -30,7 +39,7 @@ impl Desk<'_> {
     ///
     /// # Errors
     /// A cache that cannot be read or written. An encoder that fails makes failures of its rows, not an error.
-    pub fn embed(&self, times: &mut Times) -> Result<Option<Failures>, Error> {
+    pub fn embed(&self, times: &mut Times) -> Result<Option<Embedded>, Error> {
         if self.stop.requested() {
             return Ok(None);
         }
@@ -38,8 +47,9 @@ impl Desk<'_> {
         found.warnings().iter().for_each(|warning| self.observer.observe(Event::Warning(warning.clone())));
         let missing = self.work.missing(&found);
         if missing.is_empty() {
-            return Ok(Some(Failures::new()));
+            return Ok(Some(Embedded { found, failures: Failures::new() }));
         }
+        drop(found);
         let groups = self.work.together(&missing);
         let stage = format!("embed with {}", self.model);
         let total = groups.iter().map(|(_, rows)| self.work.encoder.positions(&self.work.some(rows))).sum();
@@ -57,7 +67,10 @@ impl Desk<'_> {
         }
         times.embed_seconds += started.elapsed().as_secs_f64();
         self.observer.observe(Event::Finished { summary: format!("{} texts embedded", times.texts_embedded - before) });
-        Ok((!self.stop.requested()).then_some(failures))
+        if self.stop.requested() {
+            return Ok(None);
+        }
+        Ok(Some(Embedded { found: self.work.stored(&self.shelf)?, failures }))
     }
 
     /// Embeds some rows and saves them batch by batch.

@@ -1,13 +1,13 @@
 //! Scores cells of texts against labels.
 
-use super::{Read, Scoring};
+use super::{Done, Read, Scoring};
 use crate::cause::told;
 use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::plan::{Against, Cell};
 use crate::results::Outcome;
 use crate::spec::Calibration;
-use crate::task::{self, Evaluation, LabelSimilarity, Worded};
+use crate::task::{self, Evaluation, LabelSimilarity, TaskError, Worded};
 use crate::transform::Transformed;
 
 /// What the texts of one cell are held against.
@@ -20,7 +20,7 @@ struct Sides<'a> {
 
 impl Scoring<'_> {
     /// Scores cells of the same texts, which are read for all of them together.
-    pub(super) fn labels(&self, cells: &[&Cell], read: &Read<'_>) -> Result<Vec<Outcome>, Error> {
+    pub(super) fn labels(&self, cells: &[&Cell], read: &Read<'_>, done: Done<'_>) -> Result<(), Error> {
         let slice = &self.plan.slices[cells[0].slice];
         let gold: Vec<usize> = slice.samples.iter().filter_map(|sample| sample.gold.label()).collect();
         let sides = cells.iter().map(|cell| self.sides(cell, read)).collect::<Result<Vec<_>, _>>()?;
@@ -38,19 +38,19 @@ impl Scoring<'_> {
                 seed: self.plan.spec.seed,
             })
             .collect();
-        let mut evaluations = match read.by {
-            Some(by) => task::label_similarity(&Transformed { texts: read.texts, by }, &tasks)?,
-            None => task::label_similarity(read.texts, &tasks)?,
-        }
-        .into_iter();
-        let outcome = |(cell, sides): (&&Cell, &Result<Sides<'_>, String>)| {
+        let mut evaluations: Evaluations<'_> = match read.by {
+            Some(by) => Box::new(task::label_similarity(&Transformed { texts: read.texts, by }, &tasks)?),
+            None => Box::new(task::label_similarity(read.texts, &tasks)?),
+        };
+        // One at a time: of a million samples each takes a hundred MiB until it is recorded.
+        for (cell, sides) in cells.iter().zip(&sides) {
             let evaluation = sides.as_ref().map_err(Clone::clone).and_then(|_| next(&mut evaluations));
-            match evaluation {
+            done(cell, match evaluation {
                 Ok(evaluation) => Outcome::Scored(self.scored(cell, evaluation, read.by)),
                 Err(reason) => Outcome::Failed { reason },
-            }
-        };
-        Ok(cells.iter().zip(&sides).map(outcome).collect())
+            })?;
+        }
+        Ok(())
     }
 
     /// The vectors of a cell's labels, transformed as its texts are. The inner error is why there are none.
@@ -74,7 +74,9 @@ impl Scoring<'_> {
     }
 }
 
-fn next<E: std::error::Error>(evaluations: &mut impl Iterator<Item = Result<Evaluation, E>>) -> Result<Evaluation, String> {
+type Evaluations<'a> = Box<dyn Iterator<Item = Result<Evaluation, TaskError>> + 'a>;
+
+fn next(evaluations: &mut Evaluations<'_>) -> Result<Evaluation, String> {
     let evaluation = evaluations.next().ok_or_else(|| "it was not scored".to_owned())?;
     evaluation.map_err(|error| told(&error))
 }

@@ -14,7 +14,7 @@ mod verify;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::cache::{Found, Store};
+use crate::cache::Store;
 use crate::error::Error;
 use crate::observe::{Event, Observer, Stop, Unit};
 use crate::plan::{Against, Block, Cell, Plan, Texts};
@@ -26,7 +26,7 @@ use crate::transform::Fitted;
 
 use transforms::Fitter;
 
-pub use embed::{Desk, Failures, repairing};
+pub use embed::{Desk, Embedded, repairing};
 pub use vectors::Stored;
 pub use verify::{Verified, verify};
 
@@ -53,8 +53,8 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     for (index, work) in plan.models.iter().enumerate() {
         let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer, stop };
         let ended = repairing(observer, || {
-            let Some(failures) = desk.embed(&mut times)? else { return Ok(ControlFlow::Break(())) };
-            Scoring { plan, index, desk: &desk, failures: &failures }.run(&mut recorder)
+            let Some(embedded) = desk.embed(&mut times)? else { return Ok(ControlFlow::Break(())) };
+            Scoring { plan, index, desk: &desk, embedded: &embedded }.run(&mut recorder)
         })?;
         work.encoder.release();
         if ended.is_break() {
@@ -77,15 +77,17 @@ struct Read<'a> {
     /// What is done to every vector.
     by: Option<&'a Fitted>,
     readout: usize,
-    found: &'a Found,
 }
+
+/// What is done with a scored cell.
+type Done<'a> = &'a mut dyn FnMut(&Cell, Outcome) -> Result<(), Error>;
 
 /// Scores the cells of one model.
 struct Scoring<'a> {
     plan: &'a Plan,
     index: usize,
     desk: &'a Desk<'a>,
-    failures: &'a Failures,
+    embedded: &'a Embedded,
 }
 
 impl Scoring<'_> {
@@ -95,7 +97,6 @@ impl Scoring<'_> {
         let observer = self.desk.observer;
         let stage = format!("score {}", self.desk.model);
         observer.observe(Event::Started { stage, total: Some(cells.len() as u64), unit: Unit::Cells });
-        let found = self.desk.work.stored(&self.desk.shelf)?;
         let mut fitter = Fitter::default();
         // Cells that differ in labels and calibration alone read their texts together.
         let together = |a: &&Cell, b: &&Cell| {
@@ -105,10 +106,11 @@ impl Scoring<'_> {
             let open: Vec<&Cell> = cells.iter().copied().filter(|cell| recorder.finished(&cell.id).is_none()).collect();
             observer.observe(Event::Advanced((cells.len() - open.len()) as u64));
             for cells in open.chunks(self.together(cells[0])) {
-                for (cell, outcome) in cells.iter().zip(self.score(cells, &found, &mut fitter)?) {
+                self.score(cells, &mut fitter, &mut |cell, outcome| {
                     recorder.record(CellRecord { id: cell.id.clone(), choices: self.plan.choices(cell), outcome })?;
                     observer.observe(Event::Advanced(1));
-                }
+                    Ok(())
+                })?;
                 if self.desk.stop.requested() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -125,22 +127,23 @@ impl Scoring<'_> {
         (SCORES_BYTES / (slice.samples.len() * sample).max(1)).max(1)
     }
 
-    /// Scores cells of the same texts, readout and transform.
-    fn score(&self, cells: &[&Cell], found: &Found, fitter: &mut Fitter) -> Result<Vec<Outcome>, Error> {
-        let Some(first) = cells.first() else { return Ok(Vec::new()) };
-        let failed = |reason: &String| Ok(cells.iter().map(|_| Outcome::Failed { reason: reason.clone() }).collect());
-        let by = match fitter.fitted(self, first, found)? {
+    /// Scores cells of the same texts, readout and transform, and hands out each as it is done.
+    fn score(&self, cells: &[&Cell], fitter: &mut Fitter, done: Done<'_>) -> Result<(), Error> {
+        let Some(first) = cells.first() else { return Ok(()) };
+        let mut failed =
+            |reason: String| cells.iter().try_for_each(|cell| done(cell, Outcome::Failed { reason: reason.clone() }));
+        let by = match fitter.fitted(self, first)? {
             Ok(by) => by,
-            Err(reason) => return failed(&reason),
+            Err(reason) => return failed(reason),
         };
-        let texts = match self.desk.stored(first.samples(), first.readout, found, self.failures) {
+        let texts = match self.desk.stored(first.samples(), first.readout, self.embedded) {
             Ok(texts) => texts,
-            Err(reason) => return failed(&reason),
+            Err(reason) => return failed(reason),
         };
-        let texts = Read { texts: &texts, by: by.as_deref(), readout: first.readout, found };
+        let texts = Read { texts: &texts, by: by.as_deref(), readout: first.readout };
         match first.scored {
-            Against::Labels { .. } => self.labels(cells, &texts),
-            Against::Samples { .. } => cells.iter().map(|cell| self.against_samples(cell, &texts)).collect(),
+            Against::Labels { .. } => self.labels(cells, &texts, done),
+            Against::Samples { .. } => cells.iter().try_for_each(|cell| done(cell, self.against_samples(cell, &texts)?)),
         }
     }
 

@@ -50,7 +50,7 @@ impl Scoring<'_> {
             return Ok(Ok(None));
         };
         let slice = &self.plan.slices[from];
-        let texts = match self.desk.stored(texts, read.readout, read.found, self.failures) {
+        let texts = match self.desk.stored(texts, read.readout, self.embedded) {
             Ok(texts) => texts,
             Err(reason) => return Ok(Err(reason)),
         };

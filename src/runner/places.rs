@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Desk, Failures, Fitter, Scoring};
+use super::{Desk, Embedded, Fitter, Scoring};
 use crate::cache::Store;
 use crate::dataset::Kind;
 use crate::error::Error;
@@ -28,12 +28,12 @@ pub(super) fn place(plan: &Plan, store: &Store, stop: &Stop, order: &[String], r
         }
         // Whatever is to be said of these cells was said when they were scored.
         let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer: &Silent, stop };
-        let (found, failures) = (work.stored(&desk.shelf)?, Failures::new());
-        let scoring = Scoring { plan, index, desk: &desk, failures: &failures };
+        let embedded = Embedded { found: work.stored(&desk.shelf)?, ..Embedded::default() };
+        let scoring = Scoring { plan, index, desk: &desk, embedded: &embedded };
         let mut fitter = Fitter::default();
         for cell in own {
-            let Ok(texts) = desk.stored(cell.samples(), cell.readout, &found, &failures) else { continue };
-            let Ok(by) = fitter.fitted(&scoring, cell, &found)? else { continue };
+            let Ok(texts) = desk.stored(cell.samples(), cell.readout, &embedded) else { continue };
+            let Ok(by) = fitter.fitted(&scoring, cell)? else { continue };
             let indices = spread(texts.count());
             let picked = texts.picked(&indices)?;
             let vectors = match by {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::vectors::Stored;
 use super::{Read, Scoring};
-use crate::cache::{CacheError, Found};
+use crate::cache::CacheError;
 use crate::cause::told;
 use crate::embeddings::Embeddings;
 use crate::error::Error;
@@ -32,7 +32,6 @@ impl Fitter {
         &mut self,
         scoring: &Scoring<'_>,
         cell: &Cell,
-        found: &Found,
     ) -> Result<Result<Option<Rc<Fitted>>, String>, Error> {
         let (Some(index), Some(texts)) = (cell.transform, scoring.plan.fit(cell)) else { return Ok(Ok(None)) };
         let place = (texts, cell.readout);
@@ -42,7 +41,7 @@ impl Fitter {
             return Ok(fitted.clone().map(Some));
         }
         let transform = &scoring.plan.spec.transforms[index];
-        let fitted = match scoring.desk.stored(texts, cell.readout, found, scoring.failures) {
+        let fitted = match scoring.desk.stored(texts, cell.readout, scoring.embedded) {
             Ok(stored) => self.fit(transform, place, &stored)?,
             Err(reason) => Err(reason),
         };
@@ -100,7 +99,7 @@ impl Scoring<'_> {
     /// Vectors of a set of texts, all at once, transformed as those of a cell's samples are. The inner error is why there are
     /// none.
     pub(super) fn transformed(&self, texts: Texts, read: &Read<'_>) -> Result<Result<Embeddings, String>, Error> {
-        let vectors = self.desk.vectors(texts, read.readout, read.found, self.failures)?;
+        let vectors = self.desk.vectors(texts, read.readout, self.embedded)?;
         Ok(vectors.map(|vectors| match read.by {
             Some(by) => by.apply(&vectors),
             None => vectors,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Desk, Failures};
+use super::{Desk, Embedded};
 use crate::cache::{CacheError, Found, Key, Shelf};
 use crate::embeddings::Embeddings;
 use crate::error::Error;
@@ -32,9 +32,9 @@ impl Desk<'_> {
         &'a self,
         set: plan::Texts,
         readout: usize,
-        found: &'a Found,
-        failures: &Failures,
+        embedded: &'a Embedded,
     ) -> Result<Stored<'a>, String> {
+        let Embedded { found, failures } = embedded;
         let lost = || LOST.to_owned();
         let rows = &self.work.rows;
         let reading = self.work.readings.get(&(readout, set)).ok_or_else(lost)?;
@@ -59,10 +59,9 @@ impl Desk<'_> {
         &self,
         set: plan::Texts,
         readout: usize,
-        found: &Found,
-        failures: &Failures,
+        embedded: &Embedded,
     ) -> Result<Result<Embeddings, String>, Error> {
-        match self.stored(set, readout, found, failures) {
+        match self.stored(set, readout, embedded) {
             Ok(stored) => Ok(Ok(stored.all()?)),
             Err(reason) => Ok(Err(reason)),
         }

@@ -224,28 +224,29 @@ impl std::fmt::Display for Vectors {
 /// rules a mean. A vector without direction (all zeros, or equal to the mean) scores 0 everywhere, is left out of the mean,
 /// and is counted in the metric `zero_vectors`.
 ///
-/// Scores are cosines, range -1..1, which the other calibrations then correct as `calibrate` says. Memory: scores of all tasks, and one block of texts as f64. Determinism: neither the
-/// number of threads, nor the order and size of blocks, nor the other tasks change a bit.
+/// Scores are cosines, range -1..1, which the other calibrations then correct as `calibrate` says. Tasks are evaluated as they
+/// are asked for. Memory: scores of all tasks, and one block of texts as f64. Determinism: neither the number of threads, nor
+/// the order and size of blocks, nor the other tasks change a bit.
 ///
 /// # Errors
 /// Texts that cannot be read. The inner errors are inputs whose shapes disagree, that are empty, or that hold a non-finite
 /// value: see [`TaskError`].
-pub fn label_similarity<T: Texts>(
+pub fn label_similarity<'a, T: Texts>(
     texts: &T,
-    tasks: &[LabelSimilarity<'_>],
-) -> Result<Vec<Result<Evaluation, TaskError>>, T::Error> {
+    tasks: &'a [LabelSimilarity<'a>],
+) -> Result<impl Iterator<Item = Result<Evaluation, TaskError>> + use<'a, T>, T::Error> {
     let checked: Vec<Result<(), TaskError>> = tasks.iter().map(|task| check(texts, task)).collect();
     let sound: Vec<LabelSimilarity<'_>> =
         tasks.iter().zip(&checked).filter(|(_, ok)| ok.is_ok()).map(|(task, _)| *task).collect();
     let (common, scored) = if sound.is_empty() { (Common::default(), Vec::new()) } else { scores::score(texts, &sound)? };
     let mut scored = scored.into_iter();
-    let evaluate = |(task, ok): (&LabelSimilarity<'_>, Result<(), TaskError>)| {
+    let evaluate = move |(task, ok): (&LabelSimilarity<'_>, Result<(), TaskError>)| {
         ok?;
         let not_finite = common.not_finite.map(|row| TaskError::NotFinite { of: Vectors::Texts, row });
         let scored = scored.next().filter(|_| not_finite.is_none());
         scored.map(|scored| evaluation(task, &common, scored)).ok_or(not_finite.unwrap_or(TaskError::NoSamples))
     };
-    Ok(tasks.iter().zip(checked).map(evaluate).collect())
+    Ok(tasks.iter().zip(checked).map(evaluate))
 }
 
 fn evaluation(task: &LabelSimilarity<'_>, common: &Common, scored: scores::Scored) -> Evaluation {

@@ -2,6 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
 
 use crate::embeddings::Embeddings;
 use crate::products::{self, Left, Out, Panels};
@@ -18,6 +19,8 @@ pub struct Projection {
 
 /// Directions that are followed: more than two, for the first two are found the sooner.
 const FOLLOWED: usize = 6;
+/// Rows that one thread multiplies at a time.
+const ROWS: usize = 48;
 /// Most rounds, and the change of the two variances in a round, as a share, at which it ends.
 const ROUNDS: usize = 300;
 const SETTLED: f64 = 1e-13;
@@ -31,23 +34,27 @@ const SETTLED: f64 = 1e-13;
 /// Determinism: the same vectors give the same bits on one kind of processor.
 pub fn plane(vectors: &Embeddings) -> Option<Projection> {
     let n = vectors.len();
+    if n < 3 {
+        return None;
+    }
     let products = inner_products(vectors);
     let trace: f64 = (0..n).map(|i| products[i * n + i]).sum();
-    if n < 3 || trace <= 1e-12 * number(n) {
+    if trace <= 1e-12 * number(n) {
         return None;
     }
     let mut followed = start(n);
     let mut known = [0.0; 2];
     for _ in 0..ROUNDS {
-        let mut moved: Vec<Vec<f64>> = followed.iter().map(|direction| applied(&products, direction)).collect();
-        orthonormal(&mut moved);
-        followed = turned(&products, &moved);
-        let found = [0, 1].map(|place| variance(&products, &followed[place]));
+        let (variances, turns, moved) = turned(&products, &followed);
+        let found = [0, 1].map(|place| variances[place]);
         let change = (found[0] - known[0]).abs() + (found[1] - known[1]).abs();
         known = found;
         if change <= SETTLED * trace {
+            followed = mixed(&followed, &turns);
             break;
         }
+        followed = mixed(&moved, &turns);
+        orthonormal(&mut followed);
     }
     let along = [0, 1].map(|place| {
         let scale = known[place].max(0.0).sqrt() * sign(&followed[place]);
@@ -66,13 +73,21 @@ fn inner_products(vectors: &Embeddings) -> Vec<f64> {
         let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
         values.extend(row.iter().map(|&value| f64::from(value) * scale));
     }
-    let mut products = vec![0.0; n * n];
     let right = Panels::new(dim, n, |i, row| values[row * dim + i]);
-    let left = Left { values: &values, rows: n, stride: dim, inputs: dim };
-    products::multiply(left, &right, &mut Out { values: &mut products, stride: n, outputs: n, continued: false });
-    let means: Vec<f64> = products.chunks_exact(n.max(1)).map(|row| row.iter().sum::<f64>() / number(n)).collect();
-    let mean = means.iter().sum::<f64>() / number(n.max(1));
-    for (i, row) in products.chunks_exact_mut(n.max(1)).enumerate() {
+    let mut products = vec![0.0; n * n];
+    // Each row up to its own place: what stands behind is the same again.
+    let chunks = values.par_chunks(ROWS * dim).zip(products.par_chunks_mut(ROWS * n)).enumerate();
+    chunks.for_each(|(chunk, (values, products))| {
+        let left = Left { values, rows: values.len() / dim, stride: dim, inputs: dim };
+        let outputs = chunk * ROWS + left.rows;
+        products::multiply(left, &right, &mut Out { values: products, stride: n, outputs, continued: false });
+    });
+    for (i, j) in (0..n).flat_map(|i| (0..i).map(move |j| (i, j))) {
+        products[j * n + i] = products[i * n + j];
+    }
+    let means: Vec<f64> = products.chunks_exact(n).map(|row| row.iter().sum::<f64>() / number(n)).collect();
+    let mean = means.iter().sum::<f64>() / number(n);
+    for (i, row) in products.chunks_exact_mut(n).enumerate() {
         row.iter_mut().zip(&means).for_each(|(value, other)| *value += mean - means[i] - other);
     }
     products
@@ -85,14 +100,6 @@ fn start(n: usize) -> Vec<Vec<f64>> {
     let mut directions: Vec<Vec<f64>> = (0..FOLLOWED.min(n)).map(|_| (0..n).map(|_| unit()).collect()).collect();
     orthonormal(&mut directions);
     directions
-}
-
-fn applied(products: &[f64], direction: &[f64]) -> Vec<f64> {
-    products.chunks_exact(direction.len()).map(|row| dot(row, direction)).collect()
-}
-
-fn variance(products: &[f64], direction: &[f64]) -> f64 {
-    dot(&applied(products, direction), direction)
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -117,24 +124,35 @@ fn orthonormal(directions: &mut [Vec<f64>]) {
     }
 }
 
-/// Orthonormal directions turned among themselves, so that each has the largest variance that those before it leave.
-fn turned(products: &[f64], directions: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let k = directions.len();
-    let moved: Vec<Vec<f64>> = directions.iter().map(|direction| applied(products, direction)).collect();
+/// How orthonormal directions have to be turned among themselves, so that each has the largest variance that those before it
+/// leave: those variances, the turns by column, and the directions multiplied by the products, not turned.
+fn turned(products: &[f64], directions: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    let (n, k) = (directions[0].len(), directions.len());
+    let mut applied = vec![0.0; n * k];
+    let left = Left { values: products, rows: n, stride: n, inputs: n };
+    let right = Panels::new(n, k, |i, direction| directions[direction][i]);
+    products::multiply(left, &right, &mut Out { values: &mut applied, stride: k, outputs: k, continued: false });
+    let moved: Vec<Vec<f64>> = (0..k).map(|i| applied.iter().skip(i).step_by(k).copied().collect()).collect();
     let mut small: Vec<Vec<f64>> =
         moved.iter().map(|moved| directions.iter().map(|other| dot(moved, other)).collect()).collect();
     let mut turns: Vec<Vec<f64>> = (0..k).map(|i| (0..k).map(|j| f64::from(u8::from(i == j))).collect()).collect();
     jacobi(&mut small, &mut turns);
     let mut order: Vec<usize> = (0..k).collect();
     order.sort_by(|&a, &b| small[b][b].total_cmp(&small[a][a]));
-    let mix = |column: usize| {
-        let mut mixed = vec![0.0; directions[0].len()];
-        for (direction, turn) in directions.iter().zip(&turns) {
-            mixed.iter_mut().zip(direction).for_each(|(sum, value)| *sum += turn[column] * value);
+    let columns = order.iter().map(|&column| turns.iter().map(|turn| turn[column]).collect()).collect();
+    (order.iter().map(|&place| small[place][place]).collect(), columns, moved)
+}
+
+/// Directions mixed as each list of shares says.
+fn mixed(directions: &[Vec<f64>], shares: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let mix = |shares: &Vec<f64>| {
+        let mut sum = vec![0.0; directions[0].len()];
+        for (direction, share) in directions.iter().zip(shares) {
+            sum.iter_mut().zip(direction).for_each(|(sum, value)| *sum += share * value);
         }
-        mixed
+        sum
     };
-    order.into_iter().map(mix).collect()
+    shares.iter().map(mix).collect()
 }
 
 /// Makes a small symmetric matrix diagonal by rotations of Jacobi; the columns of `turns` become its eigenvectors.

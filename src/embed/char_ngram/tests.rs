@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::model::ModelError;
+use crate::spec::{Layer, Pooling};
 use std::io::Write as _;
 
 fn fitted(texts: &[&str]) -> CharNgram {

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::characters::{self, MAX_CHARS};
-use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, kept};
+use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, finished};
 use crate::digest::Hasher;
 use crate::embeddings::Embeddings;
 use crate::http::TRIES;
 use crate::prompt::{Template, Truncation};
-use crate::spec::{Endpoint, Layer, Pooling, Readout};
+use crate::spec::{Endpoint, Readout};
 
 use client::Client;
 pub use error::{EndpointError, WrongAnswer};
@@ -146,24 +146,9 @@ impl Encoder for Remote {
     }
 
     fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError> {
-        let refuse = |key, found| {
-            Err(EmbedError::FinishedVectors { readout: readout.id.clone(), key, found, model: self.card.name.clone() })
-        };
-        match readout {
-            Readout { norm: true, .. } => refuse("norm", "true".to_owned()),
-            Readout { span: Some(span), .. } => refuse("span", span.to_string()),
-            Readout { layer: Layer::At(-1), pool: Pooling::Own, .. } => Ok(Resolved {
-                dim: self.width,
-                kept: kept(readout, self.width, &self.card)?,
-                layer: 0,
-                pool: Pooling::Own,
-                span: None,
-                norm: false,
-                normalize: readout.normalize,
-            }),
-            Readout { pool, .. } if *pool != Pooling::Own => refuse("pool", pool.to_string()),
-            Readout { layer, .. } => refuse("layer", layer.to_string()),
-        }
+        let model = || self.card.name.clone();
+        let refuse = |key, found| EmbedError::FinishedVectors { readout: readout.id.clone(), key, found, model: model() };
+        finished(readout, self.width, &self.card, refuse)
     }
 
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {
