@@ -146,6 +146,7 @@ fn provenance() -> Provenance {
         truncate: "head".into(),
         clean: "none".into(),
         chat: None,
+        documents: None,
     };
     Provenance {
         format: FORMAT,

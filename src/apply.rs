@@ -46,6 +46,8 @@ pub struct FittedOn {
     pub id: String,
     pub rule: TransformRule,
     pub fit: FitTexts,
+    /// What those texts are put into.
+    pub prompt: Prompt,
     /// Seed of the draw that a limit makes.
     pub seed: u64,
     /// What the texts were when the recipe was made.
@@ -78,6 +80,7 @@ impl Recipe {
             PLAIN => None,
             id => Some(provenance.transforms.iter().find(|transform| transform.id == id)?),
         };
+        let prompt = prompt_of(prompt)?;
         Some(Self {
             model: Model {
                 id: model.id.clone(),
@@ -87,7 +90,7 @@ impl Recipe {
                 max_tokens: Some(model.max_tokens).filter(|_| model.fit.is_none()),
                 adapter: model.adapter.as_ref().map(|adapter| adapter.parse()).transpose().ok()?,
             },
-            prompt: prompt_of(prompt)?,
+            prompt: prompt.clone(),
             readout: Readout {
                 id: readout.id.clone(),
                 layer: readout.layer,
@@ -101,11 +104,23 @@ impl Recipe {
                 id: record.id.clone(),
                 rule: record.rule,
                 fit: record.fit.clone(),
+                prompt,
                 seed: provenance.seed,
                 digest: record.digest,
             }),
             identity: Some(model.identity),
         })
+    }
+}
+
+impl Recipe {
+    /// The same for documents, where its prompt has something else for them than for queries.
+    #[must_use]
+    pub fn for_documents(self) -> Self {
+        match self.prompt.documents {
+            Some(documents) => Self { prompt: *documents, ..self },
+            None => self,
+        }
     }
 }
 
@@ -117,7 +132,12 @@ fn prompt_of(record: &PromptRecord) -> Option<Prompt> {
     };
     let views: Vec<View> = record.views.iter().enumerate().map(view).collect::<Option<_>>()?;
     let plain = Prompt::new(&record.id, views, record.truncate.parse().ok()?, record.clean.parse().ok()?);
-    Some(record.chat.iter().fold(Prompt { fuse: record.fuse, ..plain }, Prompt::in_chat))
+    let prompt = record.chat.iter().fold(Prompt { fuse: record.fuse, ..plain }, Prompt::in_chat);
+    let documents = match &record.documents {
+        Some(documents) => Some(Box::new(prompt_of(documents)?)),
+        None => None,
+    };
+    Some(Prompt { documents, ..prompt })
 }
 
 /// Where a recorded model came from, at the commit that it had then.
@@ -160,13 +180,24 @@ pub fn apply(recipe: &Recipe, bench: Bench<'_>, texts: &[Input], output: &Path) 
         return Err(ApplyError::Recipe(Box::new(problem)).into());
     }
     let mut work = ModelWork::new(bench.encoder);
-    let place = Place { recipe, reading: &reading, store: bench.store, observer: bench.observer, stop: bench.stop };
+    let place = Place {
+        recipe,
+        prompt: &recipe.prompt,
+        reading: &reading,
+        store: bench.store,
+        observer: bench.observer,
+        stop: bench.stop,
+    };
     let by = match &recipe.transform {
         None => None,
-        Some(transform) => match place.fit(&mut work, transform, bench.catalog)? {
-            Some(fitted) => Some(fitted),
-            None => return Ok(Applied::Interrupted),
-        },
+        Some(transform) => {
+            let reading = Reading::new(work.encoder.as_ref(), &transform.prompt, &recipe.readout)?;
+            let place = Place { prompt: &transform.prompt, reading: &reading, ..place };
+            match place.fit(&mut work, transform, bench.catalog)? {
+                Some(fitted) => Some(fitted),
+                None => return Ok(Applied::Interrupted),
+            }
+        }
     };
     let dim = by.as_ref().map_or(reading.width(), Fitted::width);
     let folder = match output.parent() {
@@ -216,8 +247,10 @@ fn words<'a>(recipe: &'a Recipe, texts: &'a [Input]) -> Vec<Words<'a>> {
 }
 
 /// Where and as what texts are embedded.
+#[derive(Clone, Copy)]
 struct Place<'a> {
     recipe: &'a Recipe,
+    prompt: &'a Prompt,
     reading: &'a Reading,
     store: &'a Store,
     observer: &'a dyn Observer,
@@ -227,7 +260,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// One list of prepared texts per view of the prompt. The error is about the text at this place.
     fn prepare(&self, work: &ModelWork, texts: &[Words<'_>]) -> Result<Vec<Vec<Prepared>>, (usize, EmbedError)> {
-        let prompt = &self.recipe.prompt;
+        let prompt = self.prompt;
         let spans = |read: &Resolved| read.span.into_iter().collect();
         let views = prompt.views.iter().zip(&self.reading.views);
         views.map(|(view, read)| plan::prepare(work.encoder.as_ref(), prompt, &view.template, texts, &spans(read))).collect()
@@ -255,7 +288,7 @@ impl Place<'_> {
 
     /// Fits the recipe's transform on the texts that it was fitted on. None: asked to stop.
     fn fit(&self, work: &mut ModelWork, transform: &FittedOn, catalog: &Catalog) -> Result<Option<Fitted>, Error> {
-        let FittedOn { id, rule, fit, seed, digest } = transform;
+        let FittedOn { id, rule, fit, seed, digest, .. } = transform;
         let name = || id.clone();
         let (texts, _) = catalog.fit_texts(fit, *seed).map_err(|source| ApplyError::FitTexts { transform: name(), source })?;
         if plan::fit_digest(&texts) != *digest {

@@ -23,6 +23,9 @@ pub struct Arguments {
     /// `best`, or the beginning of a cell's id
     #[arg(long, default_value = "best", conflicts_with = "model")]
     cell: String,
+    /// The texts are documents: put them into what the cell's prompt has for those
+    #[arg(long, requires = "results")]
+    documents: bool,
     /// Texts: plain lines (.txt), JSON lines with `text` (.jsonl), or Parquet with a column `text`; other slots of the template
     /// are filled from columns of their names
     #[arg(long, value_name = "FILE")]
@@ -174,7 +177,8 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
         (Some(results), _) => {
             let record = RunRecord::open(results)?;
             let cell = if arguments.cell == "best" { best(&record)? } else { arguments.cell.clone() };
-            Recipe::of_cell(&record, &cell)?
+            let recipe = Recipe::of_cell(&record, &cell)?;
+            if arguments.documents { recipe.for_documents() } else { recipe }
         }
         (None, Some(address)) => arguments.recipe.recipe(address)?,
         (None, None) => return Err(Failure::Usage("name a result folder, or a model with --model".to_owned())),

@@ -85,21 +85,28 @@ fn show(arguments: &Show, places: &Places) -> Result<(), Failure> {
             others: loaded.columns.iter().map(|(name, values)| (name.as_str(), values[at].as_str())).collect(),
         })
         .collect();
+    let corpus = loaded.judged.as_ref().map_or(&loaded.samples, |judged| &judged.documents.samples);
+    let documents: Vec<Words<'_>> = corpus.iter().take(looked_at).map(|sample| Words::from(sample.text.as_str())).collect();
     for model in spec.models.iter().filter(|model| arguments.model.as_ref().is_none_or(|id| *id == model.id)) {
         let encoder = embed::open(model, &places.sources(&catalog, &progress))?;
         for prompt in spec.prompts.iter().filter(|prompt| arguments.prompt.as_ref().is_none_or(|id| covers(id, &prompt.id))) {
-            for (at, view) in prompt.views.iter().enumerate() {
-                let which = match prompt.views.len() {
-                    1 => String::new(),
-                    views => format!(", view {} of {views} ({})", at + 1, prompt.fuse),
-                };
-                out::line(format!("{} / {}{which}", model.id, prompt.id));
-                let prepared = plan::prepare(encoder.as_ref(), prompt, &view.template, &texts, &BTreeSet::new());
-                let prepared = prepared.map_err(|(_, error)| error)?;
-                let common = common(&prepared);
-                let reads = reads(encoder.as_ref(), &spec, view);
-                for text in prepared.iter().take(arguments.texts) {
-                    example(encoder.as_ref(), prompt, text, common, &reads);
+            let looked_at = [("", Some(prompt), &texts), (", documents", prompt.documents.as_deref(), &documents)];
+            for (whose, prompt, texts) in
+                looked_at.into_iter().filter_map(|(whose, prompt, texts)| Some((whose, prompt?, texts)))
+            {
+                for (at, view) in prompt.views.iter().enumerate() {
+                    let which = match prompt.views.len() {
+                        1 => String::new(),
+                        views => format!(", view {} of {views} ({})", at + 1, prompt.fuse),
+                    };
+                    out::line(format!("{} / {}{whose}{which}", model.id, prompt.id));
+                    let prepared = plan::prepare(encoder.as_ref(), prompt, &view.template, texts, &BTreeSet::new());
+                    let prepared = prepared.map_err(|(_, error)| error)?;
+                    let common = common(&prepared);
+                    let reads = reads(encoder.as_ref(), &spec, view);
+                    for text in prepared.iter().take(arguments.texts) {
+                        example(encoder.as_ref(), prompt, text, common, &reads);
+                    }
                 }
             }
         }

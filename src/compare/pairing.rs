@@ -73,7 +73,7 @@ fn joined<'a>(
     if let Some(difference) = difference(before, after) {
         return Err(refused(difference));
     }
-    let tasks = [(baseline, cell), (candidate, other)].map(|(run, cell)| run.task(cell.choices.task).map(definition));
+    let tasks = [(baseline, cell), (candidate, other)].map(|(run, cell)| run.task(&cell.choices).map(definition));
     if let [Some(before), Some(after)] = tasks
         && before != after
     {
@@ -100,10 +100,12 @@ fn definition(task: &Task) -> String {
             let draws = draws.map(|draws| format!(", {} draws of {} a label", draws.experiments, draws.samples_per_label));
             format!("C {c} on {}{}", companion(train), draws.unwrap_or_default())
         }
-        Task::Knn { train, k } => format!("{k} neighbours of {}", companion(train)),
-        Task::Retrieval { documents, protocol } => {
+        Task::Knn { train, k, .. } => format!("{k} neighbours of {}", companion(train)),
+        Task::Retrieval { documents, protocol, identical, .. } => {
             let documents = documents.as_ref().map_or("its own slice".to_owned(), companion);
-            format!("documents of {documents}{}", protocol.map(|named| format!(", protocol \"{named}\"")).unwrap_or_default())
+            let protocol = protocol.map(|named| format!(", protocol \"{named}\"")).unwrap_or_default();
+            let ignored = if identical.are_found() { "" } else { ", identical ids ignored" };
+            format!("documents of {documents}{protocol}{ignored}")
         }
         Task::Clustering { clusters, restarts } => {
             let clusters = clusters.map_or("a cluster for each label".to_owned(), |clusters| format!("{clusters} clusters"));

@@ -31,12 +31,67 @@ fn rows(catalog: &Catalog, dataset: &str, split: &str) -> Vec<Row> {
 fn every_manifest_can_be_read() {
     let catalog = Catalog::new(datasets(), None);
     let names = catalog.names().unwrap();
-    assert_eq!(names, ["apps6", "covid-pairs", "iflytek", "sts2012", "stsb"]);
+    let transfer = ["CR", "MPQA", "MR", "MRPC", "SST", "SUBJ", "TREC"];
+    assert_eq!(names, [&transfer[..], &["apps6", "covid-pairs", "iflytek", "sts2012", "stsb"]].concat());
     for name in &names {
         let manifest = catalog.manifest(name).unwrap();
         assert!(manifest.downloads.iter().all(|download| download.sha256.is_some()), "{name}");
     }
     assert_eq!(catalog.manifest("iflytek").unwrap().labels.len(), 119);
+}
+
+/// Files as SentEval writes them: blanks at ends and between words, quotation marks that are never closed, a byte of Latin-1 and
+/// `cat -v`'s way to write others, a byte order mark, Windows line ends.
+const SENTEVAL: [(&str, &[u8]); 13] = [
+    ("MR/rt-polarity.pos", b"a gem , \"full of  life . \nM-CM-) tonic\n"),
+    ("MR/rt-polarity.neg", b" too long .\n"),
+    ("CR/custrev.pos", b"works : very well\n"),
+    ("CR/custrev.neg", b"broke\tsoon\n"),
+    ("SUBJ/subj.objective", b"he leaves .\n"),
+    ("SUBJ/subj.subjective", b"dull\n"),
+    ("MPQA/mpqa.pos", b"hope\n"),
+    ("MPQA/mpqa.neg", b"fear\n\nanger\n"),
+    ("SST/binary/sentiment-test", b"am\xc3\xa9lie \" charms . \t1\nlong \t0\n"),
+    ("TREC/train_5500.label", b"DESC:manner How did  X : Y begin ?\nHUM:ind Who is Andr\xe9 ?\n"),
+    ("TREC/TREC_10.label", b"NUM:dist How far is it ?\n"),
+    (
+        "MRPC/msr_paraphrase_train.txt",
+        b"\xef\xbb\xbfQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n1\t7\t8\tHe said \" no .\tNo , he  said .\r\n",
+    ),
+    ("MRPC/msr_paraphrase_test.txt", b"Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\ta\tb \n"),
+];
+
+#[test]
+fn files_of_senteval_are_read_as_it_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in SENTEVAL {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let catalog = Catalog::new(datasets(), Some(folder.path().to_owned()));
+    let read = |dataset: &str, split: &str, wanted: &[(&str, &str)]| {
+        let found: Vec<(String, String)> =
+            rows(&catalog, dataset, split).into_iter().map(|row| (row.label.unwrap(), row.text)).collect();
+        let wanted: Vec<(String, String)> =
+            wanted.iter().map(|(label, text)| ((*label).to_owned(), (*text).to_owned())).collect();
+        assert_eq!(found, wanted);
+    };
+    read("MR", "all", &[("positive", "a gem , \"full of life ."), ("positive", "M-CM-) tonic"), ("negative", "too long .")]);
+    read("CR", "all", &[("positive", "works : very well"), ("negative", "broke soon")]);
+    read("SUBJ", "all", &[("objective", "he leaves ."), ("subjective", "dull")]);
+    read("MPQA", "all", &[("positive", "hope"), ("negative", "fear"), ("negative", "anger")]);
+    read("SST", "test", &[("positive", "am\u{e9}lie \" charms ."), ("negative", "long")]);
+    read("TREC", "train", &[("DESC", "How did X : Y begin ?"), ("HUM", "Who is Andr\u{e9} ?")]);
+    read("TREC", "test", &[("NUM", "How far is it ?")]);
+    read("MRPC", "train", &[("paraphrase", "He said \" no .")]);
+    read("MRPC", "test", &[("different", "a")]);
+    assert_eq!(rows(&catalog, "MRPC", "train")[0].text2.as_deref(), Some("No , he said ."));
+    assert_eq!(rows(&catalog, "MR", "all")[2].id, "all:rt-polarity.neg:1");
+    // The numbers that SentEval gives classes, after which it sorts texts before it cuts folds.
+    let number = |dataset: &str, label: &str| catalog.manifest(dataset).unwrap().labels.iter().position(|known| known == label);
+    assert_eq!([number("MR", "positive"), number("SUBJ", "objective"), number("MRPC", "paraphrase")], [Some(1); 3]);
+    assert_eq!(number("TREC", "NUM"), Some(5));
 }
 
 #[test]

@@ -86,7 +86,8 @@ impl Catalog {
         find_split(&manifest, &slice.split)?;
         slice::check(slice, &manifest)?;
         let kind = manifest.kind;
-        if tasks.iter().any(|task| kind.tasks().contains(&task.kind())) {
+        let concerns = |task: &spec::Task| task.is_on(&slice.id) || task.takes(&slice.id);
+        if tasks.iter().any(|task| kind.tasks().contains(&task.kind()) && concerns(task)) {
             return Ok(kind);
         }
         Err(DatasetError::NoTask { slice: slice.id.clone(), dataset: manifest.name, kind })
@@ -227,7 +228,7 @@ impl Catalog {
             let (path, bytes) = self.bytes(manifest, split, file)?;
             origin.files.push((file.clone(), Digest::of_bytes(&bytes)));
             let subset = split.subsets.get(i).map(String::as_str);
-            let FileRows { rows: mut read, places, skipped } = read::rows(&bytes, &path, manifest, split, subset, further)?;
+            let FileRows { rows: mut read, places, skipped } = read::rows(&bytes, &path, manifest, split, i, further)?;
             origin.skipped += skipped;
             if split.columns.id.is_none() {
                 read.iter_mut().zip(&places).for_each(|(row, &place)| row.id = line_id(split, subset.unwrap_or(file), place));
@@ -241,7 +242,7 @@ impl Catalog {
             if split.columns.id.is_some()
                 && let Some((first, second)) = seen.repeated(&rows, &places)
             {
-                let (id, unit) = (rows[second].id.clone(), read::unit(split.format));
+                let (id, unit) = (rows[second].id.clone(), read::unit(&split.format));
                 let [first, second] = [first, second].map(|row| seen.places[row]);
                 return Err(DatasetError::RepeatedId { path, id, unit, first, second });
             }

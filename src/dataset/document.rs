@@ -71,18 +71,28 @@ impl<'a> Section<'a> {
 
     /// A list of texts, none of them blank and none there twice. Absent: empty.
     pub(super) fn texts(&self, key: &'static str) -> Vec<(String, Range<usize>)> {
+        let mut texts: Vec<(String, Range<usize>)> = Vec::new();
+        for (text, span) in self.list(key) {
+            if texts.iter().any(|(other, _)| *other == text) {
+                self.note(span, format!("`{key}` holds `{text}` twice"));
+            } else {
+                texts.push((text, span));
+            }
+        }
+        texts
+    }
+
+    /// A list of texts, none of them blank. Absent: empty.
+    pub(super) fn list(&self, key: &'static str) -> Vec<(String, Range<usize>)> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
             self.wrong_type::<()>(key, value, "a list of texts");
             return Vec::new();
         };
-        let mut texts: Vec<(String, Range<usize>)> = Vec::new();
+        let mut texts = Vec::new();
         for item in array {
             match item.get_ref().as_str() {
                 Some(text) if text.trim().is_empty() => self.note(item.span(), format!("`{key}` holds a blank text")),
-                Some(text) if texts.iter().any(|(other, _)| other == text) => {
-                    self.note(item.span(), format!("`{key}` holds `{text}` twice"));
-                }
                 Some(text) => texts.push((text.to_owned(), item.span())),
                 None => {
                     self.wrong_type::<()>(key, item, "a text");

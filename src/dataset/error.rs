@@ -198,6 +198,8 @@ pub enum RowProblem {
     FieldCount { found: usize, wanted: usize, lines: u64 },
     #[error("{found} field{}, so none at index {wanted}{}", plural(*found), open_quote(*lines))]
     NoField { found: usize, wanted: usize, lines: u64 },
+    #[error("no `{what}` where the line should be `{pattern}`")]
+    NotLine { what: String, pattern: String },
     #[error("column {column}: found {found}, wanted text")]
     NotText { column: String, found: &'static str },
     #[error("column {column} is blank")]

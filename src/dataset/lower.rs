@@ -7,9 +7,12 @@ use toml::de::DeValue;
 
 use super::document::Section;
 use super::error::hint;
-use super::manifest::{Column, Columns, Contents, Corpus, Download, Format, Kind, Manifest, MtebTask, OnBadRow, Split};
+use super::manifest::{
+    Column, Columns, Contents, Corpus, Download, Encoding, Format, Kind, Manifest, MtebTask, OnBadRow, Split, WhiteSpace,
+};
+use super::{Line, LineError};
 use crate::digest::Digest;
-use crate::spec::suggest;
+use crate::spec::{Identical, suggest};
 
 /// The manifest, or `None` where a key that nothing works without is missing; every problem is noted either way.
 pub(super) fn manifest(top: Section<'_>, path: &Path) -> Option<Manifest> {
@@ -29,14 +32,14 @@ pub(super) fn manifest(top: Section<'_>, path: &Path) -> Option<Manifest> {
     let homepage = top.text("homepage");
     let obtain = top.text("obtain");
     let languages = top.texts("languages");
-    let labels = top.texts("labels");
+    let labels: Vec<String> = bare(top.texts("labels"));
     let on_bad_row = top.choice("on_bad_row", &[("error", OnBadRow::Error), ("skip", OnBadRow::Skip)]).unwrap_or_default();
     let shared = top.section("columns");
     let shared_span = shared.as_ref().map(Section::span);
     let shared = shared.map(Named::read);
     let mut splits = Vec::new();
     for (name, section) in top.sections("splits") {
-        splits.extend(split(name, section, kind, shared.as_ref()));
+        splits.extend(split(name, section, (kind, labels.as_slice()), shared.as_ref()));
     }
     if splits.is_empty() && top.value("splits").is_none() {
         top.note(shared_span.unwrap_or(0..0), "the manifest lacks `[splits.<name>]`".to_owned());
@@ -44,7 +47,6 @@ pub(super) fn manifest(top: Section<'_>, path: &Path) -> Option<Manifest> {
     let known: Vec<&str> = splits.iter().flat_map(Split::all_files).collect();
     let downloads = top.array("download").into_iter().filter_map(|section| download(section, &known)).collect();
     top.finish();
-    let texts = |pairs: Vec<(String, Range<usize>)>| pairs.into_iter().map(|(text, _)| text).collect();
     Some(Manifest {
         name: name?.0,
         about: about?.0,
@@ -52,8 +54,8 @@ pub(super) fn manifest(top: Section<'_>, path: &Path) -> Option<Manifest> {
         licence: licence?.0,
         citation: citation.map(|(text, _)| text),
         homepage: homepage.map(|(text, _)| text),
-        languages: texts(languages),
-        labels: texts(labels),
+        languages: bare(languages),
+        labels,
         on_bad_row,
         obtain: obtain.map(|(text, _)| text),
         splits,
@@ -94,7 +96,17 @@ impl Named {
     }
 }
 
-fn split(name: String, section: Section<'_>, kind: Option<Kind>, shared: Option<&Named>) -> Option<Split> {
+/// Texts without their places.
+fn bare(texts: Vec<(String, Range<usize>)>) -> Vec<String> {
+    texts.into_iter().map(|(text, _)| text).collect()
+}
+
+fn split(
+    name: String,
+    section: Section<'_>,
+    (kind, known): (Option<Kind>, &[String]),
+    shared: Option<&Named>,
+) -> Option<Split> {
     let files = section.texts("files");
     if files.is_empty() {
         section.note(section.span(), format!("split `{name}` lacks `files`"));
@@ -109,6 +121,8 @@ fn split(name: String, section: Section<'_>, kind: Option<Kind>, shared: Option<
         section.note(span.clone(), format!("{} subsets for {} files, wanted one for each", subsets.len(), files.len()));
     }
     let format = format(&section);
+    let encoding = encoding(&section, format.as_ref());
+    let white_space = section.choice("white_space", &[("keep", WhiteSpace::Keep), ("collapse", WhiteSpace::Collapse)]);
     let own = section.section("columns").map(Named::read);
     let note = section.text("note").map(|(text, _)| text);
     let mteb = section.section("mteb").and_then(|section| {
@@ -118,19 +132,22 @@ fn split(name: String, section: Section<'_>, kind: Option<Kind>, shared: Option<
     });
     let named = own.as_ref().or(shared);
     let corpus = corpus(&section, kind, named.and_then(|named| named.get("title")));
-    if let (Some(named), Some(format)) = (named, format) {
+    let labels = labels(&section, &files, (kind, known), named.is_some_and(|named| named.get("label").is_some()));
+    if let (Some(named), Some(format)) = (named, &format) {
         check_columns(&section, named, format, kind);
     } else if named.is_none() {
         section.note(section.span(), format!("split `{name}` has no `[columns]`, and neither has the manifest"));
     }
     section.finish();
     let named = named?;
-    let texts = |pairs: Vec<(String, Range<usize>)>| pairs.into_iter().map(|(text, _)| text).collect();
     Some(Split {
         name,
-        files: texts(files),
-        subsets: texts(subsets),
+        files: bare(files),
+        subsets: bare(subsets),
+        labels,
         format: format?,
+        encoding: encoding.unwrap_or_default(),
+        white_space: white_space.unwrap_or_default(),
         columns: Columns {
             text: named.get("text")?,
             text2: named.get("text2"),
@@ -144,6 +161,40 @@ fn split(name: String, section: Section<'_>, kind: Option<Kind>, shared: Option<
         note,
         mteb,
     })
+}
+
+/// The label of each file's rows, where files say it and no column does.
+fn labels(
+    section: &Section<'_>,
+    files: &[(String, Range<usize>)],
+    (kind, known): (Option<Kind>, &[String]),
+    in_column: bool,
+) -> Vec<String> {
+    let labels = section.list("labels");
+    let Some(value) = section.value("labels") else { return Vec::new() };
+    if !matches!(kind, None | Some(Kind::Classification | Kind::Pairs)) {
+        section.note(value.span(), "`labels` is for texts and pairs that have labels".to_owned());
+    } else if in_column {
+        section
+            .note(value.span(), "`labels` says what each file's rows are, and so does the column `label`; keep one".to_owned());
+    } else if labels.len() != files.len() {
+        let message = format!("{} labels for {} files, wanted one for each", labels.len(), files.len());
+        section.note(value.span(), message);
+    }
+    for (label, span) in labels.iter().filter(|(label, _)| !known.is_empty() && !known.contains(label)) {
+        let guess = suggest(label, known.iter().map(String::as_str));
+        section.note(span.clone(), format!("`{label}` is none of the manifest's labels{}", hint(guess.as_deref())));
+    }
+    bare(labels)
+}
+
+/// How bytes stand for characters, in files of text.
+fn encoding(section: &Section<'_>, format: Option<&Format>) -> Option<Encoding> {
+    let encoding = section.choice("encoding", &[("utf-8", Encoding::Utf8), ("latin-1", Encoding::Latin1)]);
+    if let (Some(value), Some(Format::Parquet)) = (section.value("encoding"), format) {
+        section.note(value.span(), "`encoding` is for files of text, and Parquet is none".to_owned());
+    }
+    encoding
 }
 
 /// What the queries of a split are asked of, in a dataset of queries.
@@ -178,18 +229,38 @@ fn mteb(section: &Section<'_>, split: &str) -> Option<MtebTask> {
         })
     };
     let (samples_per_label, experiments) = (count("samples_per_label", 8), count("experiments", 10));
-    let found = MtebTask { task: task?.0, revision: revision?.0, split: named, languages, samples_per_label, experiments };
-    Some(found)
+    let ignored = section.boolean("ignore_identical_ids").is_some_and(|(flag, _)| flag);
+    Some(MtebTask {
+        task: task?.0,
+        revision: revision?.0,
+        split: named,
+        languages,
+        samples_per_label,
+        experiments,
+        identical: if ignored { Identical::Ignored } else { Identical::Found },
+    })
 }
 
 fn format(section: &Section<'_>) -> Option<Format> {
     section.require("format");
-    let word = section.choice("format", &[("jsonl", "jsonl"), ("csv", "csv"), ("tsv", "tsv"), ("parquet", "parquet")]);
+    let words = ["jsonl", "csv", "tsv", "lines", "parquet"].map(|word| (word, word));
+    let word = section.choice("format", &words);
     let header = section.boolean("header");
     let quoting = section.boolean("quoting");
+    let pattern = section.text("line");
+    if let Some((_, span)) = pattern.as_ref().filter(|_| word.is_some_and(|word| word != "lines")) {
+        section.note(span.clone(), "`line` is for `format = \"lines\"` only".to_owned());
+    }
     let format = match word? {
         "jsonl" => Format::JsonLines,
         "parquet" => Format::Parquet,
+        "lines" => Format::Lines(match pattern {
+            None => Line::whole(),
+            Some((pattern, span)) => {
+                let wrong = |error: LineError| section.note(span, format!("`line`: {error}"));
+                Line::parse(&pattern).map_err(wrong).ok()?
+            }
+        }),
         word => {
             let separator = if word == "csv" { b',' } else { b'\t' };
             let flag = |given: Option<&(bool, Range<usize>)>| given.is_none_or(|(flag, _)| *flag);
@@ -205,7 +276,7 @@ fn format(section: &Section<'_>) -> Option<Format> {
 }
 
 /// Checks that a split's columns fit its format and the dataset's kind.
-fn check_columns(section: &Section<'_>, named: &Named, format: Format, kind: Option<Kind>) {
+fn check_columns(section: &Section<'_>, named: &Named, format: &Format, kind: Option<Kind>) {
     let by_index = matches!(format, Format::Delimited { header: false, .. });
     for (key, column, span) in &named.columns {
         match column {
@@ -218,7 +289,15 @@ fn check_columns(section: &Section<'_>, named: &Named, format: Format, kind: Opt
             Column::Name(_) if by_index => {
                 section.note(span.clone(), format!("`{key}` is a name, wanted an index from 0: the file has no header"));
             }
-            _ => {}
+            Column::Name(name) => {
+                if let Format::Lines(line) = format
+                    && !line.names().any(|field| field == name)
+                {
+                    let guess = suggest(name, line.names());
+                    section.note(span.clone(), format!("no field of `{line}` is `{name}`{}", hint(guess.as_deref())));
+                }
+            }
+            Column::Index(_) => {}
         }
     }
     let wanted: &[&str] = match kind {
@@ -271,82 +350,4 @@ fn download(section: Section<'_>, known: &[&str]) -> Option<Download> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dataset::Manifest;
-
-    fn parse(text: &str) -> Result<Manifest, String> {
-        Manifest::parse(text, Path::new("sts/dataset.toml")).map_err(|problems| format!("{problems:#}"))
-    }
-
-    const HEAD: &str = "name = \"sts\"\nabout = \"pairs\"\nkind = \"sts\"\nlicence = \"free\"\n";
-
-    #[test]
-    fn a_whole_manifest() {
-        let text = format!(
-            "{HEAD}on_bad_row = \"skip\"\nlanguages = [\"en\"]\n\
-             columns = {{ text = 1, text2 = 2, score = 0 }}\n\
-             [splits.test]\nfiles = [\"b.tsv\", \"a.tsv\"]\nsubsets = [\"B\", \"A\"]\nformat = \"tsv\"\nheader = false\nquoting = false\n\
-             [splits.dev]\nfiles = [\"en/dev.jsonl\"]\nformat = \"jsonl\"\ncolumns = {{ text = \"s\", text2 = \"t\" }}\n\
-             [[download]]\nurl = \"https://x.org/a.zip\"\nsha256 = \"{}\"\nunzip = {{ \"z/b.tsv\" = \"b.tsv\", \"a\" = \"a.tsv\" }}\n",
-            "0".repeat(64)
-        );
-        let manifest = parse(&text).unwrap();
-        assert_eq!(manifest.on_bad_row, OnBadRow::Skip);
-        assert_eq!(manifest.splits.iter().map(|split| split.name.as_str()).collect::<Vec<_>>(), ["test", "dev"]);
-        let [first, second] = &manifest.splits[..] else { panic!() };
-        assert_eq!(first.files, ["b.tsv", "a.tsv"]);
-        assert_eq!(first.subsets, ["B", "A"]);
-        assert_eq!(first.format, Format::Delimited { separator: b'\t', header: false, quoting: false });
-        assert_eq!((&first.columns.text, &first.columns.score), (&Column::Index(1), &Some(Column::Index(0))));
-        assert_eq!((&second.columns.text, &second.columns.score), (&Column::Name("s".to_owned()), &None));
-        let members = vec![("z/b.tsv".to_owned(), "b.tsv".to_owned()), ("a".to_owned(), "a.tsv".to_owned())];
-        assert_eq!(manifest.downloads[0].contents, Contents::Zip(members));
-        assert_eq!(manifest.downloads[0].sha256, Digest::parse(&"0".repeat(64)));
-    }
-
-    #[test]
-    fn every_problem_comes_at_once_with_its_place() {
-        let text = "name = \"stss\"\nabout = 7\nkind = \"st\"\nlicense = \"free\"\n\
-                    [splits.test]\nfiles = [\"../a.tsv\"]\nformat = \"tsv\"\nheader = \"no\"\nqouting = false\n\
-                    [splits.test.columns]\ntext = 0\ntext2 = \"b\"\n\
-                    [[download]]\nurl = \"ftp://x\"\nsha256 = \"abc\"\nfile = \"a.tsv\"\n";
-        let wanted = "\
-sts/dataset.toml:1:1: the manifest lacks `licence`
-sts/dataset.toml:1:8: `name` is \"stss\", wanted the folder's name, \"sts\"
-sts/dataset.toml:2:9: `about` is of type integer, wanted a text
-sts/dataset.toml:3:8: `kind` is \"st\", wanted \"classification\" or \"pairs\" or \"sts\" or \"retrieval\" (did you mean `sts`?)
-sts/dataset.toml:4:1: the manifest has no key `license` (did you mean `licence`?)
-sts/dataset.toml:6:10: `../a.tsv` is not a name inside the dataset's folder
-sts/dataset.toml:8:10: `header` is of type string, wanted true or false
-sts/dataset.toml:9:1: `[splits.test]` has no key `qouting` (did you mean `quoting`?)
-sts/dataset.toml:11:8: `text` is an index, wanted a name: indices are for files with `header = false`
-sts/dataset.toml:14:7: `url` is `ftp://x`, wanted an http or https address
-sts/dataset.toml:15:10: `sha256` wants 64 hexadecimal digits
-sts/dataset.toml:16:8: no split reads `a.tsv`";
-        assert_eq!(parse(text), Err(wanted.to_owned()));
-    }
-
-    #[test]
-    fn columns_must_fit_the_kind_and_the_format() {
-        let split = |rest: &str| parse(&format!("{HEAD}[splits.s]\nfiles = [\"s\"]\n{rest}")).unwrap_err();
-        assert_eq!(
-            split("format = \"csv\"\nheader = false\ncolumns = { text = \"a\" }\n"),
-            "sts/dataset.toml:9:11: the columns lack `text2`\n\
-             sts/dataset.toml:9:20: `text` is a name, wanted an index from 0: the file has no header"
-        );
-        assert_eq!(
-            split("format = \"jsonl\"\nheader = true\nsubsets = [\"a\", \"b\"]\n"),
-            "sts/dataset.toml:5:9: split `s` has no `[columns]`, and neither has the manifest\n\
-             sts/dataset.toml:8:10: `header` is for csv and tsv only\n\
-             sts/dataset.toml:9:12: 2 subsets for 1 files, wanted one for each"
-        );
-    }
-
-    #[test]
-    fn broken_toml_is_a_problem_with_a_place() {
-        assert_eq!(parse("name = \"sts\nabout = 1\n").unwrap_err().lines().count(), 1);
-        assert!(parse("name = \"sts\n").unwrap_err().starts_with("sts/dataset.toml:1:"));
-        assert_eq!(parse("").unwrap_err().lines().count(), 5);
-    }
-}
+mod tests;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
-use super::DatasetError;
 use super::document::Section;
 use super::lower;
+use super::{DatasetError, Line};
 use crate::digest::Digest;
-use crate::spec::{Problem, Problems, TaskKind};
+use crate::spec::{Identical, Problem, Problems, TaskKind};
 
 /// A dataset: what it is, where its files come from, how they are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +114,11 @@ pub struct Split {
     pub files: Vec<String>,
     /// A name for the rows of each file; empty, or as many as files.
     pub subsets: Vec<String>,
+    /// The label of the rows of each file, where rows do not say theirs; empty, or as many as files.
+    pub labels: Vec<String>,
     pub format: Format,
+    pub encoding: Encoding,
+    pub white_space: WhiteSpace,
     pub columns: Columns,
     /// Of queries, what is searched for them.
     pub corpus: Option<Corpus>,
@@ -136,6 +140,11 @@ pub struct Corpus {
 }
 
 impl Split {
+    /// Whether it says of each row what its label is.
+    pub fn has_labels(&self) -> bool {
+        self.columns.label.is_some() || !self.labels.is_empty()
+    }
+
     /// Its own files, then those of its corpus.
     pub fn all_files(&self) -> impl Iterator<Item = &str> {
         let corpus = self.corpus.iter().flat_map(|corpus| corpus.files.iter().chain(&corpus.qrels));
@@ -157,13 +166,18 @@ pub struct MtebTask {
     /// Of a classification: texts of each label that one probe learns from, and how many probes there are.
     pub samples_per_label: usize,
     pub experiments: usize,
+    /// Of a retrieval: whether documents are passed over whose id is the query's.
+    #[serde(default, skip_serializing_if = "Identical::are_found")]
+    pub identical: Identical,
 }
 
 /// How a file is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line.
     JsonLines,
+    /// A text a line, or fields with something between them.
+    Lines(Line),
     /// Fields between separators; `quoting`: a field may be written in double quotes.
     Delimited {
         separator: u8,
@@ -171,6 +185,34 @@ pub enum Format {
         quoting: bool,
     },
     Parquet,
+}
+
+/// How the bytes of a file stand for characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    #[default]
+    Utf8,
+    /// ISO 8859-1 as Python reads it: each byte is the character of its number.
+    Latin1,
+}
+
+/// What becomes of white space in texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhiteSpace {
+    #[default]
+    Keep,
+    /// One blank between words, none around them: what is left where a program splits a text into words and joins these.
+    Collapse,
+}
+
+impl WhiteSpace {
+    /// The text with its white space so.
+    pub(super) fn of(self, text: String) -> String {
+        match self {
+            Self::Keep => text,
+            Self::Collapse => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        }
+    }
 }
 
 /// Which column holds what.

@@ -11,6 +11,7 @@ mod fetch;
 mod input;
 mod jsonl;
 mod judged;
+mod lines;
 mod lower;
 mod manifest;
 mod pairs;
@@ -24,7 +25,10 @@ pub use error::{DatasetError, MissingFile, Removed, RowProblem, UnknownLabel};
 pub use fetch::{FetchReport, Fetched};
 pub use input::{Input, read_texts};
 pub use judged::Judged;
-pub use manifest::{Column, Columns, Contents, Corpus, Download, Format, Kind, Manifest, MtebTask, OnBadRow, Split};
+pub use lines::{Line, LineError};
+pub use manifest::{
+    Column, Columns, Contents, Corpus, Download, Encoding, Format, Kind, Manifest, MtebTask, OnBadRow, Split, WhiteSpace,
+};
 pub use pairs::PairGold;
 
 use std::collections::BTreeMap;
@@ -108,7 +112,7 @@ pub struct Partner {
 }
 
 /// One row of a split, as the dataset has it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     /// The row's own id where the manifest names an `id` column; else `<split>:<line>`, or
     /// `<split>:<subset or file>:<line>` where the split has several files.

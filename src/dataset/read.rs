@@ -1,10 +1,11 @@
 //! Reads one data file into rows: the part that all formats share.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::error::{DatasetError, RowProblem};
-use super::manifest::{Column, Columns, Format, Manifest, OnBadRow, Split};
-use super::{Row, delimited, jsonl, parquet};
+use super::manifest::{Column, Columns, Encoding, Format, Manifest, OnBadRow, Split};
+use super::{Row, delimited, jsonl, lines, parquet};
 use crate::spec::suggest;
 
 /// One field of a data file.
@@ -66,14 +67,14 @@ pub(super) fn wanted(columns: &Columns) -> Vec<(Role, &Column)> {
 }
 
 /// What a format's places are called.
-pub(super) const fn unit(format: Format) -> &'static str {
+pub(super) const fn unit(format: &Format) -> &'static str {
     match format {
         Format::Parquet => "row",
-        Format::JsonLines | Format::Delimited { .. } => "line",
+        Format::JsonLines | Format::Lines(_) | Format::Delimited { .. } => "line",
     }
 }
 
-/// Reads the bytes of a file; `path` is for messages.
+/// Reads the bytes of a split's file of this number; `path` is for messages.
 ///
 /// # Errors
 /// A file that is not of its format or lacks a column; a bad row, unless the manifest passes over those.
@@ -82,21 +83,25 @@ pub(super) fn rows(
     path: &Path,
     manifest: &Manifest,
     split: &Split,
-    subset: Option<&str>,
+    file: usize,
     further: &[Column],
 ) -> Result<FileRows, DatasetError> {
+    let bytes = utf8(bytes, split.encoding);
+    let bytes = bytes.as_ref();
     let mut wanted = wanted(&split.columns);
     wanted.extend(further.iter().map(|column| (Role::Further, column)));
-    let records: Box<dyn Iterator<Item = Record> + '_> = match split.format {
+    let records: Box<dyn Iterator<Item = Record> + '_> = match &split.format {
         Format::JsonLines => Box::new(jsonl::records(bytes, &wanted)),
-        Format::Delimited { separator, header, quoting } => {
+        Format::Lines(pattern) => Box::new(lines::records(bytes, &wanted, pattern)),
+        &Format::Delimited { separator, header, quoting } => {
             Box::new(delimited::records(bytes, path, &wanted, delimited::Dialect { separator, header, quoting })?.into_iter())
         }
         Format::Parquet => Box::new(parquet::records(bytes, path, &wanted)?.into_iter()),
     };
+    let of_file = Row { label: split.labels.get(file).cloned(), subset: split.subsets.get(file).cloned(), ..Row::default() };
     let mut file = FileRows::default();
     for Record { place, cells } in records {
-        match cells.and_then(|cells| row(cells, &wanted, &manifest.labels, subset)) {
+        match cells.and_then(|cells| row(cells, &wanted, &manifest.labels, split, of_file.clone())) {
             Ok(row) => {
                 file.rows.push(row);
                 file.places.push(place);
@@ -105,7 +110,7 @@ pub(super) fn rows(
             Err(problem) if manifest.on_bad_row == OnBadRow::Skip && !is_about(&problem, further) => file.skipped += 1,
             Err(problem) => {
                 let problem = Box::new(problem);
-                return Err(DatasetError::BadRow { path: path.to_owned(), unit: unit(split.format), place, problem });
+                return Err(DatasetError::BadRow { path: path.to_owned(), unit: unit(&split.format), place, problem });
             }
         }
     }
@@ -123,17 +128,23 @@ fn is_about(problem: &RowProblem, further: &[Column]) -> bool {
     }
 }
 
-fn row(cells: Vec<Cell>, wanted: &[(Role, &Column)], labels: &[String], subset: Option<&str>) -> Result<Row, RowProblem> {
-    let mut row = Row {
-        id: String::new(),
-        text: String::new(),
-        text2: None,
-        label: None,
-        score: None,
-        group: None,
-        subset: subset.map(str::to_owned),
-        fields: Vec::new(),
-    };
+/// The bytes of a text file as UTF-8.
+fn utf8(bytes: &[u8], encoding: Encoding) -> Cow<'_, [u8]> {
+    match encoding {
+        Encoding::Utf8 => Cow::Borrowed(bytes),
+        Encoding::Latin1 => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into_bytes()),
+    }
+}
+
+/// A row of these cells, beside what its file says of all of its rows.
+fn row(
+    cells: Vec<Cell>,
+    wanted: &[(Role, &Column)],
+    labels: &[String],
+    split: &Split,
+    mut row: Row,
+) -> Result<Row, RowProblem> {
+    let text = |cell: Cell, column: &Column| text(cell, column).map(|text| split.white_space.of(text));
     let titled = wanted.iter().any(|(role, _)| *role == Role::Title);
     let mut title = String::new();
     for (cell, &(role, column)) in cells.into_iter().zip(wanted) {
@@ -235,10 +246,10 @@ mod tests {
         #[test]
         fn no_bytes_are_too_odd(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'\n'), Just(b',')], 0..60)) {
             let with_header = [b"t,l\n".as_slice(), &bytes].concat();
-            for format in ["\"jsonl\"", "\"csv\"", "\"csv\"\nheader = false", "\"tsv\"\nheader = false\nquoting = false", "\"parquet\""] {
+            for format in ["\"jsonl\"", "\"csv\"", "\"csv\"\nheader = false", "\"tsv\"\nheader = false\nquoting = false", "\"lines\"\nline = \"{l}:{t}\"\nencoding = \"latin-1\"", "\"parquet\""] {
                 let (manifest, split) = split(format);
                 for bytes in [&bytes, &with_header] {
-                    if let Ok(file) = rows(bytes, Path::new("f"), &manifest, &split, None, &[]) {
+                    if let Ok(file) = rows(bytes, Path::new("f"), &manifest, &split, 0, &[]) {
                         prop_assert!(file.rows.iter().all(|row| !row.text.trim().is_empty()) && file.places.iter().all(|place| *place > 0));
                     }
                 }

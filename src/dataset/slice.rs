@@ -61,7 +61,7 @@ fn check_gold(asked: &spec::Slice, manifest: &Manifest, split: &Split) -> Result
         return Ok(());
     }
     let scored = manifest.kind == Kind::Sts;
-    let has = |split: &Split| if scored { split.columns.score.is_some() } else { split.columns.label.is_some() };
+    let has = |split: &Split| if scored { split.columns.score.is_some() } else { split.has_labels() };
     if has(split) {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use crate::digest::Hasher;
 use crate::embed::{self, Encoder, Resolved, Sources};
 use crate::prompt::{Clean, Prompt, Template, Truncation};
 use crate::results::read_mteb;
-use crate::spec::{Companion, Layer, Protocol, Readout, Senteval, Spec, Task};
+use crate::spec::{Companion, Identical, Layer, Protocol, Readout, Senteval, Spec, Task};
 use crate::stats;
 
 impl Plan {
@@ -154,13 +154,21 @@ impl Plan {
                 );
                 let judge = dev.map(|slice| self.slices[slice].digest);
                 let hasher = judge.iter().fold(hasher, |hasher, digest| hasher.field("dev", digest.as_bytes()));
-                // Where ties are broken by ids, these decide.
+                // Where ties are broken by ids, or documents passed over for theirs, these decide.
                 let searched = with.unwrap_or(cell.slice);
-                let ids = || self.slices[searched].samples.iter().map(|sample| sample.id.as_str()).collect::<Vec<_>>();
+                let ids = |slice: usize| self.slices[slice].samples.iter().map(|sample| sample.id.as_str()).collect::<Vec<_>>();
                 let hasher = match task {
-                    Task::Retrieval { protocol: Some(_), .. } => hasher.json("ids", &ids()),
+                    Task::Retrieval { identical: Identical::Ignored, .. } => {
+                        hasher.json("query ids", &ids(cell.slice)).json("ids", &ids(searched))
+                    }
+                    Task::Retrieval { protocol: Some(_), .. } => hasher.json("ids", &ids(searched)),
                     _ => hasher,
                 };
+                let documents = prompt.documents.as_ref().filter(|_| matches!(task, Task::Retrieval { .. }));
+                let hasher = documents.iter().fold(hasher, |hasher, documents| {
+                    let hasher = hasher.json("document prompt", &content(documents));
+                    hasher.field("document readout", readout(cell.others(&self.spec)).unwrap_or_default())
+                });
                 hasher
                     .json("task", &without_names(task))
                     .json("thresholds", &other)
@@ -187,22 +195,29 @@ fn without_names(task: &Task) -> Task {
         Task::PairClassification { protocol, .. } => Task::PairClassification { protocol: *protocol, thresholds_from: None },
         Task::LinearProbe { c, draws, senteval, .. } => {
             let senteval = senteval.as_ref().map(|senteval| Senteval { dev: None, ..senteval.clone() });
-            Task::LinearProbe { train, c: *c, draws: *draws, senteval }
+            Task::LinearProbe { train, c: *c, draws: *draws, senteval, slices: Vec::new() }
         }
-        Task::Knn { k, .. } => Task::Knn { train, k: *k },
+        Task::Knn { k, .. } => Task::Knn { train, k: *k, slices: Vec::new() },
         // What is searched is told by its digest.
-        Task::Retrieval { protocol, .. } => Task::Retrieval { documents: None, protocol: *protocol },
+        &Task::Retrieval { protocol, identical, .. } => {
+            Task::Retrieval { documents: None, protocol, identical, slices: Vec::new() }
+        }
         Task::Sts { .. } | Task::LabelSimilarity { .. } | Task::Clustering { .. } => task.clone(),
     }
 }
 
 /// Tasks that no slice is for; label similarity is there without being asked for.
 fn idle_tasks(spec: &Spec, slices: &[Slice], problems: &mut Vec<Unready>) {
-    for task in spec.tasks.iter().map(Task::kind) {
+    for named in &spec.tasks {
+        let task = named.kind();
         let meant = [Kind::Classification, Kind::Pairs, Kind::Sts, Kind::Retrieval]
             .into_iter()
             .find(|kind| kind.tasks().contains(&task));
-        if slices.iter().all(|slice| !slice.kind.tasks().contains(&task)) {
+        let other = |slice: &&Slice| !slice.kind.tasks().contains(&task);
+        let misled = slices.iter().filter(|slice| named.slices().contains(&slice.id)).find(other);
+        if let Some(slice) = misled {
+            problems.push(Unready::Misled { slice: slice.id.clone(), kind: slice.kind, task });
+        } else if slices.iter().all(|slice| other(&slice)) {
             problems.extend(meant.map(|samples| Unready::Idle { task, samples }));
         }
     }
@@ -232,7 +247,8 @@ fn load_slices(spec: &Spec, sources: &Sources<'_>, problems: &mut Vec<Unready>) 
 /// Adds the splits that tasks learn from and that are no slices of the spec.
 fn load_companions(spec: &Spec, sources: &Sources<'_>, slices: &mut Vec<Slice>, problems: &mut Vec<Unready>) {
     for (place, slice) in spec.slices.iter().enumerate() {
-        let own = spec.tasks.iter().filter(|task| slices[place].kind.tasks().contains(&task.kind()));
+        let here = |task: &&Task| slices[place].kind.tasks().contains(&task.kind()) && task.is_on(&slice.id);
+        let own = spec.tasks.iter().filter(here);
         let companions = own.flat_map(|task| [task.companion(), task.dev()]).flatten();
         let cuts: Vec<_> = companions.filter_map(|companion| companion.cut(slice)).collect();
         let corpus = slices[place].judged.as_ref().map(|judged| (*judged.documents).clone());

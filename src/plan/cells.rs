@@ -50,7 +50,9 @@ pub fn combinations(spec: &Spec, slices: &[Slice]) -> usize {
 fn against(spec: &Spec, slices: &[Slice], asked: usize, problems: &mut Vec<Unready>) -> Vec<(usize, Against)> {
     let slice = &slices[asked];
     let mut all = Vec::new();
-    for (place, task) in spec.tasks.iter().enumerate().filter(|(_, task)| slice.kind.tasks().contains(&task.kind())) {
+    for (place, task) in
+        spec.tasks.iter().enumerate().filter(|(_, task)| slice.kind.tasks().contains(&task.kind()) && task.is_on(&slice.id))
+    {
         match task {
             Task::LabelSimilarity { calibrations } => {
                 let of = |labels| calibrations.iter().map(move |&calibration| Against::Labels { labels, calibration });

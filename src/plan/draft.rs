@@ -64,6 +64,7 @@ impl Draft<'_> {
             }
         }
         problems.extend(cells.iter().find_map(|cell| self.label_widths(cell, work)));
+        problems.extend(cells.iter().find_map(|cell| self.document_widths(cell, work)));
         let (unique, tokens) = (work.rows.len(), work.rows.tokens());
         self.observer.observe(Event::Finished { summary: format!("{unique} unique texts, {tokens} tokens") });
     }
@@ -108,7 +109,7 @@ impl Draft<'_> {
 
     /// All texts that a cell reads.
     fn sets(&self, cell: &Cell) -> impl Iterator<Item = Texts> + use<> {
-        let others = [cell.content_free(), cell.others(), cell.dev(), fit_of(cell, self.fitted_on)];
+        let others = [cell.content_free(), cell.others(self.spec), cell.dev(), fit_of(cell, self.fitted_on)];
         let wordings = cell.wordings(self.spec).into_iter().map(|(_, texts)| texts);
         std::iter::once(cell.samples()).chain(wordings).chain(others.into_iter().flatten())
     }
@@ -126,10 +127,20 @@ impl Draft<'_> {
         })
     }
 
+    /// What is wrong where documents have a prompt of their own whose vectors are no match for the queries'.
+    fn document_widths(&self, cell: &Cell, work: &ModelWork) -> Option<Unready> {
+        let documents = cell.others(self.spec).filter(|texts| matches!(texts, Texts::Documents { .. }))?;
+        let parts = |set: Texts| work.readings.get(&(cell.readout, set)).map(Reading::parts);
+        (parts(cell.samples())? != parts(documents)?).then(|| Unready::DocumentWidths {
+            prompt: self.spec.prompts[cell.prompt].id.clone(),
+            readout: self.spec.readouts[cell.readout].id.clone(),
+        })
+    }
+
     /// The texts of a set, in order, with what fills other slots of its prompt.
     fn texts(&self, set: Texts) -> Vec<Words<'_>> {
         match set {
-            Texts::Samples { slice, .. } => {
+            Texts::Samples { slice, .. } | Texts::Documents { slice, .. } => {
                 let slice = &self.slices[slice];
                 let columns =
                     |at: usize| slice.columns.iter().map(move |(name, values)| (name.as_str(), values[at].as_str())).collect();
@@ -152,7 +163,7 @@ impl Draft<'_> {
     /// What to call one text of a set in a message.
     fn name(&self, set: Texts, at: usize) -> String {
         match set {
-            Texts::Samples { slice, .. } => {
+            Texts::Samples { slice, .. } | Texts::Documents { slice, .. } => {
                 let slice = &self.slices[slice];
                 format!("sample `{}` of slice `{}`", slice.samples[at % slice.samples.len().max(1)].id, slice.id)
             }
@@ -166,7 +177,7 @@ impl Draft<'_> {
 
     fn count(&self, set: Texts) -> usize {
         match set {
-            Texts::Samples { slice, .. } => {
+            Texts::Samples { slice, .. } | Texts::Documents { slice, .. } => {
                 let samples = &self.slices[slice].samples;
                 samples.len() + samples.iter().filter(|sample| sample.partner.is_some()).count()
             }

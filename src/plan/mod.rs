@@ -87,6 +87,8 @@ pub struct Wording {
 pub enum Texts {
     /// A slice's samples under a prompt: of pairs, all first texts before all second ones.
     Samples { prompt: usize, slice: usize },
+    /// A slice's samples under what a prompt has for documents.
+    Documents { prompt: usize, slice: usize },
     /// The phrasings of a slice's labels, under the cell's prompt or (`None`) the label set's own.
     Phrasings { prompt: Option<usize>, labels: usize, slice: usize },
     /// Texts that say nothing, under a prompt: those of [`CONTENT_FREE`] that the prompt leaves any token.
@@ -165,12 +167,16 @@ impl Cell {
         wants.then_some(Texts::ContentFree { prompt: self.prompt })
     }
 
-    /// The samples of its other slice: what it learns from or searches, or the pairs that its thresholds are picked on.
-    pub const fn others(&self) -> Option<Texts> {
-        match self.scored {
-            Against::Samples { with: Some(slice), .. } => Some(Texts::Samples { prompt: self.prompt, slice }),
-            Against::Samples { with: None, .. } | Against::Labels { .. } => None,
+    /// The samples that it takes beside its own: those that it learns from or searches, or the pairs that its thresholds are
+    /// picked on. What is searched may have a prompt of its own, and be the cell's own samples then.
+    pub fn others(&self, spec: &Spec) -> Option<Texts> {
+        let Against::Samples { with, .. } = self.scored else { return None };
+        let prompt = self.prompt;
+        let searches = matches!(spec.tasks[self.task], Task::Retrieval { .. });
+        if searches && spec.prompts[prompt].documents.is_some() {
+            return Some(Texts::Documents { prompt, slice: with.unwrap_or(self.slice) });
         }
+        with.map(|slice| Texts::Samples { prompt, slice })
     }
 
     /// The samples that judge what is picked for it.
@@ -202,6 +208,7 @@ impl Texts {
             | Self::Phrasings { prompt: Some(prompt), .. }
             | Self::ContentFree { prompt }
             | Self::Fit { prompt, .. } => spec.prompts.get(prompt),
+            Self::Documents { prompt, .. } => spec.prompts.get(prompt)?.documents.as_deref(),
             Self::Phrasings { prompt: None, labels, .. } => spec.labels.get(labels)?.prompt(),
         }
     }
@@ -259,6 +266,10 @@ pub enum Unready {
         "labels `{labels}` have vectors of another width than the texts of prompt `{prompt}` under readout `{readout}`: their own prompt has to fuse as many views in the same way"
     )]
     LabelWidths { labels: String, prompt: String, readout: String },
+    #[error(
+        "the documents of prompt `{prompt}` have vectors of another width than its queries under readout `{readout}`: they have to fuse as many views in the same way"
+    )]
+    DocumentWidths { prompt: String, readout: String },
     #[error("model `{model}`, prompt `{prompt}`, {text}: {}", told(source))]
     Text { model: String, prompt: String, text: String, source: EmbedError },
     #[error("labels `{labels}` word `{label}`, which slice `{slice}` does not have; it has {known}")]
@@ -285,6 +296,8 @@ pub enum Unready {
     Empty(usize),
     #[error("[[task]] `{task}` has nothing to do: no slice holds {}; add a slice, or remove the task", samples.samples())]
     Idle { task: TaskKind, samples: Kind },
+    #[error("[[task]] `{task}` names slice `{slice}` in `slices`, which holds {}; such samples are not for it", kind.samples())]
+    Misled { slice: String, kind: Kind, task: TaskKind },
     #[error(
         "slice `{slice}` is to be held against `{train}`, which does not hold {} of the same labels; list the same `labels` in both, or name another slice or split in [[task]] `{task}`", kind.samples()
     )]

@@ -73,7 +73,7 @@ impl Plan {
     fn cuts(&self, work: &ModelWork) -> Vec<PromptCuts> {
         let mut cuts = Vec::new();
         for (set, views) in &work.blocks {
-            let Texts::Samples { prompt, slice } = *set else { continue };
+            let (Texts::Samples { prompt, slice } | Texts::Documents { prompt, slice }) = *set else { continue };
             let samples = self.slices[slice].samples.len();
             let cut = (0..samples)
                 .filter(|&i| views.iter().any(|view| view.of_sample(i, samples).any(|at| view.cut[at] > 0)))

@@ -29,6 +29,9 @@ pub struct Prompt {
     pub fuse: Fuse,
     pub truncate: Truncation,
     pub clean: Clean,
+    /// What documents are put into, where this prompt's own texts are queries; the prompt itself when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<Box<Prompt>>,
 }
 
 /// One template of a prompt.
@@ -67,7 +70,8 @@ impl Prompt {
     /// The same prompt as a message in a chat.
     #[must_use]
     pub fn in_chat(self, chat: &Chat) -> Self {
-        Self { views: self.views.into_iter().map(|view| view.with(|template| template.in_chat(chat))).collect(), ..self }
+        let views = self.views.into_iter().map(|view| view.with(|template| template.in_chat(chat))).collect();
+        Self { views, documents: self.documents.map(|documents| Box::new(documents.in_chat(chat))), ..self }
     }
 
     /// Names of the slots beside the text's, over all views, each once.
@@ -94,7 +98,7 @@ impl Prompt {
             Clean::None => views.collect(),
             Clean::PromptEol => views.map(|view| view.with(Template::stripped)).collect(),
         };
-        Self { id: id.into(), views, fuse: Fuse::default(), truncate, clean }
+        Self { id: id.into(), views, fuse: Fuse::default(), truncate, clean, documents: None }
     }
 
     /// One template, no clean-up, texts cut at their end.

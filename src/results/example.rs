@@ -62,6 +62,7 @@ pub(crate) fn prompt(id: &str, view: &str) -> PromptRecord {
         truncate: "head".to_owned(),
         clean: "none".to_owned(),
         chat: None,
+        documents: None,
     }
 }
 

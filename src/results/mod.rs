@@ -199,6 +199,9 @@ pub struct PromptRecord {
     /// How the views were put into the model's chat format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<Chat>,
+    /// What documents were put into where this prompt's texts were queries; the prompt itself when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<Box<PromptRecord>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

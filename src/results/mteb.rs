@@ -127,11 +127,12 @@ fn of_mteb<'a>(run: &'a RunRecord, cell: &CellRecord) -> Result<&'a MtebTask, St
     if let Some(reason) = cell.failure() {
         return Err(format!("{whose}: a cell failed: {reason}"));
     }
-    let of_kind = |task: &&Task| task.kind() == choices.task;
     let wanted = Draws { samples_per_label: mteb.samples_per_label, experiments: mteb.experiments };
-    let fits = match run.provenance.tasks.iter().find(of_kind) {
+    let fits = match Task::on(&run.provenance.tasks, choices.task, &slice.id) {
         Some(Task::Sts { protocol, .. } | Task::PairClassification { protocol, .. }) => *protocol == Some(Protocol::Mteb),
-        Some(Task::Retrieval { protocol, .. }) => *protocol == Some(Protocol::Mteb) && slice.kind == Kind::Retrieval,
+        Some(Task::Retrieval { protocol, identical, .. }) => {
+            *protocol == Some(Protocol::Mteb) && slice.kind == Kind::Retrieval && *identical == mteb.identical
+        }
         // The train split as a whole, and as many draws as the task of MTEB has.
         Some(Task::LinearProbe { train: Companion::Split { dataset: None, split }, c, draws: Some(draws), .. }) => {
             split == "train" && *draws == wanted && c.to_bits() == 1.0_f64.to_bits()
@@ -146,6 +147,10 @@ fn of_mteb<'a>(run: &'a RunRecord, cell: &CellRecord) -> Result<&'a MtebTask, St
         TaskKind::LinearProbe => format!(
             "a linear probe with protocol = \"mteb\", train = {{ split = \"train\" }}, c = 1, samples_per_label = {samples_per_label} and experiments = {experiments}"
         ),
+        TaskKind::Retrieval => {
+            let ignoring = if mteb.identical.are_found() { "without" } else { "with" };
+            format!("retrieval with protocol = \"mteb\", {ignoring} `ignore_identical_ids`")
+        }
         _ => "a task of MTEB's kind with protocol = \"mteb\"".to_owned(),
     };
     Err(format!("{whose}, `{}`: {} is {protocol}", choices.task, mteb.task))

@@ -124,9 +124,9 @@ impl Outcomes {
         self.slices.iter().find(|slice| slice.id == id)
     }
 
-    /// The task of this kind, where the run records it.
-    pub fn task(&self, kind: TaskKind) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.kind() == kind)
+    /// The task of a cell with these choices, where the run records it.
+    pub fn task(&self, choices: &Choices) -> Option<&Task> {
+        Task::on(&self.tasks, choices.task, &choices.slice)
     }
 
     /// The digest of what an id on an axis stands for, where that is known.

@@ -45,10 +45,13 @@ impl Scoring<'_> {
         // One at a time: of a million samples each takes a hundred MiB until it is recorded.
         for (cell, sides) in cells.iter().zip(&sides) {
             let evaluation = sides.as_ref().map_err(Clone::clone).and_then(|_| next(&mut evaluations));
-            done(cell, match evaluation {
-                Ok(evaluation) => Outcome::Scored(self.scored(cell, evaluation, read.by)),
-                Err(reason) => Outcome::Failed { reason },
-            })?;
+            done(
+                cell,
+                match evaluation {
+                    Ok(evaluation) => Outcome::Scored(self.scored(cell, evaluation, read.by)),
+                    Err(reason) => Outcome::Failed { reason },
+                },
+            )?;
         }
         Ok(())
     }

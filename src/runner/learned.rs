@@ -26,7 +26,7 @@ impl Scoring<'_> {
         };
         let slices = [Some(cell.slice), with, dev];
         let mut features = Vec::new();
-        for (slice, texts) in slices.into_iter().zip([Some(cell.samples()), cell.others(), cell.dev()]) {
+        for (slice, texts) in slices.into_iter().zip([Some(cell.samples()), cell.others(&self.plan.spec), cell.dev()]) {
             let Some((slice, texts)) = slice.zip(texts) else {
                 features.push(Embeddings::new(read.texts.width()));
                 continue;

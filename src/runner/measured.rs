@@ -1,13 +1,16 @@
 //! Scores a cell whose samples are measured one by one: queries by what they find, texts by their cluster.
 
+use std::collections::BTreeMap;
+
 use super::learned::{NO_VECTOR, labels};
 use super::{Read, Scoring, cut_metrics, metric_rows, transforms};
 use crate::cause::told;
+use crate::dataset::Slice;
 use crate::embeddings::Embeddings;
 use crate::error::Error;
 use crate::plan::{Against, Cell};
 use crate::results::{Measured, Outcome};
-use crate::spec::{Protocol, Task};
+use crate::spec::{Identical, Protocol, Task};
 use crate::task::{self, Clustering, Metric, Relevance, Retrieval, TaskError, Texts as _, Ties};
 
 /// Documents that MTEB keeps of a ranking.
@@ -25,11 +28,12 @@ impl Scoring<'_> {
         };
         let outcome = match self.plan.task(cell) {
             Task::Retrieval { .. } => {
-                let documents = match cell.others().map(|documents| self.handed_out(documents, read)).transpose()? {
-                    Some(Err(reason)) => return Ok(Outcome::Failed { reason }),
-                    Some(Ok(documents)) => Some(documents),
-                    None => None,
-                };
+                let documents =
+                    match cell.others(&self.plan.spec).map(|documents| self.handed_out(documents, read)).transpose()? {
+                        Some(Err(reason)) => return Ok(Outcome::Failed { reason }),
+                        Some(Ok(documents)) => Some(documents),
+                        None => None,
+                    };
                 self.found(cell, &vectors, documents.as_ref())
             }
             Task::Clustering { clusters, restarts } => self.clustered(cell, &vectors, *clusters, *restarts),
@@ -53,9 +57,15 @@ impl Scoring<'_> {
         documents: Option<&Embeddings>,
     ) -> Result<(Vec<Metric>, Vec<f64>), TaskError> {
         let slice = &self.plan.slices[cell.slice];
-        let searched = match cell.scored {
-            Against::Samples { with: Some(slice), .. } => &self.plan.slices[slice],
-            Against::Samples { with: None, .. } | Against::Labels { .. } => slice,
+        let other = match cell.scored {
+            Against::Samples { with, .. } => with.map(|slice| &self.plan.slices[slice]),
+            Against::Labels { .. } => None,
+        };
+        let searched = other.unwrap_or(slice);
+        let own_texts = match (other, self.plan.task(cell)) {
+            (None, _) => (0..slice.samples.len()).map(Some).collect(),
+            (Some(other), Task::Retrieval { identical: Identical::Ignored, .. }) => identical(slice, other),
+            (Some(_), _) => Vec::new(),
         };
         let (own, others) = (labels(slice), labels(searched));
         let relevance = match &slice.judged {
@@ -68,7 +78,8 @@ impl Scoring<'_> {
             Task::Retrieval { protocol: Some(_), .. } => Ties::ById { ids: &ids, depth: None },
             _ => Ties::Shared,
         };
-        let found = task::retrieval(&Retrieval { queries, documents, relevance, ties, seed: self.plan.spec.seed })?;
+        let (documents, seed) = (documents.unwrap_or(queries), self.plan.spec.seed);
+        let found = task::retrieval(&Retrieval { queries, documents, own: &own_texts, relevance, ties, seed })?;
         Ok((found.metrics, found.numbers))
     }
 
@@ -85,4 +96,11 @@ impl Scoring<'_> {
         let found = task::clustering(&Clustering { texts, gold: &gold, clusters, restarts, seed: self.plan.spec.seed })?;
         Ok((found.metrics, found.numbers))
     }
+}
+
+/// For each query the document whose id is the same.
+fn identical(queries: &Slice, documents: &Slice) -> Vec<Option<usize>> {
+    let places = documents.samples.iter().enumerate().map(|(place, document)| (document.id.as_str(), place));
+    let places: BTreeMap<&str, usize> = places.collect();
+    queries.samples.iter().map(|query| places.get(query.id.as_str()).copied()).collect()
 }

@@ -46,7 +46,7 @@ impl Scoring<'_> {
 
     /// The thresholds of the slice that the cell takes them from. The inner error is why there are none.
     fn thresholds(&self, cell: &Cell, read: &Read<'_>) -> Result<Result<Option<Thresholds>, String>, Error> {
-        let (Against::Samples { with: Some(from), .. }, Some(texts)) = (cell.scored, cell.others()) else {
+        let (Against::Samples { with: Some(from), .. }, Some(texts)) = (cell.scored, cell.others(&self.plan.spec)) else {
             return Ok(Ok(None));
         };
         let slice = &self.plan.slices[from];

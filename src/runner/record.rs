@@ -24,7 +24,14 @@ pub fn cuts(plan: &Plan) -> Vec<Cuts> {
     let mut found = Vec::new();
     for (model, work) in plan.spec.models.iter().zip(&plan.models) {
         for (set, views) in &work.blocks {
-            let Texts::Samples { prompt, slice } = *set else { continue };
+            let (prompt, slice) = match *set {
+                Texts::Samples { prompt, slice } => (prompt, slice),
+                // Where a slice is searched for its own texts, what it lost as queries is told.
+                Texts::Documents { prompt, slice } if !work.blocks.contains_key(&Texts::Samples { prompt, slice }) => {
+                    (prompt, slice)
+                }
+                _ => continue,
+            };
             let samples = plan.slices[slice].samples.len();
             // First texts stand before all second ones.
             let text = |(at, left_out): &(usize, Range<usize>)| match at.checked_sub(samples) {
@@ -187,5 +194,6 @@ fn prompt_record(prompt: &Prompt) -> PromptRecord {
         truncate: prompt.truncate.to_string(),
         clean: prompt.clean.to_string(),
         chat: prompt.chat().cloned(),
+        documents: prompt.documents.as_deref().map(|documents| Box::new(prompt_record(documents))),
     }
 }

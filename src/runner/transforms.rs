@@ -28,11 +28,7 @@ type Place = (Texts, usize);
 
 impl Fitter {
     /// The transform of a cell, if it has one. The inner error is why it cannot be fitted.
-    pub(super) fn fitted(
-        &mut self,
-        scoring: &Scoring<'_>,
-        cell: &Cell,
-    ) -> Result<Result<Option<Rc<Fitted>>, String>, Error> {
+    pub(super) fn fitted(&mut self, scoring: &Scoring<'_>, cell: &Cell) -> Result<Result<Option<Rc<Fitted>>, String>, Error> {
         let (Some(index), Some(texts)) = (cell.transform, scoring.plan.fit(cell)) else { return Ok(Ok(None)) };
         let place = (texts, cell.readout);
         if let Some((known, at, fitted)) = &self.fitted

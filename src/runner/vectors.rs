@@ -28,12 +28,7 @@ impl Desk<'_> {
     ///
     /// # Errors
     /// The reason why there are none.
-    pub fn stored<'a>(
-        &'a self,
-        set: plan::Texts,
-        readout: usize,
-        embedded: &'a Embedded,
-    ) -> Result<Stored<'a>, String> {
+    pub fn stored<'a>(&'a self, set: plan::Texts, readout: usize, embedded: &'a Embedded) -> Result<Stored<'a>, String> {
         let Embedded { found, failures } = embedded;
         let lost = || LOST.to_owned();
         let rows = &self.work.rows;
@@ -55,12 +50,7 @@ impl Desk<'_> {
     ///
     /// # Errors
     /// A cache that cannot be read.
-    pub fn vectors(
-        &self,
-        set: plan::Texts,
-        readout: usize,
-        embedded: &Embedded,
-    ) -> Result<Result<Embeddings, String>, Error> {
+    pub fn vectors(&self, set: plan::Texts, readout: usize, embedded: &Embedded) -> Result<Result<Embeddings, String>, Error> {
         match self.stored(set, readout, embedded) {
             Ok(stored) => Ok(Ok(stored.all()?)),
             Err(reason) => Ok(Err(reason)),

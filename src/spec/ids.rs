@@ -150,11 +150,19 @@ fn entry_ids(table: &DeTable<'_>, axis: Axis, default: Option<&str>) -> Option<V
     }
 }
 
-/// The kinds of `[[task]]`; `None` where one is not known.
+/// The kinds of `[[task]]`, each once; `None` where one is not known.
 fn kinds(table: &DeTable<'_>) -> Option<Vec<Spanned<String>>> {
     let Some(tasks) = table.get("task") else { return Some(vec![Spanned::new(0..0, TaskKind::default().to_string())]) };
     let kinds = tasks.get_ref().as_array()?.iter().map(|task| string(task.get_ref().get("kind")?));
-    kinds.map(|kind| kind.filter(|kind| kind.get_ref().parse::<TaskKind>().is_ok())).collect()
+    let kinds: Option<Vec<Spanned<String>>> =
+        kinds.map(|kind| kind.filter(|kind| kind.get_ref().parse::<TaskKind>().is_ok())).collect();
+    let mut once: Vec<Spanned<String>> = Vec::new();
+    for kind in kinds? {
+        if once.iter().all(|known| known.get_ref() != kind.get_ref()) {
+            once.push(kind);
+        }
+    }
+    Some(once)
 }
 
 /// The plain choice, then the transforms.

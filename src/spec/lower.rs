@@ -9,7 +9,9 @@ use toml::Spanned;
 use super::ids::{Ids, bad_name};
 use super::problem::Problem;
 use super::source::SourceError;
-use super::{Adapter, Axis, Device, Model, Slice, Source, Spec, labels, prompts, readouts, select, tasks, transforms, wire};
+use super::{
+    Adapter, Axis, Device, Model, Slice, Source, Spec, TaskKind, labels, prompts, readouts, select, tasks, transforms, wire,
+};
 use crate::prompt::Prompt;
 
 /// What lowering needs to know beside the mirror itself.
@@ -69,6 +71,7 @@ impl<'a> Lowering<'a> {
         wrong_ids.extend(file.name.as_ref().and_then(|name| bad_name("name", name)));
         self.problems.append(&mut wrong_ids);
         let models = list(file.model).filter_map(|model| self.model(model)).collect();
+        self.idle_documents(file.prompt.as_deref().unwrap_or_default());
         let prompts = self.prompts(file.prompt);
         let readouts = readouts::readouts(file.readout, &mut self);
         let slices: Vec<Slice> = list(file.slice).map(|slice| self.slice(slice.into_inner())).collect();
@@ -174,6 +177,18 @@ impl<'a> Lowering<'a> {
                 self.report(Problem::new(device.span(), message).help(error.help));
                 None
             }
+        }
+    }
+
+    /// Complains of prompts that have something for documents, where nothing is searched.
+    fn idle_documents(&mut self, prompts: &[Spanned<wire::Prompt>]) {
+        let named = |kinds: &[Spanned<String>]| kinds.iter().any(|kind| kind.get_ref() == TaskKind::Retrieval.name());
+        if self.ids.on(Axis::Task).is_none_or(named) {
+            return;
+        }
+        for documents in prompts.iter().filter_map(|prompt| prompt.get_ref().documents.as_ref()) {
+            let problem = Problem::new(documents.span(), "`documents` is for `retrieval`, which is no task of this spec");
+            self.report(problem.help("remove it, or add `[[task]]` with kind = \"retrieval\""));
         }
     }
 

@@ -47,7 +47,7 @@ pub use schema::schema;
 pub use select::covers;
 pub use source::SourceError;
 pub use suggest::suggest;
-pub use task::{Aggregate, Companion, Draws, Protocol, Senteval, Task, TaskKind};
+pub use task::{Aggregate, Companion, Draws, Identical, Protocol, Senteval, Task, TaskKind};
 pub use transforms::{FitTexts, Transform, TransformRule};
 
 /// One experiment: the axes of a grid and what to do with its cells.

@@ -20,13 +20,18 @@ pub fn prompts(entry: Spanned<wire::Prompt>, lowering: &mut Lowering<'_>) -> Vec
     let chat = entry.chat.then(|| Chat { system: text(entry.system.as_ref()), answer: text(entry.answer.as_ref()) });
     let id = entry.id.get_ref();
     let Some(written) = written(span, &entry, lowering) else { return Vec::new() };
-    let Some(written) = filled(written, &entry, lowering) else { return Vec::new() };
+    let documents = match entry.documents.as_ref().map(|documents| view(documents, lowering)) {
+        Some(None) => return Vec::new(),
+        documents => documents.flatten(),
+    };
+    let Some((written, documents)) = filled(written, documents, &entry, lowering) else { return Vec::new() };
     let prompts: Vec<Prompt> = match written {
-        Written::One(views) => vec![prompt(id.clone(), views, &entry, lowering)],
+        Written::One(views) => vec![prompt(id.clone(), views, documents, &entry, lowering)],
         Written::Each(several) => {
             let ids: Vec<String> = (1..=several.len()).map(|number| format!("{id}@{number}")).collect();
             lowering.expand(Axis::Prompt, id, &ids);
-            ids.into_iter().zip(several).map(|(id, view)| prompt(id, vec![view], &entry, lowering)).collect()
+            let each = |(id, view)| prompt(id, vec![view], documents.clone(), &entry, lowering);
+            ids.into_iter().zip(several).map(each).collect()
         }
     };
     prompts.into_iter().map(|prompt| chat.iter().fold(prompt, Prompt::in_chat)).collect()
@@ -58,6 +63,7 @@ enum Written {
 }
 
 /// What one item of `views` stands for.
+#[derive(Clone)]
 struct Viewed {
     views: Vec<View>,
     /// The built-in prompt that it is.
@@ -78,7 +84,13 @@ impl Viewed {
     }
 }
 
-fn prompt(id: String, viewed: Vec<Viewed>, entry: &wire::Prompt, lowering: &mut Lowering<'_>) -> Prompt {
+fn prompt(
+    id: String,
+    viewed: Vec<Viewed>,
+    documents: Option<Viewed>,
+    entry: &wire::Prompt,
+    lowering: &mut Lowering<'_>,
+) -> Prompt {
     let mut cleans: Vec<Clean> = viewed.iter().map(Viewed::clean).collect();
     cleans.dedup();
     if let (None, [_, _, ..], Some(views)) = (entry.clean, cleans.as_slice(), &entry.views) {
@@ -88,7 +100,11 @@ fn prompt(id: String, viewed: Vec<Viewed>, entry: &wire::Prompt, lowering: &mut 
     let clean = entry.clean.or(cleans.first().copied()).unwrap_or_default();
     let views = viewed.into_iter().flat_map(|viewed| viewed.views).collect();
     let fuse = entry.fuse.as_ref().map_or_else(Fuse::default, |fuse| *fuse.get_ref());
-    Prompt { fuse, ..Prompt::new(id, views, entry.truncate, clean) }
+    let documents = documents.map(|viewed| {
+        let clean = entry.clean.unwrap_or(viewed.clean());
+        Box::new(Prompt { fuse, ..Prompt::new(&id, viewed.views, entry.truncate, clean) })
+    });
+    Prompt { fuse, documents, ..Prompt::new(id, views, entry.truncate, clean) }
 }
 
 /// What the entry says of `use`, `template`, `templates` and `views`.
@@ -125,12 +141,20 @@ fn written(span: Range<usize>, entry: &wire::Prompt, lowering: &mut Lowering<'_>
     None
 }
 
-/// The same with `fill` in the slots that it names, and with what built-in prompts put into those it does not.
-fn filled(written: Written, entry: &wire::Prompt, lowering: &mut Lowering<'_>) -> Option<Written> {
+/// The same with `fill` in the slots that it names, and with what built-in prompts put into those it does not; so for documents.
+fn filled(
+    written: Written,
+    documents: Option<Viewed>,
+    entry: &wire::Prompt,
+    lowering: &mut Lowering<'_>,
+) -> Option<(Written, Option<Viewed>)> {
     let (mut viewed, each) = match written {
         Written::One(viewed) => (viewed, false),
         Written::Each(viewed) => (viewed, true),
     };
+    // Behind the others, and taken from there again.
+    let apart = documents.is_some();
+    viewed.extend(documents);
     let templates = || viewed.iter().flat_map(|viewed| &viewed.views).map(|view| &view.template);
     let names: Vec<String> = templates().flat_map(Template::names).map(str::to_owned).collect();
     let mut sound = true;
@@ -166,7 +190,8 @@ fn filled(written: Written, entry: &wire::Prompt, lowering: &mut Lowering<'_>) -
             }
         }
     }
-    sound.then_some(if each { Written::Each(viewed) } else { Written::One(viewed) })
+    let documents = if apart { viewed.pop() } else { None };
+    sound.then_some((if each { Written::Each(viewed) } else { Written::One(viewed) }, documents))
 }
 
 fn parse(template: &Spanned<String>, lowering: &mut Lowering<'_>) -> Option<Template> {

@@ -31,18 +31,51 @@ pub enum Task {
         /// `SentEval`'s protocol: `c` is picked from a grid.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         senteval: Option<Senteval>,
+        /// Ids of the slices it is done on; empty: all whose samples are for it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        slices: Vec<String>,
     },
     /// The label that most of the nearest other texts have.
-    Knn { train: Companion, k: usize },
+    Knn {
+        train: Companion,
+        k: usize,
+        /// As of the linear probe.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        slices: Vec<String>,
+    },
     /// Whether the nearest documents have the query's label: those of another slice, or the other texts of its own. Of judged
     /// queries: whether they were judged relevant.
     Retrieval {
         documents: Option<Companion>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         protocol: Option<Protocol>,
+        /// Whether documents are passed over whose id is the query's.
+        #[serde(default, skip_serializing_if = "Identical::are_found")]
+        identical: Identical,
+        /// As of the linear probe.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        slices: Vec<String>,
     },
     /// Whether k-means brings texts of one label together: into so many clusters, or one for each label.
     Clustering { clusters: Option<usize>, restarts: usize },
+}
+
+/// What becomes of documents whose id is the query's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Identical {
+    /// They are documents like any other.
+    #[default]
+    Found,
+    /// They are not looked at.
+    Ignored,
+}
+
+impl Identical {
+    /// Whether they are documents like any other.
+    pub const fn are_found(&self) -> bool {
+        matches!(self, Self::Found)
+    }
 }
 
 /// The other slice of a task: what it learns from, or searches.
@@ -118,6 +151,29 @@ impl Task {
             Self::Retrieval { .. } => TaskKind::Retrieval,
             Self::Clustering { .. } => TaskKind::Clustering,
         }
+    }
+
+    /// The task of a kind that is done on a slice, among those of a spec.
+    pub fn on<'a>(tasks: &'a [Self], kind: TaskKind, slice: &str) -> Option<&'a Self> {
+        tasks.iter().find(|task| task.kind() == kind && task.is_on(slice))
+    }
+
+    /// Whether it is done on a slice, if the slice's samples are for it.
+    pub fn is_on(&self, slice: &str) -> bool {
+        self.slices().is_empty() || self.slices().iter().any(|id| id == slice)
+    }
+
+    /// Ids of the slices that it names; none: it is done on all whose samples are for it.
+    pub fn slices(&self) -> &[String] {
+        match self {
+            Self::LinearProbe { slices, .. } | Self::Knn { slices, .. } | Self::Retrieval { slices, .. } => slices,
+            Self::LabelSimilarity { .. } | Self::Sts { .. } | Self::PairClassification { .. } | Self::Clustering { .. } => &[],
+        }
+    }
+
+    /// Whether it learns from a slice, or searches it, or is judged by it.
+    pub fn takes(&self, slice: &str) -> bool {
+        [self.companion(), self.dev()].into_iter().flatten().any(|other| matches!(other, Companion::Slice(id) if id == slice))
     }
 
     /// The other slice it takes along, for tasks that learn or search.

@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::either;
 use super::lower::Lowering;
 use super::problem::Problem;
-use super::{Aggregate, Axis, Calibration, Companion, Draws, Protocol, Senteval, Task, TaskKind, wire};
+use super::{Aggregate, Axis, Calibration, Companion, Draws, Identical, Protocol, Senteval, Task, TaskKind, wire};
 
 /// Neighbours that vote, texts of a label and probes of MTEB's protocol, and scikit-learn's `C`, when nothing is said.
 const K: usize = 5;
@@ -29,13 +29,8 @@ pub fn tasks(entries: Option<Vec<Spanned<wire::Task>>>, lowering: &mut Lowering<
         let span = entry.span();
         let entry = entry.into_inner();
         let kind = *entry.kind.get_ref();
-        if tasks.iter().any(|known| known.kind() == kind) {
-            let help = if kind == TaskKind::LabelSimilarity {
-                "list all calibrations in one `[[task]]`"
-            } else {
-                "keep one `[[task]]` of each kind"
-            };
-            lowering.report(Problem::new(entry.kind.span(), format!("`{kind}` is there twice")).help(help));
+        for known in tasks.iter().filter(|known| known.kind() == kind) {
+            twice(known, &entry, lowering);
         }
         misplaced(&entry, lowering);
         tasks.extend(task(entry, span, lowering));
@@ -44,6 +39,33 @@ pub fn tasks(entries: Option<Vec<Spanned<wire::Task>>>, lowering: &mut Lowering<
         tasks.push(Task::LabelSimilarity { calibrations: vec![Calibration::default()] });
     }
     tasks
+}
+
+/// Complains of a second task of a kind, unless each says which slices are its own.
+fn twice(known: &Task, entry: &wire::Task, lowering: &mut Lowering<'_>) {
+    let kind = known.kind();
+    let Some(slices) = entry.slices.as_ref().filter(|_| !known.slices().is_empty()) else {
+        let help = match kind {
+            TaskKind::LabelSimilarity => "list all calibrations in one `[[task]]`",
+            TaskKind::LinearProbe | TaskKind::Knn | TaskKind::Retrieval => {
+                "keep one `[[task]]` of each kind, or say in each which `slices` it is done on"
+            }
+            TaskKind::Sts | TaskKind::PairClassification | TaskKind::Clustering => "keep one `[[task]]` of each kind",
+        };
+        return lowering.report(Problem::new(entry.kind.span(), format!("`{kind}` is there twice")).help(help));
+    };
+    for id in slices.get_ref().iter().filter(|id| known.slices().contains(id.get_ref())) {
+        let problem = Problem::new(id.span(), format!("an earlier `{kind}` is done on slice `{}` as well", id.get_ref()));
+        lowering.report(problem.help("a slice has one task of each kind: name it in one of them"));
+    }
+}
+
+/// The slices that a task names.
+fn slices(entry: &mut wire::Task, lowering: &mut Lowering<'_>) -> Vec<String> {
+    let named = entry.slices.take().map(Spanned::into_inner).unwrap_or_default();
+    let unknown: Vec<Problem> = named.iter().filter_map(|id| lowering.ids().unknown(Axis::Slice, id)).collect();
+    unknown.into_iter().for_each(|problem| lowering.report(problem));
+    named.into_iter().map(Spanned::into_inner).collect()
 }
 
 /// Complains of keys that mean nothing to the kind of task.
@@ -57,8 +79,10 @@ fn misplaced(entry: &wire::Task, lowering: &mut Lowering<'_>) {
     const KNN: &[TaskKind] = &[TaskKind::Knn];
     const SEARCH: &[TaskKind] = &[TaskKind::Retrieval];
     const CLUSTERS: &[TaskKind] = &[TaskKind::Clustering];
+    const SHARED: &[TaskKind] = &[TaskKind::LinearProbe, TaskKind::Knn, TaskKind::Retrieval];
     let kind = *entry.kind.get_ref();
     let keys = [
+        ("slices", entry.slices.as_ref().map(Spanned::span), SHARED),
         ("calibration", entry.calibration.as_ref().map(Spanned::span), LABELS),
         ("protocol", entry.protocol.as_ref().map(Spanned::span), DEFINED),
         ("aggregate", entry.aggregate.as_ref().map(Spanned::span), STS),
@@ -71,6 +95,7 @@ fn misplaced(entry: &wire::Task, lowering: &mut Lowering<'_>) {
         ("experiments", entry.experiments.as_ref().map(Spanned::span), PROBE),
         ("k", entry.k.as_ref().map(Spanned::span), KNN),
         ("documents", entry.documents.as_ref().map(Spanned::span), SEARCH),
+        ("ignore_identical_ids", entry.ignore_identical_ids.as_ref().map(Spanned::span), SEARCH),
         ("clusters", entry.clusters.as_ref().map(Spanned::span), CLUSTERS),
         ("restarts", entry.restarts.as_ref().map(Spanned::span), CLUSTERS),
     ];
@@ -88,7 +113,8 @@ fn misplaced(entry: &wire::Task, lowering: &mut Lowering<'_>) {
 }
 
 /// None where what it needs is not there, which is reported.
-fn task(entry: wire::Task, span: Range<usize>, lowering: &mut Lowering<'_>) -> Option<Task> {
+fn task(mut entry: wire::Task, span: Range<usize>, lowering: &mut Lowering<'_>) -> Option<Task> {
+    let slices = slices(&mut entry, lowering);
     let named = entry.protocol.as_ref().map(|protocol| *protocol.get_ref());
     Some(match *entry.kind.get_ref() {
         TaskKind::LabelSimilarity => {
@@ -134,15 +160,18 @@ fn task(entry: wire::Task, span: Range<usize>, lowering: &mut Lowering<'_>) -> O
             } else {
                 train(entry.train, TaskKind::LinearProbe, span, lowering)?
             };
-            Task::LinearProbe { train, c, draws, senteval }
+            Task::LinearProbe { train, c, draws, senteval, slices }
         }
         TaskKind::Knn => {
             let k = entry.k.map_or(K, Spanned::into_inner);
-            Task::Knn { train: train(entry.train, TaskKind::Knn, span, lowering)?, k }
+            Task::Knn { train: train(entry.train, TaskKind::Knn, span, lowering)?, k, slices }
         }
         TaskKind::Retrieval => {
             only_for(entry.protocol.as_ref(), Protocol::Senteval, "sts` and `linear-probe", lowering);
-            Task::Retrieval { documents: entry.documents.map(|entry| companion(entry, lowering)), protocol: named }
+            let documents = entry.documents.map(|entry| companion(entry, lowering));
+            let ignored = entry.ignore_identical_ids.is_some_and(Spanned::into_inner);
+            let identical = if ignored { Identical::Ignored } else { Identical::Found };
+            Task::Retrieval { documents, protocol: named, identical, slices }
         }
         TaskKind::Clustering => Task::Clustering {
             clusters: entry.clusters.map(Spanned::into_inner),

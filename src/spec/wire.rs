@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::calibration;
-use super::either::{Companion, Layers, OneOrMany, Views};
+use super::either::{Companion, Layers, OneOrMany, View as ViewEntry, Views};
 use super::schema;
 use super::{
     Aggregate, DType, Differently, Endpoint, FitSet, FitTexts, Gate, Labelled, Layer, Pooling, Protocol, TaskKind,
@@ -142,6 +142,10 @@ pub struct Prompt {
     /// How the views' vectors become one; `mean` when absent. Only with `views`.
     #[schemars(with = "Option<Fuse>")]
     pub fuse: Option<Spanned<Fuse>>,
+    /// What documents are put into where this prompt's texts are queries: a template, or a table with `use`; as the queries when
+    /// absent. Only for `retrieval`.
+    #[schemars(with = "Option<ViewEntry>")]
+    pub documents: Option<Spanned<ViewEntry>>,
     /// Which part of a text goes when the rendered text is too long.
     #[serde(default)]
     pub truncate: Truncation,
@@ -299,9 +303,15 @@ pub struct Labels {
 pub struct Task {
     /// The kind of task.
     ///
-    /// It is done on the slices whose samples are for it; one `[[task]]` of each kind at most.
+    /// It is done on the slices whose samples are for it. One `[[task]]` of each kind, or several that share out the slices by
+    /// `slices`.
     #[schemars(with = "TaskKind")]
     pub kind: Spanned<TaskKind>,
+    /// Ids of the slices that it is done on; all whose samples are for it when absent. Only for `linear-probe`, `knn` and
+    /// `retrieval`.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
+    #[serde(default)]
+    pub slices: Option<Spanned<Vec<Spanned<String>>>>,
     /// Corrections of the scores, each a choice on an axis of its own; `["none"]` when absent. Only for `label-similarity`.
     #[schemars(with = "Option<Vec<calibration::Entry>>", length(min = 1))]
     #[serde(default)]
@@ -339,6 +349,10 @@ pub struct Task {
     /// slice. Only for `retrieval`.
     #[schemars(with = "Option<Companion>")]
     pub documents: Option<Spanned<Companion>>,
+    /// Pass over documents whose id is the query's, as BEIR does and MTEB on some data (ArguAna); `false` when absent. Only for
+    /// `retrieval`.
+    #[schemars(with = "Option<bool>")]
+    pub ignore_identical_ids: Option<Spanned<bool>>,
     /// How many clusters are sought; one for each label when absent. Only for `clustering`.
     #[schemars(with = "Option<usize>", range(min = 1))]
     pub clusters: Option<Spanned<usize>>,

@@ -50,8 +50,10 @@ const NONE_RELEVANT: &str = "no query has a relevant document";
 #[derive(Clone, Copy)]
 pub struct Retrieval<'a> {
     pub queries: &'a Embeddings,
-    /// What is searched; the queries themselves, each among all others, where there is nothing else.
-    pub documents: Option<&'a Embeddings>,
+    /// What is searched.
+    pub documents: &'a Embeddings,
+    /// For each query the place of the document that it is itself, which it does not look at; empty: there is none.
+    pub own: &'a [Option<usize>],
     pub relevance: Relevance<'a>,
     pub ties: Ties<'a>,
     /// Seed of the bootstrap.
@@ -63,7 +65,8 @@ pub struct Retrieval<'a> {
 pub enum Relevance<'a> {
     /// Those of its label, all alike.
     SameLabel { queries: &'a [usize], documents: &'a [usize] },
-    /// Those that were judged so: per query, places of documents and their grades above 0.
+    /// Those that were judged so: per query, places of documents and their grades above 0. One that a query does not look at is
+    /// relevant and not found, as in MTEB.
     Judged(&'a [Vec<(usize, f64)>]),
 }
 
@@ -98,8 +101,7 @@ pub struct Retrieved {
 /// # Errors
 /// Inputs that cannot be searched: see [`TaskError`].
 pub fn retrieval(task: &Retrieval<'_>) -> Result<Retrieved, TaskError> {
-    let queries = task.queries;
-    let documents = task.documents.unwrap_or(queries);
+    let (queries, documents) = (task.queries, task.documents);
     if queries.is_empty() || documents.is_empty() {
         return Err(TaskError::NoSamples);
     }
@@ -132,7 +134,7 @@ fn turns(ties: Ties<'_>) -> Vec<usize> {
 impl Retrieval<'_> {
     /// Writes the numbers of one query; returns how many documents share a cosine with a relevant one.
     fn query(&self, query: usize, row: &[f64], turns: &[usize], out: &mut [f64]) -> usize {
-        let own = self.documents.is_none().then_some(query);
+        let own = self.own.get(query).copied().flatten();
         let graded: Vec<(usize, f64)> = match self.relevance {
             Relevance::SameLabel { queries, documents } => {
                 let relevant = |place: &usize| documents[*place] == queries[query] && Some(*place) != own;
@@ -147,7 +149,8 @@ impl Retrieval<'_> {
         let places = || (0..row.len()).filter(|place| Some(*place) != own);
         let nearest = places().reduce(|best, place| if near(place).cmp(near(best)).is_gt() { place } else { best });
         let groups = |near: &dyn Fn(usize) -> Near| {
-            let mut relevant: Vec<(Near, f64)> = graded.iter().map(|&(place, grade)| (near(place), grade)).collect();
+            let looked_at = graded.iter().filter(|(place, _)| Some(*place) != own);
+            let mut relevant: Vec<(Near, f64)> = looked_at.map(|&(place, grade)| (near(place), grade)).collect();
             relevant.sort_by(|a, b| a.0.cmp(b.0));
             Group::all(&relevant, places().map(near))
         };

@@ -1,5 +1,6 @@
 //! Queries whose documents were judged: BEIR's files, from the manifest to the gate and to MTEB's files.
 
+use polars::prelude::*;
 use serde_json::Value;
 
 use crate::lab::Lab;
@@ -114,6 +115,67 @@ fn ties_have_the_order_that_the_protocol_says() {
     let file: Value = serde_json::from_str(&lab.read("out/char-ngram/no_revision_available/Asked.json")).unwrap();
     let scores = &file["scores"]["test"][0];
     assert_eq!((&scores["main_score"], &scores["mrr_at_1000"]), (&scores["ndcg_at_10"], &0.833_333.into()));
+}
+
+#[test]
+fn documents_have_a_prompt_of_their_own() {
+    let lab = lab("");
+    let spec = lab.read("asked.toml");
+    let prompt = |documents: &str| format!("[[prompt]]\nid = \"e5\"\ntemplate = \"query: {{text}}\"\n{documents}\n");
+    lab.write("asked.toml", &(spec.clone() + &prompt("documents = \"passage: {text}\"")));
+    let shown = lab.expect(0, &["prompt", "show", "asked.toml"]).out;
+    assert!(shown.contains("floor / e5, documents\n"), "{shown}");
+    lab.expect(0, &["run", "asked.toml"]);
+    let report = lab.read("reports/asked/report.md");
+    assert!(report.contains("`query: {text}`, documents: `passage: {text}`"), "{report}");
+    let embedded = |flags: &[&str]| {
+        let words = ["embed", "results/asked", "--input", "datasets/asked/queries.jsonl", "-o", "v.parquet"];
+        lab.expect(0, &[&words[..], flags].concat());
+        let file = std::fs::File::open(lab.path("v.parquet")).unwrap();
+        let frame = ParquetReader::new(file).finish().unwrap();
+        frame.column("rendered").unwrap().str().unwrap().get(0).unwrap().to_owned()
+    };
+    assert_eq!(embedded(&[]), "query: who tunes a piano");
+    assert_eq!(embedded(&["--documents"]), "passage: who tunes a piano");
+    let ids = |text: &str| {
+        lab.write("asked.toml", text);
+        lab.expect(0, &["run", "asked.toml"]);
+        embed_bench::results::RunRecord::open(&lab.path("results/asked")).unwrap().cells[0].id.clone()
+    };
+    let [apart, same] = ["documents = \"passage: {text}\"", ""].map(|documents| ids(&(spec.clone() + &prompt(documents))));
+    assert!(apart != same);
+    lab.write("asked.toml", &(spec.clone() + &prompt("documents = \"passage: {txt}\"")));
+    let said = lab.expect(1, &["check", "asked.toml"]);
+    assert!((said.out + &said.err).contains("{text}"));
+    lab.write(
+        "asked.toml",
+        &(spec.replace("kind = \"retrieval\"", "kind = \"clustering\"") + &prompt("documents = \"{text}\"")),
+    );
+    let said = lab.expect(1, &["check", "asked.toml"]);
+    let said = said.out + &said.err;
+    assert!(said.contains("`documents` is for `retrieval`, which is no task of this spec"), "{said}");
+}
+
+#[test]
+fn a_query_passes_over_the_document_of_its_own_id() {
+    let lab = lab("");
+    lab.edit("datasets/asked/corpus.jsonl", "\"d5\", \"text\": \"guitar chords\"", "\"q1\", \"text\": \"who tunes a piano\"");
+    lab.edit("datasets/asked/qrels/test.tsv", "q2\td5\t0\n", "");
+    lab.expect(0, &["run", "asked.toml"]);
+    // The first query finds itself before the document that says more.
+    close(value(&lab, "mrr"), (0.5 + 1.0 + 0.75) / 3.0);
+    lab.edit("asked.toml", "kind = \"retrieval\"", "kind = \"retrieval\"\nignore_identical_ids = true");
+    lab.expect(0, &["run", "asked.toml"]);
+    close(value(&lab, "mrr"), (1.0 + 1.0 + 0.75) / 3.0);
+    assert!(lab.read("reports/asked/report.md").contains("identical ids ignored"));
+    // MTEB says of each task whether it does so.
+    lab.edit("asked.toml", "ignore_identical_ids", "protocol = \"mteb\"\nignore_identical_ids");
+    lab.expect(0, &["run", "asked.toml"]);
+    let refused = lab.expect(2, &["results", "export-mteb", "results/asked", "-o", "out"]);
+    assert!((refused.out + &refused.err).contains("without `ignore_identical_ids`"));
+    lab.edit("datasets/asked/dataset.toml", "revision = \"r1\"", "revision = \"r1\", ignore_identical_ids = true");
+    lab.expect(0, &["run", "asked.toml"]);
+    lab.expect(0, &["results", "export-mteb", "results/asked", "-o", "out"]);
 }
 
 #[test]

@@ -20,3 +20,4 @@ mod summary;
 mod tasks;
 mod terminal;
 mod terms;
+mod transfer;

@@ -186,7 +186,7 @@ impl Redrawn {
         Some(match (metric, answers) {
             ("spearman" | "ap", Answers::Pairs { cosines, .. }) => {
                 let pairs = outcomes.pairs.get(&slice.id)?;
-                let task = outcomes.tasks.iter().find(|task| task.kind() == cell.choices.task);
+                let task = outcomes.task(&cell.choices);
                 let parts = match task {
                     Some(Task::Sts { aggregate: Aggregate::PerSubset, .. }) => pairs.parts(),
                     _ => Vec::new(),

@@ -114,7 +114,7 @@ impl<'a> Contest<'a> {
             Companion::Split { dataset: None, split } => format!("split {}", code(split)),
             Companion::Split { dataset: Some(dataset), split } => format!("split {} of {}", code(split), code(dataset)),
         };
-        let recorded = self.run.provenance.tasks.iter().find(|task| task.kind() == self.task);
+        let recorded = Task::on(&self.run.provenance.tasks, self.task, &self.slice.id);
         match recorded {
             Some(Task::LinearProbe { train: Companion::Itself, senteval: Some(Senteval { folds, .. }), .. }) => format!(
                 "Linear probe by SentEval's protocol: logistic regression on frozen vectors; each of {folds} folds is answered for by what is learnt from the others, with a penalty that folds of those pick; ranked by the mean over the folds."
@@ -134,7 +134,7 @@ impl<'a> Contest<'a> {
                 counted(*samples_per_label, "text"),
                 train(from)
             ),
-            Some(Task::Knn { train: from, k }) => {
+            Some(Task::Knn { train: from, k, .. }) => {
                 format!(
                     "Nearest neighbours: each text gets the label that most of the {k} nearest texts of {} have, by cosine.",
                     train(from)

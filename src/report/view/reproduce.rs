@@ -151,6 +151,12 @@ fn prompt(prompt: &PromptRecord) -> Vec<String> {
         views.extend(part("after the system's", system));
         views.extend(part("with an answer that begins", answer));
     }
+    if let Some(documents) = &prompt.documents {
+        let said = self::prompt(documents).pop().unwrap_or_default();
+        let clean =
+            if documents.clean == prompt.clean { String::new() } else { format!(" (clean {})", text(&documents.clean)) };
+        views.push(format!("documents: {said}{clean}"));
+    }
     vec![text(&prompt.id), text(&prompt.truncate), text(&prompt.clean), views.join(", ")]
 }
 
@@ -250,20 +256,23 @@ fn task(task: &Task) -> String {
             let protocol = draws.map(|_| Protocol::Mteb);
             (protocol, format!("{}, C = {c}{}", given("train", Some(&companion(train))), drawn.unwrap_or_default()))
         }
-        Task::Retrieval { documents, protocol } => {
-            (*protocol, given("documents", documents.as_ref().map(companion).as_deref()))
+        Task::Retrieval { documents, protocol, identical, .. } => {
+            let ignored = if identical.are_found() { "" } else { ", identical ids ignored" };
+            (*protocol, given("documents", documents.as_ref().map(companion).as_deref()) + ignored)
         }
         Task::Clustering { clusters, restarts } => {
             let many = clusters.map_or("one for each label".to_owned(), |clusters| clusters.to_string());
             (None, format!(", clusters {}, restarts {restarts}", code(&many)))
         }
-        Task::Knn { train, k } => (None, format!("{}, k = {k}", given("train", Some(&companion(train))))),
+        Task::Knn { train, k, .. } => (None, format!("{}, k = {k}", given("train", Some(&companion(train))))),
         Task::Sts { protocol, aggregate } => (*protocol, given("aggregate", Some(aggregate.name()))),
         Task::PairClassification { protocol, thresholds_from } => {
             (*protocol, given("thresholds from slice", thresholds_from.as_deref()))
         }
     };
-    format!("{}{}{rest}", code(task.kind().name()), given("protocol", protocol.map(Protocol::name)))
+    let slices: Vec<String> = task.slices().iter().map(|slice| code(slice)).collect();
+    let slices = if slices.is_empty() { String::new() } else { format!(", on {}", slices.join(", ")) };
+    format!("{}{}{rest}{slices}", code(task.kind().name()), given("protocol", protocol.map(Protocol::name)))
 }
 
 fn companion(companion: &Companion) -> String {

@@ -253,6 +253,28 @@ fn every_view_of_a_chat_is_a_message() {
 }
 
 #[test]
+fn documents_are_put_into_something_else_than_queries() {
+    let with = |lines: &str| format!("{SMALL}[[prompt]]\nid = \"p\"\n{lines}\n[[task]]\nkind = \"retrieval\"");
+    let spec =
+        parse(&with("template = \"{a}: {text}\"\ndocuments = \"{b}: {text}\"\nfill = { a = \"q\", b = \"d\" }\nchat = true"))
+            .unwrap();
+    let documents = spec.prompts[0].documents.as_ref().unwrap();
+    let source = |prompt: &crate::prompt::Prompt| prompt.views[0].template.source().to_owned();
+    assert_eq!((source(&spec.prompts[0]), source(documents)), ("q: {text}".to_owned(), "d: {text}".to_owned()));
+    assert!(documents.chat().is_some());
+    let several = parse(&with("templates = [\"A {text}\", \"B {text}\"]\ndocuments = { use = \"prompteol\" }")).unwrap();
+    let cleans = several.prompts.iter().map(|prompt| (prompt.clean, prompt.documents.as_ref().unwrap().clean));
+    let wanted = (crate::prompt::Clean::None, crate::prompt::Clean::PromptEol);
+    assert_eq!(cleans.collect::<Vec<_>>(), [wanted, wanted]);
+    assert_eq!(parse(&with("template = \"A {text}\"")).unwrap().prompts[0].documents, None);
+    assert_eq!(wrong(&with("documents = \"{text}\"")).lines().count(), 1);
+    assert_eq!(
+        wrong(&with("template = \"{text}\"\ndocuments = { use = \"prompteool\" }")),
+        "12:21: `use` cannot be `prompteool` (did you mean `prompteol`?)"
+    );
+}
+
+#[test]
 fn views_come_from_a_file_beside_the_spec() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.toml");

@@ -189,7 +189,7 @@ fn the_schema_has_every_key() {
     assert_eq!(of("Compare"), "reference correction");
     assert_eq!(of("Model"), "id source dtype device max_tokens adapter fit endpoint");
     assert_eq!(of("Endpoint"), "name revision dimensions api_key_env max_chars batch concurrency timeout");
-    assert_eq!(of("Prompt"), "id use template templates fill views chat system answer fuse truncate clean");
+    assert_eq!(of("Prompt"), "id use template templates fill views chat system answer fuse documents truncate clean");
     assert_eq!(of("Readout"), "id layer layers pool span norm dim normalize");
     assert_eq!(of("View"), "use template readout");
     assert_eq!(of("Slice"), "id dataset split labels rename limit per_label min_chars max_chars");
@@ -199,7 +199,7 @@ fn the_schema_has_every_key() {
     assert_eq!(of("CalibrationTable"), "kind k beta");
     assert_eq!(
         of("Task"),
-        "kind calibration protocol aggregate thresholds_from train dev folds c samples_per_label experiments documents clusters restarts k"
+        "kind slices calibration protocol aggregate thresholds_from train dev folds c samples_per_label experiments documents ignore_identical_ids clusters restarts k"
     );
     assert_eq!(of("Anchor"), "cell metric value tolerance source");
     assert_eq!(of("Skip"), "model prompt readout transform slice task labels calibration");

@@ -7,7 +7,7 @@ fn ranked(row: &[f64], grades: &[f64], ties: Ties<'_>) -> [f64; QUERY_FIGURES.le
     let graded = grades.iter().copied().enumerate().filter(|(_, grade)| *grade > 0.0).collect();
     let (nothing, judged) = (Embeddings::new(1), [graded]);
     let relevance = Relevance::Judged(&judged);
-    let task = Retrieval { queries: &nothing, documents: Some(&nothing), relevance, ties, seed: 1 };
+    let task = Retrieval { queries: &nothing, documents: &nothing, own: &[], relevance, ties, seed: 1 };
     let mut numbers = [0.0; QUERY_NUMBERS];
     task.query(0, row, &turns(ties), &mut numbers);
     std::array::from_fn(|figure| numbers[figure])
@@ -92,7 +92,7 @@ fn a_slice_against_another() {
     let (queries, documents) = (angles(&[0.0, 90.0, 45.0]), angles(&[1.0, 80.0, 60.0]));
     let relevance = Relevance::SameLabel { queries: &[0, 1, 2], documents: &[0, 0, 1] };
     let found =
-        retrieval(&Retrieval { queries: &queries, documents: Some(&documents), relevance, ties: Ties::Shared, seed: 1 })
+        retrieval(&Retrieval { queries: &queries, documents: &documents, own: &[], relevance, ties: Ties::Shared, seed: 1 })
             .unwrap();
     close(value(&found, "mrr"), f64::midpoint(1.0, 0.5));
     close(value(&found, "map"), f64::midpoint(f64::midpoint(1.0, 2.0 / 3.0), 0.5));
@@ -110,10 +110,35 @@ fn a_slice_against_itself_leaves_each_text_out() {
     let queries = angles(&[0.0, 1.0, 50.0, 51.0]);
     let labels = [0, 0, 1, 0];
     let relevance = Relevance::SameLabel { queries: &labels, documents: &labels };
-    let found = retrieval(&Retrieval { queries: &queries, documents: None, relevance, ties: Ties::Shared, seed: 1 }).unwrap();
+    let own = [0, 1, 2, 3].map(Some);
+    let task = Retrieval { queries: &queries, documents: &queries, own: &own, relevance, ties: Ties::Shared, seed: 1 };
+    let found = retrieval(&task).unwrap();
     // The text at 51 degrees finds the other label first, then both of its own.
     close(value(&found, "precision_at_1"), 2.0 / 3.0);
     close(value(&found, "without_relevant"), 0.25);
+}
+
+/// Each query is a document itself, the nearest one; the second query is so for a document that was judged relevant to it.
+#[test]
+fn a_document_that_is_the_query_is_passed_over() {
+    let (queries, documents) = (angles(&[0.0, 90.0]), angles(&[0.0, 90.0, 10.0, 70.0]));
+    let judged = [vec![(2, 1.0)], vec![(1, 1.0), (3, 1.0)]];
+    let found = |own: &[Option<usize>]| {
+        let relevance = Relevance::Judged(&judged);
+        let found =
+            retrieval(&Retrieval { queries: &queries, documents: &documents, own, relevance, ties: Ties::Shared, seed: 1 });
+        let found = found.unwrap();
+        ["mrr", "recall_at_10", "ndcg_at_10"].map(|name| value(&found, name))
+    };
+    let second = 1.0 / 3.0_f64.log2();
+    let [mrr, recall, ndcg] = found(&[]);
+    [(mrr, 0.75), (recall, 1.0), (ndcg, f64::midpoint(second, 1.0))]
+        .into_iter()
+        .for_each(|(found, wanted)| close(found, wanted));
+    // The first query finds its document first; the second one of its two, and never itself.
+    let [mrr, recall, ndcg] = found(&[Some(0), Some(1)]);
+    let wanted = [(mrr, 1.0), (recall, 0.75), (ndcg, f64::midpoint(1.0, 1.0 / (1.0 + second)))];
+    wanted.into_iter().for_each(|(found, wanted)| close(found, wanted));
 }
 
 #[test]
@@ -122,7 +147,8 @@ fn constant_vectors_are_chance_and_nothing_relevant_is_no_zero() {
     let judged = [vec![(2, 1.0)]];
     let task = Retrieval {
         queries: &queries,
-        documents: Some(&documents),
+        documents: &documents,
+        own: &[],
         relevance: Relevance::Judged(&judged),
         ties: Ties::Shared,
         seed: 1,

@@ -116,7 +116,7 @@ fn inputs_that_make_no_sense_are_errors_that_name_the_row() {
 fn every_task(vectors: &Embeddings, gold: &[usize], labels: usize) -> Vec<Result<Vec<Metric>, TaskError>> {
     let lesson = Lesson { train: vectors, known: gold, texts: vectors, gold, labels, seed: 1 };
     let relevance = Relevance::SameLabel { queries: gold, documents: gold };
-    let search = |ties| retrieval(&Retrieval { queries: vectors, documents: Some(vectors), relevance, ties, seed: 1 });
+    let search = |ties| retrieval(&Retrieval { queries: vectors, documents: vectors, own: &[], relevance, ties, seed: 1 });
     let ids = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let lengths: Vec<Vec<usize>> = gold.iter().map(|_| vec![1]).collect();
     vec![

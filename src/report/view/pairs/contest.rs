@@ -25,7 +25,8 @@ pub struct PairContest<'a> {
     /// The cell that the others are compared with, as its place among the entries.
     pub reference: Option<usize>,
     pub task_kind: TaskKind,
-    task: Option<&'a Task>,
+    /// None where the run does not record it.
+    pub task: Option<&'a Task>,
     /// Its place among the report's contests, from 1.
     number: usize,
 }
@@ -81,7 +82,7 @@ impl<'a> PairContest<'a> {
         number: usize,
     ) -> Self {
         let samples = run.samples.get(&slice.id).map_or(&[][..], |texts| texts.as_slice());
-        let task = run.provenance.tasks.iter().find(|task| task.kind() == task_kind);
+        let task = Task::on(&run.provenance.tasks, task_kind, &slice.id);
         let gold = PairGold::of(samples);
         let own = move |cell: &CellRecord| cell.choices.slice == slice.id && cell.choices.task == task_kind;
         let cells = || run.cells.iter().enumerate().filter(move |(_, cell)| own(cell));
@@ -318,7 +319,7 @@ fn agreement(task: Option<&Task>, paired: &Measured, gold: &PairGold) -> Agreeme
 
 /// The slice that choices for this one are made on.
 fn chosen_on<'a>(run: &'a RunRecord, kind: TaskKind, slice: &SliceRecord) -> Option<&'a SliceRecord> {
-    let task = run.provenance.tasks.iter().find(|task| task.kind() == kind);
+    let task = Task::on(&run.provenance.tasks, kind, &slice.id);
     let Some(Task::PairClassification { thresholds_from: Some(from), .. }) = task else {
         return dev_slice(run, kind, slice);
     };

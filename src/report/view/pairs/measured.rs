@@ -4,7 +4,8 @@ use super::contest::{PairContest, hundredths};
 use crate::report::document::{Block, Column, Example};
 use crate::report::escape::{code, shorten, text};
 use crate::report::number::{counted, percent};
-use crate::spec::TaskKind;
+use crate::results::{Kind, SampleText, SliceRecord};
+use crate::spec::{Companion, Task, TaskKind};
 use crate::stats::{Table, number};
 
 /// Queries and clusters that are shown.
@@ -19,6 +20,7 @@ pub fn queries(contest: &PairContest) -> Vec<Block> {
     let figures = best.paired.figures().enumerate();
     let mut poor: Vec<(usize, f64)> = figures.filter_map(|(query, figure)| Some((query, figure?))).collect();
     poor.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    let documents = searched(contest);
     let nothing = poor.iter().filter(|(_, figure)| *figure <= 0.0).count();
     let example = |&(query, figure): &(usize, f64)| {
         let sample = contest.samples.get(query);
@@ -28,13 +30,18 @@ pub fn queries(contest: &PairContest) -> Vec<Block> {
         let numbers = best.paired.scores_of(query);
         let [map, first, relevant] = [1, 2, numbers.len().saturating_sub(2)].map(|at| numbers.get(at).copied().unwrap_or(0.0));
         let id = sample.map_or("?", |sample| sample.id.as_str());
+        // The last number is the place of the nearest document.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place, from 0")]
+        let nearest = numbers.last().and_then(|place| documents.get(*place as usize));
+        let nearest = nearest.map(|document| format!(" Nearest: {}", text(&shorten(&document.text, CHARACTERS))));
         Example {
             verdict: format!("{label}nDCG@10 **{}** (sample {})", hundredths(figure), code(&shorten(id, 60))),
             text: sample.map_or_else(|| "(text not kept)".to_owned(), |sample| text(&shorten(&sample.text, CHARACTERS))),
             scores: format!(
-                "Average precision {}, one over the rank of the first relevant document {}, of {relevant} relevant.",
+                "Average precision {}, one over the rank of the first relevant document {}, of {relevant} relevant.{}",
                 hundredths(map),
-                hundredths(first)
+                hundredths(first),
+                nearest.unwrap_or_default()
             ),
         }
     };
@@ -44,6 +51,30 @@ pub fn queries(contest: &PairContest) -> Vec<Block> {
         counted(poor.len(), "query")
     );
     vec![Block::Paragraph(sentence), Block::Examples(poor.iter().take(SHOWN).map(example).collect())]
+}
+
+/// The texts that a contest's queries are sought among; none where the record does not tell.
+fn searched<'a>(contest: &PairContest<'a>) -> &'a [SampleText] {
+    let (slices, own) = (&contest.run.provenance.slices, contest.slice);
+    let slice = match contest.task {
+        _ if own.kind == Kind::Retrieval => {
+            let corpora =
+                || slices.iter().filter(|slice| slice.kind == Kind::Documents && slice.origin.dataset == own.origin.dataset);
+            let of_split = corpora().find(|corpus| corpus.origin.split == own.origin.split);
+            of_split.or_else(|| corpora().next().filter(|_| corpora().count() == 1))
+        }
+        Some(Task::Retrieval { documents: Some(Companion::Slice(id)), .. }) => slices.iter().find(|slice| slice.id == *id),
+        Some(Task::Retrieval { documents: Some(Companion::Split { dataset, split }), .. }) => {
+            let dataset = dataset.as_ref().unwrap_or(&own.origin.dataset);
+            let is_it = |slice: &&SliceRecord| {
+                let of_split = slice.origin.dataset == *dataset && slice.origin.split == *split;
+                of_split && slice.labels == own.labels && slice.id.contains(':')
+            };
+            slices.iter().find(is_it)
+        }
+        _ => Some(own),
+    };
+    slice.and_then(|slice| contest.run.samples.get(&slice.id)).map_or(&[], |texts| texts.as_slice())
 }
 
 /// What each cluster of the best cell is made of, the largest first.
