@@ -40,7 +40,7 @@ fn every_manifest_can_be_read() {
     assert_eq!(catalog.manifest("iflytek").unwrap().labels.len(), 119);
 }
 
-/// Files as SentEval writes them: blanks at ends and between words, quotation marks that are never closed, a byte of Latin-1 and
+/// Files as `SentEval` writes them: blanks at ends and between words, quotation marks that are never closed, a byte of Latin-1 and
 /// `cat -v`'s way to write others, a byte order mark, Windows line ends.
 const SENTEVAL: [(&str, &[u8]); 13] = [
     ("MR/rt-polarity.pos", b"a gem , \"full of  life . \nM-CM-) tonic\n"),

@@ -349,7 +349,7 @@ pub struct Task {
     /// slice. Only for `retrieval`.
     #[schemars(with = "Option<Companion>")]
     pub documents: Option<Spanned<Companion>>,
-    /// Pass over documents whose id is the query's, as BEIR does and MTEB on some data (ArguAna); `false` when absent. Only for
+    /// Pass over documents whose id is the query's, as BEIR does and MTEB on some data (`ArguAna`); `false` when absent. Only for
     /// `retrieval`.
     #[schemars(with = "Option<bool>")]
     pub ignore_identical_ids: Option<Spanned<bool>>,

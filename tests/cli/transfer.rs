@@ -1,4 +1,4 @@
-//! SentEval's transfer sets, in its own files, from the project's manifests to a report; and tasks of one kind that share out slices.
+//! `SentEval`'s transfer sets, in its own files, from the project's manifests to a report; and tasks of one kind that share out slices.
 
 use crate::lab::Lab;
 

@@ -57,7 +57,8 @@ function columns(cells) {
   const own = (cell, { name }) => sliceOf(cell).metrics.some((one) => one.name === name);
   return [
     { key: 'rank', title: '#', number: true, value: (cell) => cell.rank, show: (cell) => cell.rank ?? '–' },
-    { key: 'sides', title: 'compare', show: null },
+    // Queries and clusters have no answers to compare here.
+    ...(cells.some((cell) => ANSWERED.includes(cell)) ? [{ key: 'sides', title: 'compare', show: null }] : []),
     { key: 'name', title: 'cell', narrow: true, value: nameOf, show: nameOf },
     ...axes,
     ...(dev

@@ -190,7 +190,8 @@ fn of_texts(contest: &PairContest, best: &PairEntry) -> Vec<Block> {
         value("without_relevant")
             .map(|share| format!("{} of the queries have no relevant document and are left out of the means.", percent(share))),
     );
-    told.extend(value("tied_documents").map(|tied| {
+    // Fewer are written as none.
+    told.extend(value("tied_documents").filter(|tied| *tied >= 0.05).map(|tied| {
         let count = decimal(tied, 1);
         let order = if contest.ties_by_id() { "the last id goes first" } else { "figures are means over their orders" };
         format!("A query has {count} documents on average whose cosine equals that of a relevant one: {order}.")

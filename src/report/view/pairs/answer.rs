@@ -170,8 +170,8 @@ fn selection(contest: &PairContest, best: &PairEntry) -> String {
     }
 }
 
-/// How much too high the best figure is expected to be on the pairs that the best is picked on.
+/// How much too high the best figure is expected to be on the samples that the best is picked on.
 fn optimism(contest: &PairContest, best: f64) -> Option<String> {
     let honest = contest.choice().honest(contest.run.provenance.seed)?;
-    Some(selection::told(best, honest, &hundredths(honest), "pairs"))
+    Some(selection::told(best, honest, &hundredths(honest), plural(contest)))
 }
