@@ -1,6 +1,6 @@
 //! How well the numbers that a system gives to samples agree with what is right about them, on as many resamples as need be.
 
-use super::resampled::Twice;
+use super::resampled::Kind;
 use super::{Clusters, Ordered, RESAMPLES, Resampled, Table, average_precision, number, pearson, spearman};
 
 /// One figure of one system, prepared so that a resample costs no sorting.
@@ -103,8 +103,13 @@ impl Agreement {
     pub fn resampled(&self, clusters: &Clusters, seed: u64) -> Resampled {
         let samples = clusters.numbers().len();
         let resampled = clusters.resampled(seed, RESAMPLES, |counts| self.of(counts), self.overall(samples));
-        let twice = if matches!(self.0, Figure::Parts { .. }) { Twice::Alike } else { Twice::Two };
-        Resampled { twice, ..resampled }
+        let kind = match self.0 {
+            Figure::Correlation { .. } => Kind::Correlation,
+            Figure::MacroF1 { .. } => Kind::OverLabels,
+            Figure::Parts { .. } => Kind::Partition,
+            Figure::Precision { .. } | Figure::Share { .. } | Figure::Mean { .. } => Kind::Any,
+        };
+        Resampled { kind, ..resampled }
     }
 }
 

@@ -4,8 +4,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
-use super::resampled::Twice;
-use super::{Estimate, Resampled, Spread};
+use super::resampled::Kind;
+use super::{Estimate, Resampled, Scale, Spread};
 
 /// Resamples behind every bootstrap interval of the program.
 pub const RESAMPLES: usize = 2000;
@@ -44,16 +44,17 @@ pub fn bootstrap_all<const K: usize>(
     std::array::from_fn(|k| Estimate { value: values[k], interval: resampled[k].interval(), n })
 }
 
-/// The same for statistics to which a sample that is drawn twice is not two samples: intervals by leaving samples out.
+/// The same by leaving samples out: Student's interval on some scale, of a mean on its own the one that everybody knows.
 pub fn jackknife_all<const K: usize>(
     n: usize,
+    scale: Scale,
     statistics: impl Fn(&[u32]) -> [Option<f64>; K] + Sync,
     values: [f64; K],
 ) -> [Estimate; K] {
     let rows = without_parts(n, &statistics);
     std::array::from_fn(|k| {
         let left_out: Vec<Option<f64>> = rows.iter().map(|row| row[k]).collect();
-        Estimate { value: values[k], interval: Spread::left_out(Some(values[k]), &left_out, n, n).interval(), n }
+        Estimate { value: values[k], interval: Spread::left_out(Some(values[k]), &left_out, (n, n), scale).interval(), n }
     })
 }
 
@@ -74,16 +75,21 @@ pub(super) fn resample_all<const K: usize>(
         left_out: column(&left_out, k),
         units: n,
         samples: n,
-        twice: Twice::Two,
+        kind: Kind::Any,
     })
 }
 
-/// The statistics without each sample; of many samples, without every 200th from each of the first 200.
+/// The statistics without each sample; of more than 200 samples, without each of 200 parts of them, at random: files are sorted by
+/// label more often than not, and parts that all have the labels of the whole would say that labels are no matter of chance.
 fn without_parts<T: Send>(n: usize, statistics: impl Fn(&[u32]) -> T + Sync) -> Vec<T> {
     let parts = n.min(PARTS);
-    let kept = |sample: usize, part: usize| u32::from(sample % parts != part);
-    let without = |part: usize| statistics(&(0..n).map(|sample| kept(sample, part)).collect::<Vec<u32>>());
-    if parts > 1 { (0..parts).into_par_iter().map(without).collect() } else { Vec::new() }
+    let last = u16::try_from(parts).unwrap_or(u16::MAX);
+    let mut of: Vec<u16> = (0..last).cycle().take(n).collect();
+    if n > PARTS {
+        shuffle(&mut of, 0);
+    }
+    let kept = |part: u16| of.iter().map(|own| u32::from(*own != part)).collect::<Vec<u32>>();
+    if parts > 1 { (0..last).into_par_iter().map(|part| statistics(&kept(part))).collect() } else { Vec::new() }
 }
 
 /// The share of right samples of several systems on each of so many resamples. Shape: `[resamples, systems]`.
@@ -134,11 +140,7 @@ impl Units {
         let mut of: Vec<u16> = (0..last).cycle().take(count * each).collect();
         of.resize(n, last);
         // Neighbours may be alike, and what lies at equal steps may be as well.
-        let mut generator = ChaCha8Rng::seed_from_u64(seed);
-        generator.set_stream(u64::MAX);
-        for (i, left) in (1..=u32::try_from(n).unwrap_or(u32::MAX)).rev().enumerate() {
-            of.swap(i, i + below(generator.next_u32(), left) as usize);
-        }
+        shuffle(&mut of, seed);
         Self { count, of }
     }
 
@@ -150,6 +152,15 @@ impl Units {
         let of_unit = |unit: u16| drawn.get(usize::from(unit)).copied().unwrap_or(1);
         counts.iter_mut().zip(&self.of).for_each(|(count, &unit)| *count = of_unit(unit));
         counts
+    }
+}
+
+/// Any order, each as likely as any other.
+fn shuffle(of: &mut [u16], seed: u64) {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    generator.set_stream(u64::MAX);
+    for (i, left) in (1..=u32::try_from(of.len()).unwrap_or(u32::MAX)).rev().enumerate() {
+        of.swap(i, i + below(generator.next_u32(), left) as usize);
     }
 }
 
@@ -247,14 +258,28 @@ mod tests {
         assert_eq!(Units::of(32_767, 7).count, 32_767);
     }
 
-    /// Of 1000 samples there are 200 parts, each of five that are 200 apart.
+    /// Of 1001 samples there are 200 parts, one of them of six.
     #[test]
     fn every_sample_is_left_out_once() {
-        let left = without_parts(1000, <[u32]>::to_vec);
-        assert_eq!(left.len(), 200);
-        let out = |counts: &Vec<u32>| (0..1000).filter(|&i| counts[i] == 0).collect::<Vec<_>>();
-        assert_eq!(out(&left[7]), [7, 207, 407, 607, 807]);
+        let left = without_parts(1001, <[u32]>::to_vec);
+        let out = |counts: &Vec<u32>| counts.iter().filter(|count| **count == 0).count();
+        assert_eq!((left.len(), out(&left[0]), out(&left[7])), (200, 6, 5));
+        assert!((0..1001).all(|i| left.iter().map(|counts| counts[i]).sum::<u32>() == 199));
         assert_eq!(without_parts(3, <[u32]>::to_vec), [[0, 1, 1], [1, 0, 1], [1, 1, 0]]);
+    }
+
+    /// The numbers 0 to 999, in order: the standard error of their mean is sqrt((1000^2 - 1) / 12 / 1000) = 9.13. By parts that lie
+    /// at equal steps it would be 4.1.
+    #[test]
+    fn what_is_sorted_spreads_as_what_is_not() {
+        let values: Vec<f64> = (0..1000).map(f64::from).collect();
+        let mean = |counts: &[u32]| {
+            let sum: f64 = values.iter().zip(counts).map(|(value, &count)| value * f64::from(count)).sum();
+            [Some(sum / f64::from(counts.iter().sum::<u32>()))]
+        };
+        let [estimate] = jackknife_all(1000, Scale::Own, mean, [499.5]);
+        let reach = estimate.interval.unwrap().high - 499.5;
+        assert!((reach / (1.972 * 9.13) - 1.0).abs() < 0.15, "{reach}");
     }
 
     #[test]

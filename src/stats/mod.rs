@@ -28,7 +28,7 @@ pub use paired::{PairedDifference, mcnemar_exact, paired_accuracy};
 pub use partition::Table;
 pub use resampled::{FEW, Resampled, doubt};
 pub use separation::{Best, Called, average_precision, best_threshold, roc_area};
-pub use spread::Spread;
+pub use spread::{Scale, Spread};
 pub use student::{student_beyond, student_quantile};
 pub use variance::{Source, complete, sources};
 

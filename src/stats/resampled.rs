@@ -1,6 +1,6 @@
 //! A statistic on resamples of the samples: its interval, and when that cannot be trusted.
 
-use super::{Estimate, Interval, Spread, Z95, normal_below, normal_quantile, number, student_quantile};
+use super::{Estimate, Interval, Scale, Spread, Z95, normal_below, normal_quantile, number, student_quantile};
 
 /// Fewest samples (or groups of them) that resamples say anything of.
 pub(super) const FEWEST: usize = 10;
@@ -20,16 +20,19 @@ pub struct Resampled {
     /// What is drawn: samples, or groups of them.
     pub(super) units: usize,
     pub(super) samples: usize,
-    pub(super) twice: Twice,
+    pub(super) kind: Kind,
 }
 
-/// What a sample is to a statistic when it is drawn twice.
+/// What of a statistic decides how its spread is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Twice {
-    /// Two samples.
-    Two,
-    /// A pair that always agrees: of partitions, resamples are purer than samples are.
-    Alike,
+pub(super) enum Kind {
+    Any,
+    /// A mean over labels, some of which are rare.
+    OverLabels,
+    /// How far it spreads depends on how high it is.
+    Correlation,
+    /// To it a sample that is drawn twice is a pair that always agrees: resamples are purer than samples are.
+    Partition,
 }
 
 impl Resampled {
@@ -40,10 +43,16 @@ impl Resampled {
             own.iter().zip(other).map(|(own, other)| Some((*own)? - (*other)?)).collect()
         };
         let value = self.overall.zip(other.overall).map(|(own, other)| own - other);
-        let (left_out, units, samples) = (minus(&self.left_out, &other.left_out), self.units, self.samples);
-        match self.twice {
-            Twice::Two => Spread::drawn(value, &minus(&self.drawn, &other.drawn), &left_out, units, samples),
-            Twice::Alike => Spread::left_out(value, &left_out, units, samples),
+        let (units, samples) = (self.units, self.samples);
+        let left_out = || minus(&self.left_out, &other.left_out);
+        match self.kind {
+            Kind::Any | Kind::OverLabels => {
+                Spread::drawn(value, &minus(&self.drawn, &other.drawn), &left_out(), units, samples)
+            }
+            Kind::Correlation => {
+                Spread::correlations([self.overall, other.overall], [&self.left_out, &other.left_out], (units, samples))
+            }
+            Kind::Partition => Spread::left_out(value, &left_out(), (units, samples), Scale::Own),
         }
     }
 
@@ -57,11 +66,13 @@ impl Resampled {
         Some(Estimate { value: self.overall?, interval: self.interval(), n: self.samples })
     }
 
-    /// The 95 % interval: [`Spread::interval`] of a partition, else `BCa`.
+    /// The 95 % interval: [`Spread::interval`] of a mean over labels and of a partition, else `BCa`.
     pub fn interval(&self) -> Option<Interval> {
-        match self.twice {
-            Twice::Two => self.bca(),
-            Twice::Alike => Spread::left_out(self.overall, &self.left_out, self.units, self.samples).interval(),
+        let left_out = |scale| Spread::left_out(self.overall, &self.left_out, (self.units, self.samples), scale).interval();
+        match self.kind {
+            Kind::Any | Kind::Correlation => self.bca(),
+            Kind::OverLabels => left_out(Scale::Odds),
+            Kind::Partition => left_out(Scale::Own),
         }
     }
 
@@ -173,7 +184,7 @@ mod tests {
             left_out: samples.iter().map(|sample| Some((sum - sample) / 9.0)).collect(),
             units: 10,
             samples: 10,
-            twice: Twice::Two,
+            kind: Kind::Any,
         }
     }
 

@@ -1,4 +1,4 @@
-//! A value and the error that resamples give it: intervals and tests of what errs upwards as easily as downwards.
+//! A value and the error that resamples give it: intervals and tests of what errs upwards as easily as downwards, on one scale or another.
 
 use super::resampled::FEWEST;
 use super::{Estimate, Interval, number, student_beyond, student_quantile};
@@ -10,15 +10,79 @@ const UNDEFINED: f64 = 0.025;
 ///
 /// For differences of two systems on the same samples: what is skewed or biased in the one is so in the other and nearly cancels, so
 /// that an interval as long on either side needs no corrections of its shape. Those that `BCa` estimates for them are noise: of
-/// macro F1 at 50 samples they cost three points of coverage (`benches/coverage.rs`).
+/// macro F1 at 50 samples they cost three points of coverage, of a mean four (`benches/coverage.rs`). Correlations do not cancel so:
+/// how far one spreads depends on how high it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// None where it is undefined.
     pub value: Option<f64>,
     /// None where resamples do not say.
-    error: Option<f64>,
+    error: Option<Error>,
     freedom: f64,
     samples: usize,
+}
+
+/// The scale on which a value errs upwards as it errs downwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Its own.
+    Own,
+    /// That of the logarithm of odds, of what lies between 0 and 1: there is less room upwards of 0.9 than downwards.
+    Odds,
+}
+
+/// How a value errs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Error {
+    /// Upwards as downwards, by this standard error.
+    Even(f64),
+    /// By this standard error on the scale of odds.
+    Odds(f64),
+    /// The difference of two correlations: each upwards as downwards on Fisher's scale.
+    Correlations { values: [f64; 2], errors: [f64; 2], together: f64 },
+}
+
+impl Error {
+    /// The interval of so many standard errors to either side.
+    ///
+    /// Source for correlations: Zou (2007), "Toward using confidence intervals to compare correlations", whose ends are made of those
+    /// of the two and of how they go together; standard errors are the jackknife's, as ranks and groups have no formula.
+    fn ends(&self, value: f64, reach: f64) -> [f64; 2] {
+        match *self {
+            Self::Even(error) => [value - reach * error, value + reach * error],
+            Self::Odds(error) => [-reach, reach].map(|reach| 1.0 / (1.0 + (1.0 - value) / value * (-reach * error).exp())),
+            Self::Correlations { values, errors, together } => {
+                let of = |k: usize, reach: f64| (values[k].atanh() + reach * errors[k]).tanh();
+                // How far the first lies from one of its ends, and the second from its opposite one.
+                let apart = |reach: f64| {
+                    let (own, other) = (values[0] - of(0, -reach), of(1, reach) - values[1]);
+                    (own * own + other * other - 2.0 * together * own * other).max(0.0).sqrt()
+                };
+                [value - apart(reach), value + apart(-reach)]
+            }
+        }
+    }
+
+    /// The number of standard errors at which the interval ends at 0.
+    fn to_nothing(&self, value: f64) -> f64 {
+        if let Self::Even(error) = self {
+            return (value / error).abs();
+        }
+        let beyond = |reach: f64| {
+            let [low, high] = self.ends(value, reach);
+            low > 0.0 || high < 0.0
+        };
+        let (mut inside, mut outside) = (0.0, 1.0);
+        // Student's distribution leaves nothing beyond a thousand errors, but of very few samples.
+        while beyond(outside) && outside < 1e6 {
+            (inside, outside) = (outside, 2.0 * outside);
+        }
+        for _ in 0..64 {
+            let middle = f64::midpoint(inside, outside);
+            *(if beyond(middle) { &mut inside } else { &mut outside }) = middle;
+        }
+        outside
+    }
 }
 
 impl Spread {
@@ -37,13 +101,51 @@ impl Spread {
         let freedom = number(units.max(2) - 1);
         let bootstrap = squares(drawn).map(|(squares, n)| squares / (n - 1.0) * (freedom + 1.0) / freedom);
         let variance = bootstrap.zip(jackknife(left_out)).map(|(bootstrap, jackknife)| (bootstrap * jackknife).sqrt());
-        Self { value, error: error(value, variance, units), freedom, samples }
+        Self { value, error: error(value, variance, units).map(Error::Even), freedom, samples }
     }
 
-    /// Of a statistic without each of the parts of so many units: for those to which a sample drawn twice is not two samples.
-    pub(super) fn left_out(value: Option<f64>, left_out: &[Option<f64>], units: usize, samples: usize) -> Self {
-        let freedom = number(left_out.len().max(2) - 1);
-        Self { value, error: error(value, jackknife(left_out), units), freedom, samples }
+    /// Of a statistic without each of the parts of so many units: for those to which a sample drawn twice is not two samples, and
+    /// for those of which rare samples decide, which resamples draw too rarely.
+    pub(super) fn left_out(
+        value: Option<f64>,
+        left_out: &[Option<f64>],
+        (units, samples): (usize, usize),
+        scale: Scale,
+    ) -> Self {
+        let known = value.zip(error(value, jackknife(left_out), units));
+        let error = known.and_then(|(value, error)| match scale {
+            Scale::Own => Some(Error::Even(error)),
+            Scale::Odds => (value > 0.0 && value < 1.0).then(|| Error::Odds(error / (value * (1.0 - value)))),
+        });
+        Self { value, error, freedom: freedom(left_out), samples }
+    }
+
+    /// Of the difference of two correlations that are known without each of the parts of so many units.
+    pub(super) fn correlations(
+        values: [Option<f64>; 2],
+        left_out: [&[Option<f64>]; 2],
+        (units, samples): (usize, usize),
+    ) -> Self {
+        let both: Vec<[f64; 2]> =
+            left_out[0].iter().zip(left_out[1]).filter_map(|(one, two)| Some([(*one)?, (*two)?])).collect();
+        let apart: Vec<Option<f64>> = left_out[0].iter().zip(left_out[1]).map(|(one, two)| Some((*one)? - (*two)?)).collect();
+        let value = values[0].zip(values[1]).map(|(one, two)| one - two);
+        let known = error(value, jackknife(&apart), units).and(values[0].zip(values[1]));
+        let error = known.map(|(one, two)| {
+            let [spread_one, spread_two, shared] = moments(&both);
+            let scale = number(both.len() - 1) / number(both.len());
+            // What cannot be left is 1 or -1 without any part as well.
+            let on_fishers = |value: f64, squares: f64| {
+                if squares > 0.0 && value.abs() < 1.0 { (squares * scale).sqrt() / (1.0 - value * value) } else { 0.0 }
+            };
+            let product = (spread_one * spread_two).sqrt();
+            Error::Correlations {
+                values: [one, two],
+                errors: [on_fishers(one, spread_one), on_fishers(two, spread_two)],
+                together: if product > 0.0 { (shared / product).clamp(-1.0, 1.0) } else { 0.0 },
+            }
+        });
+        Self { value, error, freedom: freedom(left_out[0]), samples }
     }
 
     /// The value with its 95 % interval; None where it is undefined.
@@ -56,20 +158,23 @@ impl Spread {
     ///
     /// Source: Efron and Tibshirani (1993), "An Introduction to the Bootstrap", section 12.2.
     pub fn interval(&self) -> Option<Interval> {
-        let reach = self.error? * student_quantile(0.05, self.freedom);
-        self.value.map(|value| Interval { low: value - reach, high: value + reach })
+        let [low, high] = self.error?.ends(self.value?, student_quantile(0.05, self.freedom));
+        Some(Interval { low, high })
     }
 
     /// How likely so large a value is by chance alone if the truth is 0, two-sided: the level at which the interval would end at 0.
     /// 1 where there is no interval.
     pub fn p_value(&self) -> f64 {
-        let errors = self.value.zip(self.error).map(|(value, error)| value / error);
+        let errors = self.value.zip(self.error).map(|(value, error)| error.to_nothing(value));
         errors.map_or(1.0, |errors| student_beyond(errors, self.freedom))
     }
 
-    /// The smallest value that would be called significant at this level. None where there is no interval.
+    /// The smallest value that would be called significant at this level: as far as the interval reaches towards 0. None where there
+    /// is no interval.
     pub fn detectable(&self, alpha: f64) -> Option<f64> {
-        self.error.map(|error| error * student_quantile(alpha, self.freedom))
+        let value = self.value?;
+        let [low, high] = self.error?.ends(value, student_quantile(alpha, self.freedom));
+        Some(if value < 0.0 { high - value } else { value - low })
     }
 }
 
@@ -78,6 +183,18 @@ impl Spread {
 /// Source: Miller (1974), "The jackknife: a review".
 fn jackknife(left_out: &[Option<f64>]) -> Option<f64> {
     squares(left_out).map(|(squares, parts)| squares * (parts - 1.0) / parts)
+}
+
+/// Of Student's distribution, where the error is that of so many parts left out.
+fn freedom(left_out: &[Option<f64>]) -> f64 {
+    number(left_out.len().max(2) - 1)
+}
+
+/// The sums of squares of both about their means, and that of their products.
+fn moments(both: &[[f64; 2]]) -> [f64; 3] {
+    let mean = [0, 1].map(|k| both.iter().map(|pair| pair[k]).sum::<f64>() / number(both.len()));
+    let sum = |j: usize, k: usize| both.iter().map(|pair| (pair[j] - mean[j]) * (pair[k] - mean[k])).sum();
+    [sum(0, 0), sum(1, 1), sum(0, 1)]
 }
 
 /// The sum of squares about the mean, and of how many; None where too many are undefined.
@@ -138,11 +255,63 @@ mod tests {
     #[test]
     fn leaving_out_gives_a_mean_its_own_error() {
         let left_out: Vec<Option<f64>> = (1..=20).map(|left| Some((210.0 - f64::from(left)) / 19.0)).collect();
-        let ends = Spread::left_out(Some(10.5), &left_out, 20, 20).interval().unwrap();
+        let ends = Spread::left_out(Some(10.5), &left_out, (20, 20), Scale::Own).interval().unwrap();
         assert!(
             (ends.high - 10.5 - 2.768810568020254).abs() < 1e-9 && (ends.low - 10.5 + 2.768810568020254).abs() < 1e-9,
             "{ends:?}"
         );
+    }
+
+    /// Two correlations without each of thirty samples.
+    fn correlations(values: [f64; 2]) -> Spread {
+        let of = |value: f64, step: fn(u32) -> u32, scale: f64| -> Vec<Option<f64>> {
+            (0..30).map(|k| Some(value + (f64::from(step(k) % 30) - 14.5) / scale)).collect()
+        };
+        let (one, two) = (of(values[0], |k| 7 * k, 400.0), of(values[1], |k| (7 + k % 2 * 4) * k, 300.0));
+        Spread::correlations(values.map(Some), [&one, &two], (30, 30))
+    }
+
+    /// Zou's ends with `s = numpy.sqrt(numpy.var(x) * 29) / (1 - r**2)` and `numpy.corrcoef(x, y)[0, 1]`, the ends of each by
+    /// `numpy.tanh(numpy.arctanh(r) + scipy.stats.t(29).ppf(0.975) * s)`; p by `scipy.optimize.brentq` for the number of errors at
+    /// which the lower end is 0; numpy 2.4.6, scipy 1.17.1.
+    #[test]
+    fn correlations_are_zous() {
+        let found = correlations([0.6, 0.45]);
+        let near = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-9, "{found}, wanted {wanted}");
+        let ends = found.interval().unwrap();
+        near(ends.low, -0.16959948361537075);
+        near(ends.high, 0.5014058769774072);
+        near(found.p_value(), 0.3493277067593479);
+        near(found.detectable(0.001).unwrap(), 0.5770992932482815);
+    }
+
+    #[test]
+    fn p_values_of_correlations_go_with_intervals() {
+        for k in 0..150 {
+            let found = correlations([0.9, 0.9 - f64::from(k) / 100.0]);
+            assert_eq!(found.p_value() < 0.05, found.interval().unwrap().low > 0.0, "{k}");
+            let least = found.detectable(0.05).unwrap();
+            assert_eq!(found.p_value() < 0.05, found.value.unwrap() > least, "{k}");
+        }
+        // What is perfect without any sample as well has no error of its own, and the same twice has none at all.
+        let perfect = [Some(1.0); 30];
+        let lower: Vec<Option<f64>> = (0..30).map(|k| Some(0.5 + f64::from(k) / 1000.0)).collect();
+        let of = |one: &[Option<f64>]| Spread::correlations([one[0], lower[0]], [one, &lower], (30, 30));
+        let ends = of(&perfect).interval().unwrap();
+        assert!(ends.low > 0.3 && ends.high < 0.7 && of(&perfect).p_value() < 0.05, "{ends:?}");
+        assert_eq!((of(&lower).interval(), of(&lower).p_value()), (None, 1.0));
+    }
+
+    /// `scipy.special.expit(logit(0.6) + scipy.stats.t(29).ppf(0.975) * s / 0.24)` with the jackknife's `s`, as above.
+    #[test]
+    fn what_lies_between_0_and_1_stays_there() {
+        let left_out: Vec<Option<f64>> = (0..30).map(|k| Some(0.6 + (f64::from(7 * k % 30) - 14.5) / 400.0)).collect();
+        let of = |value: f64| Spread::left_out(Some(value), &left_out, (30, 30), Scale::Odds).interval();
+        let ends = of(0.6).unwrap();
+        assert!((ends.low - 0.35719550945982265).abs() < 1e-9 && (ends.high - 0.80194377724672).abs() < 1e-9, "{ends:?}");
+        let ends = of(0.99).unwrap();
+        assert!(ends.low > 0.0 && ends.low < 0.2 && ends.high < 1.0, "{ends:?}");
+        assert_eq!((of(0.0), of(1.0)), (None, None));
     }
 
     #[test]

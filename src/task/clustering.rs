@@ -4,7 +4,7 @@ use super::kmeans::{Clusters, k_means};
 use super::metrics::{MetricInfo, Uncertainty, slice};
 use super::{Metric, TaskError, Vectors, finite, known};
 use crate::embeddings::Embeddings;
-use crate::stats::{Estimate, Interval, Table, jackknife_all, number};
+use crate::stats::{Estimate, Interval, Scale, Table, jackknife_all, number};
 
 /// Metrics of clustering, in their order.
 pub const CLUSTERING_METRICS: &[MetricInfo] = &[
@@ -63,7 +63,7 @@ pub fn clustering(task: &Clustering<'_>) -> Result<Clustered, TaskError> {
     let agreement = |counts: &[u32]| Table::of(gold, &of, counts).agreement();
     let found = agreement(&once);
     let statistics = |counts: &[u32]| agreement(counts).map(Some);
-    let estimates = jackknife_all(gold.len(), statistics, found);
+    let estimates = jackknife_all(gold.len(), Scale::Own, statistics, found);
     let within = |least: f64, ends: Interval| Interval { low: ends.low.max(least), high: ends.high.min(1.0) };
     // What is adjusted for chance may be below it, by a half at most.
     let estimates = estimates

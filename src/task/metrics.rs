@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::counts::{Counts, Tally, macro_f1, tally, weighted_f1};
 use super::{Metric, NEAR_TIE, Prediction};
-use crate::stats::{Estimate, RESAMPLES, bootstrap_all, number, wilson};
+use crate::stats::{Estimate, RESAMPLES, Scale, bootstrap_all, jackknife_all, number, wilson};
 
 /// A metric's name, what its values are about, and how its interval is made. `results/README.md` says what each one means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub const METRICS: &[MetricInfo] = &[
     slice("accuracy", Uncertainty::Wilson),
     slice("top2", Uncertainty::Wilson),
     slice("top3", Uncertainty::Wilson),
-    slice("macro_f1", Uncertainty::Bootstrap),
-    slice("weighted_f1", Uncertainty::Bootstrap),
+    slice("macro_f1", Uncertainty::Jackknife),
+    slice("weighted_f1", Uncertainty::Jackknife),
     slice("mean_margin", Uncertainty::Bootstrap),
     slice("mean_gold_margin", Uncertainty::Bootstrap),
     slice("near_ties", Uncertainty::Wilson),
@@ -134,9 +134,11 @@ impl Inputs<'_> {
     fn resampled(&self) -> [Metric; 4] {
         let drawn = Drawn::new(self.predictions, self.labels());
         let once = vec![1; self.predictions.len()];
-        let values = drawn.statistics(&once).map(|value| value.unwrap_or(0.0));
-        let estimates = bootstrap_all(once.len(), self.seed, RESAMPLES, |counts| drawn.statistics(counts), values);
-        let [macro_f1, weighted_f1, mean_margin, mean_gold_margin] = estimates;
+        let defined = |value: Option<f64>| value.unwrap_or(0.0);
+        let (f1s, means) = (drawn.f1s(&once).map(defined), drawn.means(&once).map(defined));
+        let [macro_f1, weighted_f1] = jackknife_all(once.len(), Scale::Odds, |counts| drawn.f1s(counts), f1s);
+        let [mean_margin, mean_gold_margin] =
+            bootstrap_all(once.len(), self.seed, RESAMPLES, |counts| drawn.means(counts), means);
         let [margins, gold_margins] = drawn.margins.each_ref().map(|margins| !margins.is_empty());
         [
             Metric { reason: macro_f1.interval.and_then(|_| self.rare()), ..known("macro_f1", macro_f1) },
@@ -248,8 +250,8 @@ impl Drawn {
         }
     }
 
-    /// Macro F1, weighted F1, mean margin and mean gold margin of samples that count so often each.
-    fn statistics(&self, counts: &[u32]) -> [Option<f64>; 4] {
+    /// Macro F1 and weighted F1 of samples that count so often each.
+    fn f1s(&self, counts: &[u32]) -> [Option<f64>; 2] {
         let mut rest = counts;
         let drawn = self.pairs.iter().map(|&(gold, predicted, samples)| {
             let (here, later) = rest.split_at(samples);
@@ -257,11 +259,15 @@ impl Drawn {
             (gold, predicted, here.iter().sum::<u32>() as usize)
         });
         let tallies = tally(drawn, self.labels);
-        let [margin, gold_margin] = self.margins.each_ref().map(|margins| {
+        [macro_f1(&tallies), weighted_f1(&tallies)]
+    }
+
+    /// Mean margin and mean gold margin, likewise.
+    fn means(&self, counts: &[u32]) -> [Option<f64>; 2] {
+        self.margins.each_ref().map(|margins| {
             let mean = || weighted_sum(margins, counts) / number(counts.len());
             (!margins.is_empty()).then(mean)
-        });
-        [macro_f1(&tallies), weighted_f1(&tallies), margin, gold_margin]
+        })
     }
 }
 

@@ -456,7 +456,7 @@ test('pairs are ranked, compared and browsed as texts are', async () => {
       told.map(([gap]) => gap),
       wanted,
     );
-    assert.match(told[0][1], /Bootstrap of the pairs on 200 pairs: p .* as one comparison, p .* corrected \(Bonferroni\) for all 6 pairs of cells/);
+    assert.match(told[0][1], /Resampling on 200 pairs: p .* as one comparison, p .* corrected \(Bonferroni\) for all 6 pairs of cells/);
     // A count leads to its pairs, which show both texts, gold and cosine.
     const count = await page.$eval('button.heat', (button) => {
       button.click();

@@ -65,7 +65,7 @@ function showCompare() {
 /** The paired difference of two cells on one slice. */
 function compared(A, B) {
   if (!ofPairs(A)) return { ...paired(goldOf(A), numbers(A.predicted), numbers(B.predicted)), test: 'Exact McNemar' };
-  return { ...gapOf(A, B), n: goldOf(A).length, test: 'Bootstrap of the pairs' };
+  return { ...gapOf(A, B), n: goldOf(A).length, test: 'Resampling' };
 }
 
 /** A difference that the program has drawn; without interval and p where it has not, or where they say nothing. */

@@ -155,7 +155,7 @@ fn told(choices: &Choices) -> String {
     others.map(|axis| choices.on(*axis)).collect::<Vec<_>>().join(" · ")
 }
 
-/// One run's cell minus another's in their metric, with its p-value: exact `McNemar` for accuracies, else a bootstrap of the samples.
+/// One run's cell minus another's in their metric, with its p-value: exact `McNemar` for accuracies, else by samples drawn again.
 fn difference(metric: &str, (after, is): (&Entry, &CellOutcomes), (before, was): (&Entry, &CellOutcomes)) -> Tested {
     let slices = after.outcomes.slice(&is.choices.slice).zip(before.outcomes.slice(&was.choices.slice));
     let (new, _) = slices.filter(|(new, old)| new.digest == old.digest).ok_or(Untested::OtherSamples)?;

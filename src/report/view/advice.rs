@@ -78,8 +78,7 @@ fn floor(contest: &Contest) -> Option<String> {
 /// What one axis says of its choices, with the gain that it promises: clear gains are worth reading first.
 fn worth(contest: &Contest, effect: &Effect, best: &Entry) -> Option<(Option<f64>, String)> {
     let (top, others) = effect.choices.split_first()?;
-    let seed = contest.run.provenance.seed;
-    let gains: Vec<(&Worth, Estimate)> = others.iter().map(|other| (other, top.over(other, seed))).collect();
+    let gains: Vec<(&Worth, Estimate)> = others.iter().map(|other| (other, top.over(other))).collect();
     let usual = if effect.axis == Axis::Calibration {
         Some("none")
     } else {

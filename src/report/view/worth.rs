@@ -31,7 +31,7 @@ pub fn blocks(contest: &Contest, effects: &[Effect]) -> Vec<Block> {
 
 fn preface(contest: &Contest, effects: &[Effect]) -> String {
     let mut sentences = vec![
-        "Each row is the mean accuracy of one choice over combinations of all other choices that every choice of its axis took part in, so the means are balanced. Intervals are 95 %, from a bootstrap over the texts; one that spans 0 is no clear difference. They hold for one comparison each and are not corrected for their number.".to_owned(),
+        "Each row is the mean accuracy of one choice over combinations of all other choices that every choice of its axis took part in, so the means are balanced. Intervals are 95 %, by how far the texts differ; one that spans 0 is no clear difference. They hold for one comparison each and are not corrected for their number.".to_owned(),
     ];
     if contest.floor().is_some() && contest.best_model().is_some() {
         sentences.push("The lexical floor is left out here; the answer compares it.".to_owned());
@@ -60,7 +60,7 @@ fn table(contest: &Contest, effects: &[Effect]) -> Block {
         rows(effect.choices.len()).map(move |(i, more)| {
             let choice = &effect.choices[i];
             let axis = if i == 0 { format!("**{}**", effect.axis.name()) } else { String::new() };
-            let gap = effect.choices.first().filter(|_| i > 0).map(|top| choice.over(top, contest.run.provenance.seed));
+            let gap = effect.choices.first().filter(|_| i > 0).map(|top| choice.over(top));
             let mut row = vec![axis, named(choice.id, more)];
             row.extend(dev.then(|| choice.on_dev.map_or("–".to_owned(), percent)));
             row.extend([

@@ -135,7 +135,7 @@ fn equals(contest: &PairContest, best: &PairEntry) -> Option<String> {
     let over = counted(raw.len(), "comparison");
     let least = rivals.iter().filter_map(|gain| gain.detectable(ALPHA / number(raw.len())));
     let family =
-        format!("bootstrap of the {}, {} over {over}{}", plural(contest), correction.title(), could_tell(least.collect()));
+        format!("resampling of the {}, {} over {over}{}", plural(contest), correction.title(), could_tell(least.collect()));
     Some(match close {
         0 => format!("Every other cell differs from it by more than noise ({family})."),
         _ if close == raw.len() => format!("No other cell can be told from it ({family}): this ranking may be noise."),
