@@ -1,7 +1,9 @@
 //! `bench compare`: paired differences between runs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 
 use embed_bench::compare::{self, ALPHA, Comparison, Terms, points, value};
 use embed_bench::results::{CellOutcomes, Outcomes};
@@ -17,8 +19,11 @@ pub struct Arguments {
     baselines: Vec<String>,
     /// What is held against them
     candidate: String,
+    /// What to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    #[command(flatten)]
+    files: Files,
     /// Compare cells by this metric where their task has it, else by the task's first: accuracy, `macro_f1`, spearman, pearson, ap,
     /// `ndcg_at_10` or `v_measure`
     #[arg(long)]
@@ -29,6 +34,49 @@ pub struct Arguments {
     /// Changed labels whose known margins are at most this are marked as noise; else as the candidate's spec says
     #[arg(long, value_name = "MARGIN")]
     margin_floor: Option<f64>,
+}
+
+/// Files that comparisons are written to, beside what is printed.
+#[derive(clap::Args)]
+pub struct Files {
+    /// Write the comparison as Markdown, for a pull request
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write the comparison as JSON, with every changed sample
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the comparison as CSV, one line for each pair of cells
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+impl Files {
+    /// Writes those that were asked for; Markdown behind `before`.
+    pub fn write(&self, comparisons: &[Comparison<'_>], before: &str) -> Result<(), Failure> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Failure::File { what: "write", path, source }
+        };
+        if let Some(path) = &self.markdown {
+            fs::write(path, before.to_owned() + &markdown(comparisons)).map_err(failed(path))?;
+        }
+        if let Some(path) = &self.json {
+            let mut out = BufWriter::new(File::create(path).map_err(failed(path))?);
+            compare::json(comparisons, &mut out).and_then(|()| out.flush()).map_err(failed(path))?;
+        }
+        if let Some(path) = &self.csv {
+            fs::write(path, csv(comparisons)?).map_err(failed(path))?;
+        }
+        Ok(())
+    }
+}
+
+fn markdown(comparisons: &[Comparison<'_>]) -> String {
+    comparisons.iter().map(compare::markdown).collect::<Vec<_>>().join("\n")
+}
+
+fn csv(comparisons: &[Comparison<'_>]) -> Result<String, Failure> {
+    compare::csv(comparisons).map_err(|error| Failure::Usage(format!("cannot write the comparison as CSV: {error}")))
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -60,13 +108,11 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     }
     match arguments.format {
         Format::Table => comparisons.iter().for_each(print),
-        Format::Markdown => comparisons.iter().for_each(|comparison| out::data(compare::markdown(comparison).trim_end())),
+        Format::Markdown => out::data(markdown(&comparisons).trim_end()),
         Format::Json => out::written(|out| compare::json(&comparisons, out)),
-        Format::Csv => match compare::csv(&comparisons) {
-            Ok(csv) => out::line(csv.trim_end()),
-            Err(error) => return Err(Failure::Usage(format!("cannot write the comparison as CSV: {error}"))),
-        },
+        Format::Csv => out::line(csv(&comparisons)?.trim_end()),
     }
+    arguments.files.write(&comparisons, "")?;
     if comparisons.iter().any(|comparison| comparison.pairs.is_empty()) {
         out::note("error: there is nothing to compare: no cell of a baseline has a partner on the same samples");
         return Err(Failure::Said);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use embed_bench::compare::{self, Judgements, Terms, Verdict};
 use embed_bench::results::{self, Outcomes};
 
+use super::compare::Files;
 use super::{Answer, Failure, out};
 
 #[derive(clap::Args)]
@@ -17,9 +18,9 @@ pub struct Arguments {
     /// Write the verdicts as `JUnit` XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write the comparison as Markdown, for a pull request
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
+    // What the verdicts rest on, as `bench compare` writes it; Markdown begins with the verdicts.
+    #[command(flatten)]
+    files: Files,
     /// Print annotations for GitHub Actions
     #[arg(long)]
     github: bool,
@@ -41,7 +42,9 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let (baseline, candidate) = rayon::join(|| Outcomes::open(&arguments.baseline), || Outcomes::open(&arguments.results));
     let (baseline, candidate) = (baseline?, candidate?);
     let policy = candidate.gate.clone().unwrap_or_default();
-    let comparison = compare::compare(&baseline, &candidate, &Terms::of(&candidate));
+    let mut comparison = compare::compare(&baseline, &candidate, &Terms::of(&candidate));
+    comparison.baseline = arguments.baseline.display().to_string();
+    comparison.candidate = arguments.results.display().to_string();
     let judgements = Judgements::of(&comparison, &policy, candidate.seconds);
     for judged in judgements.cells.iter().filter(|judged| judged.verdict != Verdict::Pass) {
         out::line(format!("{}: {}: {}", judged.verdict.name(), judged.name, judged.sentence));
@@ -51,12 +54,11 @@ pub fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     }
     let told = |verdict: &Verdict| format!("{} {}", judgements.count(*verdict), verdict.name());
     out::line(VERDICTS.iter().map(told).collect::<Vec<_>>().join(", "));
-    let junit = (&arguments.junit, compare::junit(&candidate.name, &judgements));
-    let markdown = (&arguments.markdown, compare::verdicts(&judgements) + "\n" + &compare::markdown(&comparison));
-    for (path, text) in [junit, markdown] {
-        let Some(path) = path else { continue };
-        std::fs::write(path, text).map_err(|source| Failure::File { what: "write", path: path.clone(), source })?;
+    if let Some(path) = &arguments.junit {
+        let junit = compare::junit(&candidate.name, &judgements);
+        std::fs::write(path, junit).map_err(|source| Failure::File { what: "write", path: path.clone(), source })?;
     }
+    arguments.files.write(&[comparison], &(compare::verdicts(&judgements) + "\n"))?;
     if judgements.failed() {
         return Ok(Answer::No);
     }

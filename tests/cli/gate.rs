@@ -52,7 +52,23 @@ fn a_regression_fails_and_is_told_in_every_form() {
     golden("gate_regressed", &lab.expect(1, &[GATE, &files].concat()));
     insta::assert_snapshot!("gate_junit", lab.read("junit.xml"));
     insta::assert_snapshot!("gate_markdown", lab.read("pr.md"));
+    forms_are_those_of_compare(&lab);
     golden("compare_table", &lab.expect(0, &["compare", "baseline", "results/toy"]));
+}
+
+/// Whoever writes a comparison, to a file or to the screen, writes the same.
+fn forms_are_those_of_compare(lab: &Lab) {
+    let comparison = ["compare", "baseline", "results/toy"];
+    for form in ["markdown", "json", "csv"] {
+        let told = lab.expect(0, &[&comparison[..], &["--format", form]].concat()).out;
+        let option = format!("--{form}");
+        lab.expect(0, &[&comparison[..], &[&option, "compared"]].concat());
+        lab.expect(1, &[GATE, &[&option, "judged"]].concat());
+        assert_eq!(lab.read("compared").trim_end(), told.trim_end(), "{form}");
+        assert!(lab.read("judged").ends_with(&lab.read("compared")), "{form}");
+    }
+    let said = lab.expect(2, &[&comparison[..], &["--csv", "no/where.csv"]].concat()).err;
+    assert!(said.starts_with("error: cannot write no/where.csv"), "{said}");
 }
 
 #[test]
