@@ -6,14 +6,16 @@ Needs `torch`, `transformers`, `scipy`, `polars` and STS12's texts (`bench data 
 Each sentence is cleaned and put into Pretended CoT's template by the script itself, embedded alone, and read at
 `hidden_states[-2][0, -1]`; `bench embed` and `bench run` do the same. Without folders the bundled tiny-zh is taken.
 
-transformers computes twice: in f32, as the papers' scripts do, and with every number in f64 (norms, angles and states; transformers
-rounds the first two to f32 even in a model of f64, so that they are replaced). The second is what both f32 programs are near to: the
-script says how far each is from it, in vectors and in the correlation, and how many pairs each puts into another order.
+transformers computes once with every number in f64 (norms and angles too, which it rounds to f32 even in a model of f64, so that these
+are replaced here), and three times in f32: each text alone by two implementations of attention, and padded on the left in batches of 16
+as the papers' scripts do. All are held to f64.
 
-Ends with 1 where a text or an id differs, a vector by more than 1e-5, or bench's correlation from that of f64 by more than 1e-6. A
-correlation of ranks jumps where two cosines change places. Where transformers' own f32 is farther than 1e-6 from its f64, as in models
-of random weights whose cosines all lie near 1, f32 does not hold the figure to 1e-6 in any program: then bench may be no farther from
-f64 than transformers' f32 is.
+A correlation of ranks jumps where two pairs change places. Of 2,358 pairs a few lie nearer to each other than cosines of f32 vectors are
+to those of f64, some 3e-7; one exchange of two whose scores differ much moves the figure by 2e-6. So no program holds the figure of f32
+vectors to 1e-6 in general, transformers among its own ways included; what can be held, and is, is the order of all pairs that
+are farther apart than that. Ends with 1 where a text or an id differs, a vector by more than 1e-5, bench's figure from scipy's on the same
+vectors by more than 1e-6, or where its figure is more than 1e-6 from that of f64 and some exchange is of pairs farther apart than
+twice transformers' own error.
 """
 
 import importlib.util
@@ -110,15 +112,28 @@ def compare(bench, folder, data):
     wrong = sum(a != b for a, b in zip(rendered, ours["rendered"]))
     other = sum(a != list(b) for a, b in zip(ids, ours["token_ids"]))
 
-    def states(dtype):
-        model = transformers.AutoModel.from_pretrained(folder, dtype=dtype).eval()
+    def states(dtype, attention="sdpa", together=1):
+        model = transformers.AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation=attention).eval()
         if dtype == torch.float64:
             exact(model)
+        read = []
         with torch.no_grad():
-            read = [model(torch.tensor([row]), output_hidden_states=True).hidden_states[-2][0, -1].numpy() for row in ids]
-        return numpy.stack(read).astype(numpy.float64)
+            for start in range(0, len(ids), together):
+                batch = ids[start : start + together]
+                width = max(len(row) for row in batch)
+                # On the left, as the papers' scripts do.
+                padded = torch.tensor([[0] * (width - len(row)) + row for row in batch])
+                mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in batch])
+                read.append(model(padded, attention_mask=mask, output_hidden_states=True).hidden_states[-2][:, -1].numpy())
+        return numpy.concatenate(read).astype(numpy.float64)
 
-    vectors = {"bench": ours["embedding"].to_numpy().astype(numpy.float64), "f32": states(torch.float32), "f64": states(torch.float64)}
+    vectors = {
+        "f64": states(torch.float64),
+        "bench": ours["embedding"].to_numpy().astype(numpy.float64),
+        "transformers": states(torch.float32),
+        "its eager attention": states(torch.float32, attention="eager"),
+        "its batches of 16": states(torch.float32, together=16),
+    }
     place = {text: i for i, text in enumerate(texts)}
     gold = [float(row[0]) for row in rows]
 
@@ -127,23 +142,32 @@ def compare(bench, folder, data):
         # Texts that are the same once cleaned have cosine 1 exactly, whatever the last bits of the division.
         return numpy.round(numpy.sum(left * right, axis=1) / numpy.linalg.norm(left, axis=1) / numpy.linalg.norm(right, axis=1), 12)
 
+    truth = vectors.pop("f64")
+    exactly = cosines(truth)
+    order = numpy.argsort(exactly, kind="stable")
+    apart = exactly[order][None, :] - exactly[order][:, None]
     spearman = lambda values: float(scipy.stats.spearmanr(values, gold).statistic)
+    wanted = spearman(exactly)
     metric = cells.filter((polars.col("metric") == "spearman") & polars.col("label").is_null())
-    truth, cosine = vectors["f64"], {name: cosines(of) for name, of in vectors.items()}
-    figure = {"bench": float(metric["value"][0]), "f32": spearman(cosine["f32"]), "f64": spearman(cosine["f64"])}
-    exchanged = lambda name: int(numpy.sum(scipy.stats.rankdata(cosine[name]) != scipy.stats.rankdata(cosine["f64"])))
+    recorded = float(metric["value"][0])
     print(f"{os.path.basename(folder)}: transformers {transformers.__version__}, {len(texts)} texts, {len(rows)} pairs,", end=" ")
-    print(f"cosines from {cosine['f64'].min():.6f} to {cosine['f64'].max():.6f}")
-    print(f"  rendered texts that differ {wrong}, token ids that differ {other}; pooled Spearman in f64 {figure['f64']:.9f}")
-    gap, distance = {}, {}
-    for name, what in [("bench", "bench"), ("f32", "transformers in f32")]:
-        distance[name] = float(numpy.max(numpy.linalg.norm(vectors[name] - truth, axis=1) / numpy.linalg.norm(truth, axis=1)))
-        noise, gap[name] = float(numpy.max(abs(cosine[name] - cosine["f64"]))), abs(figure[name] - figure["f64"])
-        print(f"  {what}: Spearman {figure[name]:.9f}, apart {gap[name]:.1e};", end=" ")
-        print(f"vectors {distance[name]:.1e}, cosines {noise:.1e}, pairs at another rank {exchanged(name)}")
-    print(f"  bench and transformers in f32 apart {abs(figure['bench'] - figure['f32']):.1e}")
-    sound = wrong == 0 and other == 0 and distance["bench"] <= LARGEST_DISTANCE
-    return sound and gap["bench"] <= max(LARGEST_GAP, gap["f32"])
+    print(f"cosines from {exactly.min():.6f} to {exactly.max():.6f}")
+    print(f"  rendered texts that differ {wrong}, token ids that differ {other}; pooled Spearman in f64 {wanted:.9f}")
+    print(f"  {'in f32':<20} {'Spearman':>11}  {'from f64':>8}  {'vectors':>8}  {'cosines':>8}  pairs of pairs in another order, farthest apart in f64")
+    gap, noise, farthest = {}, {}, {}
+    for name, found in vectors.items():
+        of = cosines(found)
+        distance = float(numpy.max(numpy.linalg.norm(found - truth, axis=1) / numpy.linalg.norm(truth, axis=1)))
+        gap[name], noise[name] = abs(spearman(of) - wanted), float(numpy.max(abs(of - exactly)))
+        turned = numpy.triu(of[order][None, :] < of[order][:, None]) & (apart > 0)
+        farthest[name] = float(apart[turned].max(initial=0.0))
+        print(f"  {name:<20} {spearman(of):.9f}  {gap[name]:8.1e}  {distance:8.1e}  {noise[name]:8.1e}  {int(turned.sum())}, {farthest[name]:.1e}")
+        if name == "bench":
+            near = distance <= LARGEST_DISTANCE
+    print(f"  bench's own figure {recorded:.9f}, from scipy on its vectors {abs(recorded - spearman(cosines(vectors['bench']))):.1e}")
+    peer = max(value for name, value in noise.items() if name != "bench")
+    sound = wrong == 0 and other == 0 and near and abs(recorded - spearman(cosines(vectors["bench"]))) <= LARGEST_GAP
+    return sound and (gap["bench"] <= LARGEST_GAP or farthest["bench"] <= 2 * peer)
 
 
 def main():

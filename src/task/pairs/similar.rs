@@ -1,6 +1,7 @@
 //! How similar the two texts of each pair are.
 
 use crate::embeddings::Embeddings;
+use crate::stats::number;
 use crate::task::directions::{self, ExactSum};
 use crate::task::{TaskError, Vectors};
 
@@ -96,7 +97,7 @@ impl Similarities {
                     None => {}
                 }
             }
-            let cosine = dot(self.units.each_ref().map(|unit| unit.iter().copied())).clamp(-1.0, 1.0);
+            let cosine = self.cosine();
             for measure in self.measures {
                 self.scores.push(match measure {
                     Similarity::Cosine => cosine,
@@ -105,6 +106,14 @@ impl Similarities {
                 });
             }
         }
+    }
+
+    /// The cosine of the two texts in hand. Equal directions have one exactly: rounding would rank pairs of equal texts at random.
+    fn cosine(&self) -> f64 {
+        let cosine = dot(self.units.each_ref().map(|unit| unit.iter().copied())).clamp(-1.0, 1.0);
+        // Each part that has a direction adds its share.
+        let parts = number(self.parts.len());
+        if self.units[0] == self.units[1] { (cosine * parts).round() / parts } else { cosine }
     }
 
     /// The similarities of all pairs that were added.

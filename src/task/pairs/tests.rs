@@ -50,6 +50,20 @@ fn in_order(metrics: &[Metric], list: &[MetricInfo]) {
     assert_eq!(names, list.iter().map(|info| info.name).collect::<Vec<_>>());
 }
 
+/// Else pairs of equal texts would be ranked by the last bits of their lengths.
+#[test]
+fn equal_vectors_have_a_cosine_of_exactly_one() {
+    let vectors = Embeddings::from_values(3, (0..300_u16).map(|i| f32::from(i * 7 % 31) - 9.5).collect());
+    let cosines = |parts: Vec<usize>, vectors: &Embeddings| {
+        let mut similarities = Similarities::new(parts, Similarity::COSINE, true);
+        similarities.add(vectors, vectors);
+        similarities.finish().unwrap().cosines()
+    };
+    assert_eq!(cosines(vec![3], &vectors), vec![1.0; 100]);
+    // One of two parts has no direction, and one text none at all.
+    assert_eq!(cosines(vec![1, 2], &Embeddings::from_values(3, vec![0.0, 1.0, 2.0, 0.0, 0.0, 0.0])), [0.5, 0.0]);
+}
+
 /// At 60 degrees from each other, vectors of length 2: cosine 1/2, dot product 2, distances 2 and 1 + sqrt 3.
 #[test]
 fn similarities_by_hand() {
