@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::characters::{self, MAX_CHARS, scalars};
-use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, finished};
+use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row};
 use crate::digest::{Digest, Hasher};
 use crate::embeddings::Embeddings;
 use crate::prompt::{Template, Truncation};
@@ -104,7 +104,7 @@ impl Encoder for CharNgram {
 
     fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError> {
         let refuse = |key, found| EmbedError::NoLayers { readout: readout.id.clone(), key, found, model: NAME.to_owned() };
-        finished(readout, DIM, &self.card, refuse)
+        characters::finished(readout, DIM, &self.card, refuse)
     }
 
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {

@@ -1,14 +1,39 @@
 //! Texts for encoders that are no tokenizer's: a text's token ids are its Unicode scalar values, so that rows, keys and cuts
-//! work as for models.
+//! work as for models. Their vectors come finished.
 
 use std::ops::Range;
 
-use super::{Card, EmbedError, Prepared, Row};
+use super::{Card, EmbedError, Prepared, Resolved, Row, kept};
 use crate::model::Room;
 use crate::prompt::{Template, Truncation};
+use crate::spec::{Layer, Pooling, Readout};
 
 /// No text is cut in practice; the limit keeps one text's memory bounded.
 pub(super) const MAX_CHARS: usize = 1_000_000;
+
+/// The readout of an encoder whose vectors come finished: there are no layers to choose from, and nothing to pool.
+pub(super) fn finished(
+    readout: &Readout,
+    width: usize,
+    card: &Card,
+    refuse: impl Fn(&'static str, String) -> EmbedError,
+) -> Result<Resolved, EmbedError> {
+    match readout {
+        Readout { norm: true, .. } => Err(refuse("norm", "true".to_owned())),
+        Readout { span: Some(span), .. } => Err(refuse("span", span.to_string())),
+        Readout { layer: Layer::At(-1), pool: Pooling::Own, .. } => Ok(Resolved {
+            dim: width,
+            kept: kept(readout, width, card)?,
+            layer: 0,
+            pool: Pooling::Own,
+            span: None,
+            norm: false,
+            normalize: readout.normalize,
+        }),
+        Readout { pool, .. } if *pool != Pooling::Own => Err(refuse("pool", pool.to_string())),
+        Readout { layer, .. } => Err(refuse("layer", layer.to_string())),
+    }
+}
 
 /// Renders a text, and cuts it by characters where the whole has more than its model takes.
 pub(super) fn prepare(template: &Template, text: &str, truncate: Truncation, card: &Card) -> Result<Prepared, EmbedError> {

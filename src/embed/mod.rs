@@ -330,30 +330,6 @@ fn kept(readout: &Readout, width: usize, card: &Card) -> Result<usize, EmbedErro
     }
 }
 
-/// The readout of an encoder whose vectors come finished: there are no layers to choose from, and nothing to pool.
-fn finished(
-    readout: &Readout,
-    width: usize,
-    card: &Card,
-    refuse: impl Fn(&'static str, String) -> EmbedError,
-) -> Result<Resolved, EmbedError> {
-    match readout {
-        Readout { norm: true, .. } => Err(refuse("norm", "true".to_owned())),
-        Readout { span: Some(span), .. } => Err(refuse("span", span.to_string())),
-        Readout { layer: Layer::At(-1), pool: Pooling::Own, .. } => Ok(Resolved {
-            dim: width,
-            kept: kept(readout, width, card)?,
-            layer: 0,
-            pool: Pooling::Own,
-            span: None,
-            norm: false,
-            normalize: readout.normalize,
-        }),
-        Readout { pool, .. } if *pool != Pooling::Own => Err(refuse("pool", pool.to_string())),
-        Readout { layer, .. } => Err(refuse("layer", layer.to_string())),
-    }
-}
-
 /// The folder behind an address, fetched where it is not here.
 fn folder(source: &Source, of: impl Fn(Hub) -> Hub, sources: &Sources<'_>) -> Result<Found, ModelError> {
     match source {

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "ids are small, and stay as they are")]
+    #[expect(clippy::cast_precision_loss, reason = "ids are small")]
     fn many_rows_are_embedded_in_pieces_of_neighbours() {
         static ASKED: Mutex<Vec<Vec<Vec<u32>>>> = Mutex::new(Vec::new());
         let root = tempfile::tempdir().unwrap();

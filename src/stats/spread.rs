@@ -64,7 +64,7 @@ impl Error {
     }
 
     /// The number of standard errors at which the interval ends at 0.
-    fn to_nothing(&self, value: f64) -> f64 {
+    fn errors_to_nothing(&self, value: f64) -> f64 {
         if let Self::Even(error) = self {
             return (value / error).abs();
         }
@@ -165,7 +165,7 @@ impl Spread {
     /// How likely so large a value is by chance alone if the truth is 0, two-sided: the level at which the interval would end at 0.
     /// 1 where there is no interval.
     pub fn p_value(&self) -> f64 {
-        let errors = self.value.zip(self.error).map(|(value, error)| error.to_nothing(value));
+        let errors = self.value.zip(self.error).map(|(value, error)| error.errors_to_nothing(value));
         errors.map_or(1.0, |errors| student_beyond(errors, self.freedom))
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::characters::{self, MAX_CHARS};
-use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row, finished};
+use super::{Batch, Card, Cost, EmbedError, Encoder, Prepared, Resolved, Row};
 use crate::digest::Hasher;
 use crate::embeddings::Embeddings;
 use crate::http::TRIES;
@@ -148,7 +148,7 @@ impl Encoder for Remote {
     fn readout(&self, readout: &Readout) -> Result<Resolved, EmbedError> {
         let model = || self.card.name.clone();
         let refuse = |key, found| EmbedError::FinishedVectors { readout: readout.id.clone(), key, found, model: model() };
-        finished(readout, self.width, &self.card, refuse)
+        characters::finished(readout, self.width, &self.card, refuse)
     }
 
     fn prepare(&self, template: &Template, text: &str, truncate: Truncation) -> Result<Prepared, EmbedError> {
