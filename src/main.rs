@@ -4,8 +4,6 @@ mod cli;
 
 fn main() -> std::process::ExitCode {
     use_every_core();
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    give_large_pieces_back();
     cli::main()
 }
 
@@ -25,15 +23,13 @@ fn use_every_core() {
     }
 }
 
-/// glibc asks the system for large pieces of memory one by one, and gives them back when they are freed; but each that is
-/// freed raises the size that counts as large, up to 32 MiB. The lists of a million samples then leave gaps that stay.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn give_large_pieces_back() {
-    /// What stays the size that counts as large. Unit: bytes.
-    const LARGE: i32 = 1 << 20;
-    #[expect(unsafe_code, reason = "the allocator's settings have no safe interface")]
-    // SAFETY: it sets a number of the allocator, before any other thread runs.
+/// Gives free memory back to the system between stages of work. glibc keeps what lies free between pieces that are in use: what a
+/// million samples were made from leaves gaps that nothing fits into again.
+fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[expect(unsafe_code, reason = "the allocator has no safe interface")]
+    // SAFETY: it touches no memory that is in use.
     unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::malloc_trim(0);
     }
 }

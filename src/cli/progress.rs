@@ -99,6 +99,7 @@ impl Observer for Progress {
                 if let Some(stage) = current.take() {
                     self.note(&finished(&stage, &summary));
                 }
+                crate::give_memory_back();
             }
             Event::Warning(warning) => self.note(&format!("warning: {warning}")),
         }

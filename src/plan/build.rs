@@ -65,6 +65,7 @@ impl Plan {
                 observer: sources.observer,
             };
             draft.tokenise(model, &own, &mut work, &mut problems);
+            work.rows.settle();
             models.push(work);
         }
         if !problems.is_empty() {

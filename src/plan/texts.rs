@@ -157,6 +157,11 @@ impl Rows {
         index
     }
 
+    /// Forgets what rows are looked up by: no more will come.
+    pub(super) fn settle(&mut self) {
+        self.known = HashTable::new();
+    }
+
     /// Number of rows.
     pub const fn len(&self) -> usize {
         self.ends.len()

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::plan::{Against, Cell};
 use crate::results::Outcome;
 use crate::spec::Calibration;
-use crate::task::{self, Evaluation, LabelSimilarity, TaskError, Worded};
+use crate::task::{self, Evaluation, Evaluations, LabelSimilarity, Worded};
 use crate::transform::Transformed;
 
 /// What the texts of one cell are held against.
@@ -20,10 +20,10 @@ struct Sides<'a> {
 
 impl Scoring<'_> {
     /// Scores cells of the same texts, which are read for all of them together.
-    pub(super) fn labels(&self, cells: &[&Cell], read: &Read<'_>, done: Done<'_>) -> Result<(), Error> {
+    pub(super) fn labels(&self, cells: &[&Cell], read: Read<'_>, done: Done<'_>) -> Result<(), Error> {
         let slice = &self.plan.slices[cells[0].slice];
         let gold: Vec<usize> = slice.samples.iter().filter_map(|sample| sample.gold.label()).collect();
-        let sides = cells.iter().map(|cell| self.sides(cell, read)).collect::<Result<Vec<_>, _>>()?;
+        let sides = cells.iter().map(|cell| self.sides(cell, &read)).collect::<Result<Vec<_>, _>>()?;
         let sound: Vec<&Sides<'_>> = sides.iter().filter_map(|sides| sides.as_ref().ok()).collect();
         let wordings: Vec<Vec<Worded<'_>>> = (sound.iter())
             .map(|sides| sides.wordings.iter().map(|(phrasings, owner)| Worded { phrasings, owner }).collect())
@@ -38,17 +38,19 @@ impl Scoring<'_> {
                 seed: self.plan.spec.seed,
             })
             .collect();
-        let mut evaluations: Evaluations<'_> = match read.by {
-            Some(by) => Box::new(task::label_similarity(&Transformed { texts: read.texts, by }, &tasks)?),
-            None => Box::new(task::label_similarity(read.texts, &tasks)?),
+        let mut evaluations = match read.by {
+            Some(by) => task::label_similarity(&Transformed { texts: &read.texts, by }, &tasks)?,
+            None => task::label_similarity(&read.texts, &tasks)?,
         };
-        // One at a time: of a million samples each takes a hundred MiB until it is recorded.
+        // One at a time, and without the keys of the texts: of a million samples each takes a hundred MiB until it is recorded.
+        let by = read.by;
+        drop(read);
         for (cell, sides) in cells.iter().zip(&sides) {
             let evaluation = sides.as_ref().map_err(Clone::clone).and_then(|_| next(&mut evaluations));
             done(
                 cell,
                 match evaluation {
-                    Ok(evaluation) => Outcome::Scored(self.scored(cell, evaluation, read.by)),
+                    Ok(evaluation) => Outcome::Scored(self.scored(cell, evaluation, by)),
                     Err(reason) => Outcome::Failed { reason },
                 },
             )?;
@@ -76,8 +78,6 @@ impl Scoring<'_> {
         Ok(Ok(Sides { calibration, wordings, content_free }))
     }
 }
-
-type Evaluations<'a> = Box<dyn Iterator<Item = Result<Evaluation, TaskError>> + 'a>;
 
 fn next(evaluations: &mut Evaluations<'_>) -> Result<Evaluation, String> {
     let evaluation = evaluations.next().ok_or_else(|| "it was not scored".to_owned())?;

@@ -73,7 +73,7 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
 
 /// The texts of a slice as cells read them.
 struct Read<'a> {
-    texts: &'a Stored<'a>,
+    texts: Stored<'a>,
     /// What is done to every vector.
     by: Option<&'a Fitted>,
     readout: usize,
@@ -140,10 +140,10 @@ impl Scoring<'_> {
             Ok(texts) => texts,
             Err(reason) => return failed(reason),
         };
-        let texts = Read { texts: &texts, by: by.as_deref(), readout: first.readout };
+        let read = Read { texts, by: by.as_deref(), readout: first.readout };
         match first.scored {
-            Against::Labels { .. } => self.labels(cells, &texts, done),
-            Against::Samples { .. } => cells.iter().try_for_each(|cell| done(cell, self.against_samples(cell, &texts)?)),
+            Against::Labels { .. } => self.labels(cells, read, done),
+            Against::Samples { .. } => cells.iter().try_for_each(|cell| done(cell, self.against_samples(cell, &read)?)),
         }
     }
 

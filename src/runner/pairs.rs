@@ -26,7 +26,7 @@ impl Scoring<'_> {
         let failed = |reason: String| Ok(Outcome::Failed { reason });
         let task = self.plan.task(cell);
         let slice = &self.plan.slices[cell.slice];
-        let similar = match (Held { slice, texts: read.texts, read }).similar(measures(task))? {
+        let similar = match (Held { slice, texts: &read.texts, read }).similar(measures(task))? {
             Ok(similar) => similar,
             Err(reason) => return failed(reason),
         };

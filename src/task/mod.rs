@@ -125,6 +125,9 @@ pub struct Evaluation {
     pub metrics: Vec<Metric>,
 }
 
+/// One for each task, made when it is asked for.
+pub type Evaluations<'a> = Box<dyn Iterator<Item = Result<Evaluation, TaskError>> + 'a>;
+
 /// What one sample's scores say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction {
@@ -231,10 +234,7 @@ impl std::fmt::Display for Vectors {
 /// # Errors
 /// Texts that cannot be read. The inner errors are inputs whose shapes disagree, that are empty, or that hold a non-finite
 /// value: see [`TaskError`].
-pub fn label_similarity<'a, T: Texts>(
-    texts: &T,
-    tasks: &'a [LabelSimilarity<'a>],
-) -> Result<impl Iterator<Item = Result<Evaluation, TaskError>> + use<'a, T>, T::Error> {
+pub fn label_similarity<'a, T: Texts>(texts: &T, tasks: &'a [LabelSimilarity<'a>]) -> Result<Evaluations<'a>, T::Error> {
     let checked: Vec<Result<(), TaskError>> = tasks.iter().map(|task| check(texts, task)).collect();
     let sound: Vec<LabelSimilarity<'_>> =
         tasks.iter().zip(&checked).filter(|(_, ok)| ok.is_ok()).map(|(task, _)| *task).collect();
@@ -246,7 +246,7 @@ pub fn label_similarity<'a, T: Texts>(
         let scored = scored.next().filter(|_| not_finite.is_none());
         scored.map(|scored| evaluation(task, &common, scored)).ok_or(not_finite.unwrap_or(TaskError::NoSamples))
     };
-    Ok(tasks.iter().zip(checked).map(evaluate))
+    Ok(Box::new(tasks.iter().zip(checked).map(evaluate)))
 }
 
 fn evaluation(task: &LabelSimilarity<'_>, common: &Common, scored: scores::Scored) -> Evaluation {
