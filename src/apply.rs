@@ -111,9 +111,7 @@ impl Recipe {
             identity: Some(model.identity),
         })
     }
-}
 
-impl Recipe {
     /// The same for documents, where its prompt has something else for them than for queries.
     #[must_use]
     pub fn for_documents(self) -> Self {

@@ -47,13 +47,11 @@ impl Scoring<'_> {
         drop(read);
         for (cell, sides) in cells.iter().zip(&sides) {
             let evaluation = sides.as_ref().map_err(Clone::clone).and_then(|_| next(&mut evaluations));
-            done(
-                cell,
-                match evaluation {
-                    Ok(evaluation) => Outcome::Scored(self.scored(cell, evaluation, by)),
-                    Err(reason) => Outcome::Failed { reason },
-                },
-            )?;
+            let outcome = match evaluation {
+                Ok(evaluation) => Outcome::Scored(self.scored(cell, evaluation, by)),
+                Err(reason) => Outcome::Failed { reason },
+            };
+            done(cell, outcome)?;
         }
         Ok(())
     }
