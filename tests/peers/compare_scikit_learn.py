@@ -11,12 +11,13 @@ classifiers with `usepytorch = False` are written down here: its order of texts,
 accurate they are must be equal to the digit. Ends with 1 where something is not.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tempfile
+
+from needs import lacking
 
 NEEDED = ["sklearn", "polars", "numpy"]
 LARGEST_POINTS, LARGEST_LOSS = 0.5, 1e-6
@@ -165,11 +166,8 @@ def by_senteval(run, cell, task, own, train, dev):
 
 
 def main():
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     bench, results, home = ([*(os.path.abspath(path) for path in sys.argv[1:]), os.getcwd()])[:3]
-    missing += [path for path in [bench, results] if not os.path.exists(path)]
-    if missing:
-        print(f"SKIPPED: {', '.join(missing)} missing")
+    if lacking(NEEDED, [bench, results]):
         return 0
     import polars
     import sklearn

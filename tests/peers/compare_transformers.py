@@ -18,11 +18,12 @@ vectors by more than 1e-6, or where its figure is more than 1e-6 from that of f6
 twice transformers' own error.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
 import tempfile
+
+from needs import lacking
 
 NEEDED = ["torch", "transformers", "scipy", "polars", "numpy"]
 SETS = ["MSRpar", "OnWN", "SMTeuroparl", "SMTnews"]
@@ -171,13 +172,10 @@ def compare(bench, folder, data):
 
 
 def main():
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     bench, data, *folders = (os.path.abspath(path) for path in sys.argv[1:])
     folders = folders or [os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../models/tiny-zh"))]
     files = [os.path.join(data, f"sts2012/{name}.test.tsv") for name in SETS]
-    missing += [path for path in [bench, *files, *(os.path.join(folder, "config.json") for folder in folders)] if not os.path.exists(path)]
-    if missing:
-        print(f"SKIPPED: {', '.join(missing)} missing")
+    if lacking(NEEDED, [bench, *files, *(os.path.join(folder, "config.json") for folder in folders)]):
         return 0
     sound = [compare(bench, folder, data) for folder in folders]
     if not all(sound):

@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 
+from needs import lacking
+
 NEEDED = ["polars", "numpy"]
 FIGURES = ["ndcg_at_10", "map", "mrr", "recall_at_1", "recall_at_10", "recall_at_100", "precision_at_1", "precision_at_10"]
 LARGEST, LARGEST_OF_F32 = 1e-9, 1e-6
@@ -155,12 +157,10 @@ def compare(bench, data, folder):
 
 
 def main():
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     bench, data, *folders = (os.path.abspath(path) for path in sys.argv[1:])
+    folders = folders or ["MODEL_FOLDER"]
     pairs = os.path.join(data, "covid-pairs/dev_20200228.csv")
-    missing += [path for path in [bench, pairs, *(os.path.join(folder, "config.json") for folder in folders)] if not os.path.exists(path)]
-    if missing or not folders:
-        print(f"SKIPPED: {', '.join(missing) or 'a model folder'} missing")
+    if lacking(NEEDED, [bench, pairs, *(os.path.join(folder, "config.json") for folder in folders)]):
         return 0
     sound = [compare(bench, data, folder) for folder in folders]
     if not all(sound):
