@@ -7,6 +7,7 @@ mod directions;
 mod folds;
 mod kmeans;
 mod lesson;
+mod loss;
 mod metrics;
 mod neighbours;
 mod optimum;

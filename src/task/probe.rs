@@ -1,17 +1,15 @@
 //! A linear probe: multinomial logistic regression with an L2 penalty on frozen vectors, solved to its optimum.
 
-use std::ops::Range;
-
 use rand_mt::Mt;
 use rayon::prelude::*;
 
 use super::folds::shuffle;
 use super::lesson::Lesson;
+use super::loss::{Laid, Loss, Weights, lay, softmax};
 use super::metrics::{MetricInfo, Uncertainty, label, slice};
 use super::optimum::minimise;
 use super::{Evaluation, Metric, Said, TaskError};
 use crate::embeddings::Embeddings;
-use crate::products::{self, Left, Out, Panels};
 use crate::stats::{Estimate, RESAMPLES, bootstrap_all, number};
 
 /// Metrics of a probe; the first four only where there are several experiments, `dev_accuracy` and `c` where a penalty is picked.
@@ -32,9 +30,8 @@ pub const PROBE_METRICS: &[MetricInfo] = &[
 const GAP: f64 = 1e-9;
 /// Most steps to the optimum.
 const STEPS: usize = 5_000;
-/// Texts that one thread adds up at least, and parts that the sum over texts has at most: their number is no part of a result.
+/// Texts that one thread answers for at a time.
 const BLOCK: usize = 256;
-const PARTS: usize = 32;
 /// Seed of MTEB's draws.
 const MTEB_SEED: u32 = 42;
 
@@ -59,20 +56,21 @@ pub fn linear_probe(lesson: &Lesson<'_>, c: f64, draws: Option<(usize, usize)>) 
     let mut first = None;
     let mut experiments = Experiments { shares: vec![0.0; gold.len()], accuracies: Vec::new(), f1: Vec::new() };
     for rows in &drawn {
-        let fitted = Fitted::to(train, rows, known, c, None)?;
+        let learnt: Vec<Option<usize>> = rows.iter().map(|&row| Some(known[row])).collect();
+        let fitted = Fitted::to(&Laid::of(train, rows), &learnt, c, None)?;
         let scores = fitted.probabilities(texts, labels);
         let answers: Vec<usize> = scores.chunks_exact(labels).map(best).collect();
         let right = experiments.shares.iter_mut().zip(answers.iter().zip(gold)).filter(|(_, (answer, gold))| answer == gold);
         right.for_each(|(share, _)| *share += 1.0 / number(drawn.len()));
         experiments.add(&answers, gold, labels);
-        first.get_or_insert((fitted, scores));
+        first.get_or_insert((fitted, scores, learnt));
     }
-    let (fitted, scores) = first.ok_or(TaskError::OneClass)?;
+    let (fitted, scores, learnt) = first.ok_or(TaskError::OneClass)?;
     let mut evaluation = Said::of(texts, train).evaluation(scores, gold, labels, seed);
     if draws.is_some() {
         experiments.lead(&mut evaluation, seed);
     }
-    evaluation.metrics.extend(fitted.metrics(known, gold, labels, &drawn[0]));
+    evaluation.metrics.extend(fitted.metrics(&learnt, gold, labels));
     Ok(evaluation)
 }
 
@@ -103,43 +101,48 @@ pub fn mteb_draws(known: &[usize], each: usize, times: usize) -> Vec<Vec<usize>>
 pub(super) struct Fitted {
     /// Labels that have train texts, ascending.
     classes: Vec<usize>,
-    /// Per class, its weights and its intercept. Shape: `[classes, dim + 1]`.
+    /// Per class, its weights and its intercept, for texts without the mean. Shape: `[classes, dim + 1]`.
     weights: Vec<f64>,
+    mean: Vec<f64>,
     loss: f64,
 }
 
 impl Fitted {
-    /// Learns from some of the train texts; from where another probe of these texts ended, if it is named, which is a shorter way.
-    pub fn to(train: &Embeddings, rows: &[usize], known: &[usize], c: f64, from: Option<&Self>) -> Result<Self, TaskError> {
-        let mut classes: Vec<usize> = rows.iter().map(|&row| known[row]).collect();
+    /// Learns from the texts whose label is given; from where another probe of these texts ended, if it is named, which is a
+    /// shorter way.
+    pub fn to(texts: &Laid<'_>, known: &[Option<usize>], c: f64, from: Option<&Self>) -> Result<Self, TaskError> {
+        let mut classes: Vec<usize> = known.iter().copied().flatten().collect();
+        let count = classes.len();
         classes.sort_unstable();
         classes.dedup();
         if classes.len() < 2 {
             return Err(TaskError::OneClass);
         }
-        let gold = rows.iter().filter_map(|row| classes.binary_search(&known[*row]).ok()).collect();
+        let gold: Vec<Option<usize>> =
+            known.iter().map(|label| label.and_then(|label| classes.binary_search(&label).ok())).collect();
         // Two sets of weights, one the negative of the other, are half as long together as their difference.
         let half = if classes.len() == 2 { 2.0 } else { 1.0 };
-        let penalty = half / (c * number(rows.len()));
-        let objective = Objective { train, rows, gold, classes: classes.len(), penalty };
-        let start = from.map_or_else(|| vec![0.0; classes.len() * (train.dim() + 1)], |other| other.weights.clone());
-        let found = minimise(start, (2.0 * penalty * GAP).sqrt(), STEPS, &|at, gradient| objective.at(at, gradient));
+        let penalty = half / (c * number(count));
+        let loss = Loss { texts, gold: &gold, classes: classes.len(), penalty };
+        let start = from.map_or_else(|| vec![0.0; classes.len() * (texts.dim() + 1)], |other| other.weights.clone());
+        let found = minimise(start, (2.0 * penalty * GAP).sqrt(), STEPS, &|at, gradient| loss.at(at, gradient));
         // The loss bends by at least the penalty: its distance from the optimum is at most this.
         let gap = found.gradient * found.gradient / (2.0 * penalty);
         if gap.is_nan() || gap > 100.0 * GAP {
             Err(TaskError::NoOptimum { gap })
         } else {
-            Ok(Self { classes, weights: found.at, loss: found.value })
+            Ok(Self { classes, weights: found.at, mean: texts.mean.clone(), loss: found.value })
         }
     }
 
     /// Shape: `[texts, labels]`.
     pub fn probabilities(&self, texts: &Embeddings, labels: usize) -> Vec<f64> {
         let mut all = vec![0.0; texts.len() * labels];
-        let panels = panels(&self.weights, texts.dim(), self.classes.len());
-        all.par_chunks_mut(BLOCK * labels).zip(texts.values().par_chunks(BLOCK * texts.dim())).for_each(|(out, rows)| {
-            let wide: Vec<f64> = rows.iter().copied().map(f64::from).collect();
-            let mut scores = scores(&wide, &panels, &self.weights);
+        let dim = texts.dim();
+        let weights = Weights::new(&self.weights, dim);
+        all.par_chunks_mut(BLOCK * labels).zip(texts.values().par_chunks(BLOCK * dim)).for_each(|(out, rows)| {
+            let rows: Vec<&[f32]> = rows.chunks_exact(dim).collect();
+            let mut scores = weights.scores(&lay(&rows, &self.mean));
             for (out, scores) in out.chunks_exact_mut(labels).zip(scores.chunks_exact_mut(self.classes.len())) {
                 softmax(scores);
                 self.classes.iter().zip(&*scores).for_each(|(&class, &score)| out[class] = score);
@@ -148,16 +151,16 @@ impl Fitted {
         all
     }
 
-    pub fn metrics(&self, known: &[usize], gold: &[usize], labels: usize, rows: &[usize]) -> Vec<Metric> {
+    pub fn metrics(&self, known: &[Option<usize>], gold: &[usize], labels: usize) -> Vec<Metric> {
         let unseen = gold.iter().filter(|label| !self.classes.contains(label)).count();
-        let count = |label: usize| rows.iter().filter(|row| known[**row] == label).count();
-        let exact = |name, value| metric(name, None, Estimate::exact(value, rows.len()));
+        let learnt = known.iter().flatten().count();
+        let count = |label: usize| known.iter().flatten().filter(|known| **known == label).count();
         let mut metrics = vec![
-            exact("loss", self.loss),
-            exact("train_texts", number(rows.len())),
+            exact("loss", self.loss, learnt),
+            exact("train_texts", number(learnt), learnt),
             metric("unseen_labels", None, crate::stats::wilson(unseen, gold.len())),
         ];
-        let support = |label| metric("train_support", Some(label), Estimate::exact(number(count(label)), rows.len()));
+        let support = |label| metric("train_support", Some(label), Estimate::exact(number(count(label)), learnt));
         metrics.extend((0..labels).map(support));
         metrics
     }
@@ -205,98 +208,6 @@ impl Experiments {
         let rest = [("mean_f1", f1), ("sd_accuracy", spread), ("experiments", times)];
         evaluation.metrics.extend(rest.map(|(name, value)| exact(name, value, texts)));
     }
-}
-
-/// The loss over some train texts.
-struct Objective<'a> {
-    train: &'a Embeddings,
-    rows: &'a [usize],
-    /// The class of each row.
-    gold: Vec<usize>,
-    classes: usize,
-    /// Factor of half the squared length of the weights.
-    penalty: f64,
-}
-
-impl Objective<'_> {
-    /// Value and gradient. Shape of both arrays: `[classes, dim + 1]`.
-    fn at(&self, weights: &[f64], gradient: &mut [f64]) -> f64 {
-        let (rows, width) = (self.rows.len(), self.train.dim() + 1);
-        let panels = panels(weights, self.train.dim(), self.classes);
-        let block = rows.div_ceil(PARTS).max(BLOCK);
-        let parts: Vec<(f64, Vec<f64>)> = (0..rows.div_ceil(block))
-            .into_par_iter()
-            .map(|part| self.part(part * block..rows.min((part + 1) * block), weights, &panels))
-            .collect();
-        gradient.fill(0.0);
-        let mut loss = 0.0;
-        for (value, part) in &parts {
-            loss += value;
-            gradient.iter_mut().zip(part).for_each(|(total, value)| *total += value);
-        }
-        let count = number(rows);
-        let mut squared = 0.0;
-        for (weights, gradient) in weights.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
-            gradient.iter_mut().for_each(|value| *value /= count);
-            let (weights, gradient) = (&weights[..width - 1], &mut gradient[..width - 1]);
-            squared += weights.iter().map(|weight| weight * weight).sum::<f64>();
-            gradient.iter_mut().zip(weights).for_each(|(value, weight)| *value += self.penalty * weight);
-        }
-        loss / count + 0.5 * self.penalty * squared
-    }
-
-    /// Sums over some rows: the loss, and its gradient.
-    fn part(&self, rows: Range<usize>, weights: &[f64], panels: &Panels<f64>) -> (f64, Vec<f64>) {
-        let (dim, classes, count) = (self.train.dim(), self.classes, rows.len());
-        let texts = self.rows[rows.clone()].iter().flat_map(|&row| self.train.row(row));
-        let wide: Vec<f64> = texts.copied().map(f64::from).collect();
-        let mut rest = scores(&wide, panels, weights);
-        let mut loss = 0.0;
-        for (scores, &gold) in rest.chunks_exact_mut(classes).zip(&self.gold[rows]) {
-            let own = scores[gold];
-            loss += softmax(scores) - own;
-            scores[gold] -= 1.0;
-        }
-        let mut gradient = vec![0.0; classes * (dim + 1)];
-        let right = Panels::new(count, dim, |row, i| wide[row * dim + i]);
-        let turned: Vec<f64> = (0..classes * count).map(|at| rest[at % count * classes + at / count]).collect();
-        let left = Left { values: &turned, rows: classes, stride: count, inputs: count };
-        products::multiply(left, &right, &mut Out { values: &mut gradient, stride: dim + 1, outputs: dim, continued: false });
-        for (class, own) in turned.chunks_exact(count).enumerate() {
-            gradient[class * (dim + 1) + dim] = own.iter().sum();
-        }
-        (loss, gradient)
-    }
-}
-
-/// Weights laid out for products, without the intercepts.
-fn panels(weights: &[f64], dim: usize, classes: usize) -> Panels<f64> {
-    Panels::new(dim, classes, |i, class| weights[class * (dim + 1) + i])
-}
-
-/// Scores of some texts. Shape: `[texts, dim]` -> `[texts, classes]`.
-fn scores(wide: &[f64], panels: &Panels<f64>, weights: &[f64]) -> Vec<f64> {
-    let (dim, classes) = (panels.inputs, panels.outputs);
-    let rows = wide.len() / dim;
-    let mut scores = vec![0.0; rows * classes];
-    let left = Left { values: wide, rows, stride: dim, inputs: dim };
-    products::multiply(left, panels, &mut Out { values: &mut scores, stride: classes, outputs: classes, continued: false });
-    for row in scores.chunks_exact_mut(classes) {
-        row.iter_mut().enumerate().for_each(|(class, score)| *score += weights[class * (dim + 1) + dim]);
-    }
-    scores
-}
-
-/// Probabilities in place of scores; returns the logarithm of the sum of their exponentials.
-fn softmax(scores: &mut [f64]) -> f64 {
-    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut sum = 0.0;
-    for score in &mut *scores {
-        *score = (*score - highest).exp();
-        sum += *score;
-    }
-    scores.iter_mut().for_each(|score| *score /= sum);
-    highest + sum.ln()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::folds::stratified;
 use super::lesson::Lesson;
+use super::loss::Laid;
 use super::probe::{Experiments, Fitted, best, exact};
 use super::{Evaluation, Said, TaskError, Vectors, finite};
 use crate::embeddings::Embeddings;
@@ -37,19 +38,20 @@ pub fn senteval(lesson: &Lesson<'_>, judge: Judge<'_>) -> Result<Evaluation, Tas
     lesson.check()?;
     let Lesson { train, known, texts, gold, labels, seed } = *lesson;
     let rows: Vec<usize> = (0..known.len()).collect();
+    let (laid, all) = (Laid::of(train, &rows), known.iter().copied().map(Some).collect::<Vec<_>>());
     let picked = match judge {
-        Judge::Folds { folds, lengths } => Picked::of(train, known, &splits(&sorted(known, lengths), known, folds), &OF_TRAIN)?,
+        Judge::Folds { folds, lengths } => {
+            Picked::by_folds(&laid, known, &splits(&sorted(known, lengths), known, folds), &OF_TRAIN)?
+        }
         Judge::Dev { texts: dev, known: right } => {
             finite(Vectors::Dev, dev)?;
-            let both = Embeddings::from_values(train.dim(), [train.values(), dev.values()].concat());
-            let split = Split { learnt: rows.clone(), asked: (train.len()..both.len()).collect() };
-            Picked::of(&both, &[known, right].concat(), &[split], &OF_PARTS)?
+            Picked::of(&OF_PARTS, &[along(&laid, &all, dev, right, &OF_PARTS)?])?
         }
     };
-    let fitted = Fitted::to(train, &rows, known, picked.c, None)?;
+    let fitted = Fitted::to(&laid, &all, picked.c, None)?;
     let scores = fitted.probabilities(texts, labels);
     let mut evaluation = Said::of(texts, train).evaluation(scores, gold, labels, seed);
-    evaluation.metrics.extend(fitted.metrics(known, gold, labels, &rows));
+    evaluation.metrics.extend(fitted.metrics(&all, gold, labels));
     evaluation.metrics.extend([exact("dev_accuracy", picked.accuracy, known.len()), exact("c", picked.c, known.len())]);
     Ok(evaluation)
 }
@@ -64,10 +66,12 @@ pub fn senteval_nested(lesson: &Lesson<'_>, folds: usize, lengths: &[Vec<usize>]
     lesson.check()?;
     let Lesson { texts, gold, labels, seed, .. } = *lesson;
     let outer = splits(&sorted(gold, lengths), gold, folds);
-    let answer = |Split { learnt, asked }: &Split| {
-        let picked = Picked::of(texts, gold, &splits(learnt, gold, folds), &OF_PARTS)?;
-        let fitted = Fitted::to(texts, learnt, gold, picked.c, None)?;
-        Ok((fitted.probabilities(&texts.select(asked), labels), picked.accuracy))
+    let rows: Vec<usize> = (0..texts.len()).collect();
+    let laid = Laid::of(texts, &rows);
+    let answer = |split: &Split| {
+        let picked = Picked::by_folds(&laid, gold, &splits(&split.learnt, gold, folds), &OF_PARTS)?;
+        let fitted = Fitted::to(&laid, &split.known(gold), picked.c, None)?;
+        Ok((fitted.probabilities(&texts.select(&split.asked), labels), picked.accuracy))
     };
     let answers: Vec<(Vec<f64>, f64)> = outer.par_iter().map(answer).collect::<Result<_, TaskError>>()?;
     let mut scores = vec![0.0; texts.len() * labels];
@@ -96,6 +100,15 @@ struct Split {
     asked: Vec<usize>,
 }
 
+impl Split {
+    /// The labels that are learnt from, by text.
+    fn known(&self, labels: &[usize]) -> Vec<Option<usize>> {
+        let mut known = vec![None; labels.len()];
+        self.learnt.iter().for_each(|&text| known[text] = Some(labels[text]));
+        known
+    }
+}
+
 /// The folds of some texts in their turn, cut in the order in which they stand.
 fn splits(texts: &[usize], labels: &[usize], folds: usize) -> Vec<Split> {
     let own: Vec<usize> = texts.iter().map(|text| labels[*text]).collect();
@@ -122,10 +135,17 @@ struct Picked {
 }
 
 impl Picked {
-    /// The best of a grid: of those whose accuracies are equal to two decimals of a percentage, the first.
-    fn of(texts: &Embeddings, labels: &[usize], splits: &[Split], grid: &[f64]) -> Result<Self, TaskError> {
-        let of_split = |split: &Split| along(texts, labels, split, grid);
-        let all: Vec<Vec<f64>> = splits.par_iter().map(of_split).collect::<Result<_, TaskError>>()?;
+    /// By how well the folds of some texts are answered for.
+    fn by_folds(texts: &Laid<'_>, labels: &[usize], splits: &[Split], grid: &[f64]) -> Result<Self, TaskError> {
+        let of_split = |split: &Split| {
+            let right: Vec<usize> = split.asked.iter().map(|text| labels[*text]).collect();
+            along(texts, &split.known(labels), &texts.select(&split.asked), &right, grid)
+        };
+        Self::of(grid, &splits.par_iter().map(of_split).collect::<Result<Vec<_>, TaskError>>()?)
+    }
+
+    /// The best of a grid, given each split's accuracies: of those equal to two decimals of a percentage, the first.
+    fn of(grid: &[f64], all: &[Vec<f64>]) -> Result<Self, TaskError> {
         let mean = |place: usize| all.iter().map(|of_split| of_split[place]).sum::<f64>() / number(all.len());
         let means = grid.iter().enumerate().map(|(place, &c)| Self { c, accuracy: mean(place) });
         let hundredths = |picked: &Self| (10_000.0 * picked.accuracy).round();
@@ -134,18 +154,22 @@ impl Picked {
     }
 }
 
-/// The accuracy of a split under each penalty, the strongest first: each optimum is where the way to the next one begins.
-fn along(texts: &Embeddings, labels: &[usize], split: &Split, grid: &[f64]) -> Result<Vec<f64>, TaskError> {
-    let asked = texts.select(&split.asked);
-    let count = labels.iter().max().map_or(0, |last| last + 1);
+/// The accuracy on other texts under each penalty, the strongest first: each optimum is where the way to the next one begins.
+fn along(
+    texts: &Laid<'_>,
+    known: &[Option<usize>],
+    asked: &Embeddings,
+    right: &[usize],
+    grid: &[f64],
+) -> Result<Vec<f64>, TaskError> {
+    let labels = known.iter().flatten().chain(right).max().map_or(0, |last| last + 1);
     let mut before: Option<Fitted> = None;
     let mut accuracies = Vec::with_capacity(grid.len());
     for &c in grid {
-        let fitted = Fitted::to(texts, &split.learnt, labels, c, before.as_ref())?;
-        let scores = fitted.probabilities(&asked, count);
-        let right =
-            split.asked.iter().zip(scores.chunks_exact(count)).filter(|(text, row)| best(row) == labels[**text]).count();
-        accuracies.push(number(right) / number(split.asked.len()));
+        let fitted = Fitted::to(texts, known, c, before.as_ref())?;
+        let scores = fitted.probabilities(asked, labels);
+        let hits = scores.chunks_exact(labels).zip(right).filter(|(row, right)| best(row) == **right).count();
+        accuracies.push(number(hits) / number(right.len()));
         before = Some(fitted);
     }
     Ok(accuracies)

@@ -63,7 +63,8 @@ fn experiments_are_averaged_and_the_first_one_answers() {
     let found = linear_probe(&lesson(&train, &known, &texts), 1.0, Some((4, 3))).unwrap();
     assert_eq!(found.metrics[0].name, "mean_accuracy");
     let alone = |rows: &[usize]| {
-        let fitted = Fitted::to(&train, rows, &known, 1.0, None).unwrap();
+        let known: Vec<Option<usize>> = rows.iter().map(|&row| Some(known[row])).collect();
+        let fitted = Fitted::to(&Laid::of(&train, rows), &known, 1.0, None).unwrap();
         let scores = fitted.probabilities(&texts, 4);
         number(scores.chunks_exact(4).filter(|scores| best(scores) == 0).count()) / 10.0
     };
