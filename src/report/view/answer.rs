@@ -28,21 +28,26 @@ pub fn blocks(contest: &Contest) -> Vec<Block> {
     }
     doubts.extend(against_others(contest, best));
     doubts.extend(equals(contest, best));
-    doubts.extend(mean_of_experiments(best));
+    doubts.extend(mean_of_experiments(contest, best));
     doubts.push(selection_note(contest, best));
     doubts.extend(super::comparison::doubts(best.cell));
     doubts.extend(corrections::doubts(contest, best));
     vec![Block::Paragraph(headline(contest, best)), comparisons(contest, best), Block::Bullets(doubts)]
 }
 
-/// The figure of MTEB's protocol, where answers are those of one of its experiments.
-fn mean_of_experiments(best: &Entry) -> Option<String> {
+/// The figure of a protocol that is a mean, of MTEB's experiments or `SentEval`'s folds.
+fn mean_of_experiments(contest: &Contest, best: &Entry) -> Option<String> {
     let (mean, times) = (best.cell.estimate("mean_accuracy")?, best.cell.estimate("experiments")?.value);
     let spread = best.cell.estimate("sd_accuracy").map_or(0.0, |found| found.value);
+    let times = decimal(times, 0);
+    let (protocol, of, answers) = if contest.by_senteval() {
+        ("SentEval", format!("{times} folds"), "Each answer is that of its text's fold.")
+    } else {
+        ("MTEB", format!("{times} experiments"), "The answers told of here are those of the first.")
+    };
     Some(format!(
-        "By MTEB's protocol it scores **{}**: the mean over {} experiments, whose accuracies have a standard deviation of {} points. The answers told of here are those of the first.",
+        "By {protocol}'s protocol it scores **{}**: the mean over {of}, whose accuracies have a standard deviation of {} points. {answers}",
         percent_estimate(&mean),
-        decimal(times, 0),
         decimal(100.0 * spread, 1)
     ))
 }

@@ -114,8 +114,7 @@ impl<'a> Contest<'a> {
             Companion::Split { dataset: None, split } => format!("split {}", code(split)),
             Companion::Split { dataset: Some(dataset), split } => format!("split {} of {}", code(split), code(dataset)),
         };
-        let recorded = Task::on(&self.run.provenance.tasks, self.task, &self.slice.id);
-        match recorded {
+        match self.recorded_task() {
             Some(Task::LinearProbe { train: Companion::Itself, senteval: Some(Senteval { folds, .. }), .. }) => format!(
                 "Linear probe by SentEval's protocol: logistic regression on frozen vectors; each of {folds} folds is answered for by what is learnt from the others, with a penalty that folds of those pick; ranked by the mean over the folds."
             ),
@@ -142,6 +141,15 @@ impl<'a> Contest<'a> {
             }
             _ => "Label similarity: each text gets the label whose wording is closest by cosine.".to_owned(),
         }
+    }
+
+    /// Whether a probe learns by `SentEval`'s rules.
+    pub fn by_senteval(&self) -> bool {
+        matches!(self.recorded_task(), Some(Task::LinearProbe { senteval: Some(_), .. }))
+    }
+
+    fn recorded_task(&self) -> Option<&'a Task> {
+        Task::on(&self.run.provenance.tasks, self.task, &self.slice.id)
     }
 
     fn on(

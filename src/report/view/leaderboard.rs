@@ -84,7 +84,8 @@ fn table(contest: &Contest) -> Block {
     if contest.chosen_on.is_some() {
         columns.push(Column::numbers("accuracy on dev"));
     }
-    columns.extend(has_means(contest).then(|| Column::numbers("mean accuracy of the experiments")));
+    let parts = if contest.by_senteval() { "folds" } else { "experiments" };
+    columns.extend(has_means(contest).then(|| Column::numbers(format!("mean accuracy of the {parts}"))));
     let p = format!("p ({})", contest.run.provenance.correction.short());
     let against_best = format!("best against it, {p}");
     columns
@@ -96,7 +97,7 @@ fn table(contest: &Contest) -> Block {
     Block::table(columns, rows.collect())
 }
 
-/// Whether cells are ranked by the mean of several experiments.
+/// Whether cells are ranked by the mean of several experiments, or of folds.
 fn has_means(contest: &Contest) -> bool {
     contest.entries.iter().any(|entry| entry.cell.estimate("mean_accuracy").is_some())
 }

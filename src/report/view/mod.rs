@@ -232,22 +232,26 @@ fn head(run: &RunRecord, contests: &[Contest], paired: &[PairContest]) -> Vec<Bl
         1 if run.cells.len() == 1 => ", which failed".to_owned(),
         failed => format!(", {failed} of them failed"),
     };
-    blocks.push(Block::Paragraph(format!(
-        "{} {}{failures}, on {}.",
-        tasks(contests, paired).join(" "),
-        counted(run.cells.len(), "cell"),
-        data.join(", ")
-    )));
+    let cells = format!("{}{failures}, on {}.", counted(run.cells.len(), "cell"), data.join(", "));
+    match &tasks(contests, paired)[..] {
+        [(only, _)] => blocks.push(Block::Paragraph(format!("{only} {cells}"))),
+        several => {
+            let told = several.iter().map(|(task, slices)| format!("On {}: {task}", slices.join(", ")));
+            blocks.extend([Block::Bullets(told.collect()), Block::Paragraph(cells)]);
+        }
+    }
     blocks
 }
 
-/// What is done with each kind of samples.
-fn tasks(contests: &[Contest], paired: &[PairContest]) -> Vec<String> {
-    let of_labels = contests.iter().map(Contest::task_sentence);
-    let mut told: Vec<String> = Vec::new();
-    for sentence in of_labels.chain(paired.iter().map(|contest| contest.task_sentence().to_owned())) {
-        if !told.contains(&sentence) {
-            told.push(sentence);
+/// What is done with the samples, and the slices where it is.
+fn tasks(contests: &[Contest], paired: &[PairContest]) -> Vec<(String, Vec<String>)> {
+    let of_labels = contests.iter().map(|contest| (contest.task_sentence(), contest.slice));
+    let of_others = paired.iter().map(|contest| (contest.task_sentence().to_owned(), contest.slice));
+    let mut told: Vec<(String, Vec<String>)> = Vec::new();
+    for (sentence, slice) in of_labels.chain(of_others) {
+        match told.iter_mut().find(|(other, _)| *other == sentence) {
+            Some((_, slices)) => slices.push(code(&slice.id)),
+            None => told.push((sentence, vec![code(&slice.id)])),
         }
     }
     told
