@@ -49,12 +49,17 @@ impl Rows {
     pub fn encode(&self, encoder: &Digest, about: &Value) -> PolarsResult<Vec<u8>> {
         let about = vec![(ENCODER.to_owned(), encoder.to_string()), (ABOUT.to_owned(), about.to_string())];
         let mut parquet = Vec::new();
-        ParquetWriter::new(&mut parquet)
+        let mut writer = ParquetWriter::new(&mut parquet)
             .with_compression(COMPRESSION)
             .with_statistics(StatisticsOptions::empty())
-            .with_row_group_size(Some((ROW_GROUP_BYTES / (4 * self.dim)).clamp(16, 4096)))
             .with_key_value_metadata(Some(KeyValueMetadata::from_static(about)))
-            .finish(&mut self.frame()?)?;
+            .batched(&self.frame(0..0)?.schema().clone())?;
+        // A row group at a time: a frame is a copy.
+        let rows = (ROW_GROUP_BYTES / (4 * self.dim)).clamp(16, 4096);
+        for first in (0..self.keys.len()).step_by(rows) {
+            writer.write_batch(&self.frame(first..self.keys.len().min(first + rows))?)?;
+        }
+        writer.finish()?;
         let mut reader = ParquetReader::new(Cursor::new(parquet.as_slice()));
         let groups = &reader.get_metadata()?.row_groups;
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
@@ -67,11 +72,12 @@ impl Rows {
         Ok(seal(parquet, &chunks)?)
     }
 
-    fn frame(&self) -> PolarsResult<DataFrame> {
-        let keys = BinaryChunked::from_iter_values(KEY.into(), self.keys.iter().map(Key::as_bytes));
-        let rows = [ReshapeDimension::Infer, ReshapeDimension::new_dimension(self.dim as u64)];
-        let vectors = Series::new(VECTOR.into(), &self.values).reshape_array(&rows)?;
-        let columns = vec![keys.into_column(), Column::new(TOKENS.into(), &self.tokens), vectors.into_column()];
+    fn frame(&self, rows: Range<usize>) -> PolarsResult<DataFrame> {
+        let keys = BinaryChunked::from_iter_values(KEY.into(), self.keys[rows.clone()].iter().map(Key::as_bytes));
+        let shape = [rows.len(), self.dim].map(|length| ReshapeDimension::new_dimension(length as u64));
+        let vectors =
+            Series::new(VECTOR.into(), &self.values[rows.start * self.dim..rows.end * self.dim]).reshape_array(&shape)?;
+        let columns = vec![keys.into_column(), Column::new(TOKENS.into(), &self.tokens[rows]), vectors.into_column()];
         DataFrame::new_infer_height(columns)
     }
 }

@@ -189,8 +189,9 @@ fn filter(asked: &spec::Slice, names: &Names, rows: Vec<Row>, seed: u64) -> (Vec
         let partner = text2.filter(|_| names.kind.is_pairs());
         Some(Sample { id, text, gold, partner: partner.map(|text| Box::new(Partner { text, group, subset })) })
     };
-    // In the place of the rows: there may be millions.
+    // In the place of the rows, which are more than twice as large: there may be millions.
     let mut samples: Vec<Sample> = rows.into_iter().filter_map(keep).collect();
+    samples.shrink_to_fit();
     if let Some(most) = asked.per_label {
         let before = samples.len();
         samples = draw(samples, &names.kept, seed, |counts| counts.iter().map(|&count| count.min(most)).collect());

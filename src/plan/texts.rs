@@ -157,9 +157,12 @@ impl Rows {
         index
     }
 
-    /// Forgets what rows are looked up by: no more will come.
+    /// Forgets what rows are looked up by, and gives back the room for more: no more will come.
     pub(super) fn settle(&mut self) {
         self.known = HashTable::new();
+        self.ids.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.wish.shrink_to_fit();
     }
 
     /// Number of rows.

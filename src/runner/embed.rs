@@ -15,7 +15,7 @@ use crate::plan::ModelWork;
 use crate::results::Times;
 
 /// Most rows that are handed to an encoder at once: what it plans for each takes some hundred bytes, and there may be millions.
-const ROWS: usize = 1 << 17;
+const ROWS: usize = 1 << 16;
 
 /// Why rows have no vectors, by row.
 type Failures = BTreeMap<usize, String>;
