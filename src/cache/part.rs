@@ -45,31 +45,25 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// As a sealed Parquet file in memory, with what the encoder was in the file's metadata.
-    pub fn encode(&self, encoder: &Digest, about: &Value) -> PolarsResult<Vec<u8>> {
+    /// Writes them as a sealed Parquet file into an empty one, with what the encoder was in the file's metadata.
+    pub fn write(&self, file: &mut File, encoder: &Digest, about: &Value) -> PolarsResult<()> {
         let about = vec![(ENCODER.to_owned(), encoder.to_string()), (ABOUT.to_owned(), about.to_string())];
-        let mut parquet = Vec::new();
-        let mut writer = ParquetWriter::new(&mut parquet)
+        let mut writer = ParquetWriter::new(&mut *file)
             .with_compression(COMPRESSION)
             .with_statistics(StatisticsOptions::empty())
             .with_key_value_metadata(Some(KeyValueMetadata::from_static(about)))
-            .batched(&self.frame(0..0)?.schema().clone())?;
+            .batched(self.frame(0..0)?.schema())?;
         // A row group at a time: a frame is a copy.
         let rows = (ROW_GROUP_BYTES / (4 * self.dim)).clamp(16, 4096);
         for first in (0..self.keys.len()).step_by(rows) {
             writer.write_batch(&self.frame(first..self.keys.len().min(first + rows))?)?;
         }
         writer.finish()?;
-        let mut reader = ParquetReader::new(Cursor::new(parquet.as_slice()));
-        let groups = &reader.get_metadata()?.row_groups;
-        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let mut reader = ParquetReader::new(&mut *file);
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the type has no public path")]
-        let chunks: Vec<Range<usize>> = groups
-            .iter()
-            .flat_map(|group| group.byte_ranges_iter())
-            .map(|range| place(range.start)..place(range.end))
-            .collect();
-        Ok(seal(parquet, &chunks)?)
+        let chunks: Vec<Range<u64>> =
+            reader.get_metadata()?.row_groups.iter().flat_map(|group| group.byte_ranges_iter()).collect();
+        Ok(seal(file, &chunks)?)
     }
 
     fn frame(&self, rows: Range<usize>) -> PolarsResult<DataFrame> {

@@ -6,7 +6,7 @@
 //! `data | checksum of each column chunk | their number | checksum of the footer | checksum of this seal | footer | length | PAR1`
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -35,25 +35,28 @@ fn first_checksum(bytes: &[u8]) -> Word {
     word
 }
 
-/// Puts a seal into a whole Parquet file in memory; `chunks` are the byte ranges of its column chunks.
-pub fn seal(mut parquet: Vec<u8>, chunks: &[Range<usize>]) -> io::Result<Vec<u8>> {
-    let at = footer_start(&parquet).ok_or(io::ErrorKind::InvalidData)?;
+/// Puts a seal into a whole Parquet file; `chunks` are the byte ranges of its column chunks.
+pub fn seal(parquet: &mut File, chunks: &[Range<u64>]) -> io::Result<()> {
+    let end = parquet.metadata()?.len().saturating_sub(TAIL as u64);
+    let mut tail = [0; TAIL];
+    read_at(parquet, end, &mut tail)?;
+    let length = footer_length(tail).ok_or(io::ErrorKind::InvalidData)?;
+    let at = end.saturating_sub(length as u64);
+    let mut footer = vec![0; length + TAIL];
+    read_at(parquet, at, &mut footer)?;
     let mut seal = Vec::with_capacity(chunks.len() * WORD + FIXED);
+    let mut bytes = Vec::new();
     for chunk in chunks {
-        seal.extend(checksum(parquet.get(chunk.clone()).ok_or(io::ErrorKind::InvalidData)?));
+        bytes.resize(usize::try_from(chunk.end - chunk.start).unwrap_or(0), 0);
+        read_at(parquet, chunk.start, &mut bytes)?;
+        seal.extend(checksum(&bytes));
     }
     seal.extend((chunks.len() as u64).to_le_bytes());
-    seal.extend(checksum(&parquet[at..]));
+    seal.extend(checksum(&footer));
     seal.extend(checksum(&seal));
-    let footer = parquet.split_off(at);
-    parquet.extend(seal);
-    parquet.extend(footer);
-    Ok(parquet)
-}
-
-fn footer_start(parquet: &[u8]) -> Option<usize> {
-    let tail = parquet.len().checked_sub(TAIL)?;
-    tail.checked_sub(footer_length(parquet[tail..].try_into().ok()?)?)
+    parquet.seek(SeekFrom::Start(at))?;
+    parquet.write_all(&seal)?;
+    parquet.write_all(&footer)
 }
 
 fn footer_length(tail: [u8; TAIL]) -> Option<usize> {
@@ -120,7 +123,11 @@ mod tests {
 
     /// Two chunks, a three-byte footer, and the tail that says so.
     fn sealed() -> Vec<u8> {
-        seal(b"PAR1aaabbfoo\x03\0\0\0PAR1".to_vec(), &[4..7, 7..9]).unwrap()
+        let mut file = on_disk(b"PAR1aaabbfoo\x03\0\0\0PAR1");
+        seal(&mut file, &[4..7, 7..9]).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+        read_at(&mut file, 0, &mut bytes).unwrap();
+        bytes
     }
 
     /// A part of before XXH3 is still read: its vectors took hours.
@@ -140,7 +147,7 @@ mod tests {
 
     fn on_disk(bytes: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
-        std::io::Write::write_all(&mut file, bytes).unwrap();
+        file.write_all(bytes).unwrap();
         file
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use polars::error::PolarsError;
 use serde_json::json;
 use tempfile::NamedTempFile;
 
@@ -127,10 +128,10 @@ fn save(shelf: &Shelf, rows: &Rows) -> Result<(), CacheError> {
     let dir = &shelf.dir;
     let cannot = |source| CacheError::Write { path: dir.clone(), source };
     let mut file = temporary(dir).map_err(cannot)?;
-    let bytes = rows
-        .encode(&shelf.encoder, &shelf.about)
-        .map_err(|source| CacheError::Encode { path: file.path().to_owned(), source })?;
-    file.as_file_mut().write_all(&bytes).map_err(cannot)?;
+    rows.write(file.as_file_mut(), &shelf.encoder, &shelf.about).map_err(|error| match error {
+        PolarsError::IO { error, .. } => cannot(io::Error::new(error.kind(), error.to_string())),
+        source => CacheError::Encode { path: file.path().to_owned(), source },
+    })?;
     file.as_file().sync_all().map_err(cannot)?;
     let (process, nanos) = (std::process::id(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos());
     // The time first, so that names sort by age; then what tells processes apart, and the threads of one.

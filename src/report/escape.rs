@@ -68,20 +68,19 @@ pub fn in_place(raw: &str) -> String {
     lines(&raw.replace("\r\n", " \n"))
 }
 
-/// JSON for a `script` element: no text in it can end the element, or a line where JavaScript ends one.
-pub fn json(written: &str) -> String {
-    let mut escaped = String::with_capacity(written.len());
+/// Adds JSON for a `script` element: no text in it can end the element, or a line where JavaScript ends one.
+pub fn json(written: &str, to: &mut String) {
+    to.reserve(written.len());
     for c in written.chars() {
         match c {
-            '<' => escaped.push_str("\\u003c"),
-            '>' => escaped.push_str("\\u003e"),
-            '&' => escaped.push_str("\\u0026"),
-            '\u{2028}' => escaped.push_str("\\u2028"),
-            '\u{2029}' => escaped.push_str("\\u2029"),
-            other => escaped.push(other),
+            '<' => to.push_str("\\u003c"),
+            '>' => to.push_str("\\u003e"),
+            '&' => to.push_str("\\u0026"),
+            '\u{2028}' => to.push_str("\\u2028"),
+            '\u{2029}' => to.push_str("\\u2029"),
+            other => to.push(other),
         }
     }
-    escaped
 }
 
 /// Text for an XML attribute or element.
@@ -144,7 +143,8 @@ mod tests {
     #[test]
     fn json_cannot_end_its_element() {
         let evil = "</script><!--\u{2028}&\"";
-        let written = json(&serde_json::to_string(evil).unwrap());
+        let mut written = String::new();
+        json(&serde_json::to_string(evil).unwrap(), &mut written);
         assert_eq!(written, r#""\u003c/script\u003e\u003c!--\u2028\u0026\"""#);
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), evil);
     }

@@ -86,6 +86,8 @@ pub(super) fn predictions<'a>(
     let mut batch = Batch::default();
     Box::new(std::iter::from_fn(move || {
         if batch.written == batch.rows {
+            // Those that are written go before others are read back.
+            batch = Batch::default();
             match Batch::next(record, &mut cells) {
                 Ok(next) => batch = next,
                 Err(error) => return Some(Err(error)),

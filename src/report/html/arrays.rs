@@ -41,19 +41,17 @@ impl Arrays {
         *self.places.entry((kind, bytes)).or_insert(next)
     }
 
-    /// One element for each array, in the order of their places.
-    pub fn elements(&self) -> String {
+    /// Adds one element for each array, in the order of their places.
+    pub fn elements(&self, to: &mut String) {
         let mut arrays: Vec<(&usize, &str, &[u8])> =
             self.places.iter().map(|((kind, bytes), place)| (place, *kind, bytes.as_slice())).collect();
         arrays.sort_unstable();
-        let mut text = String::new();
         for (place, kind, bytes) in arrays {
             // Writing to a string cannot fail.
-            let _ = write!(text, "<script type=\"text/plain\" id=\"array-{place}\" data-kind=\"{kind}\">");
-            STANDARD.encode_string(bytes, &mut text);
-            text.push_str("</script>\n");
+            let _ = write!(to, "<script type=\"text/plain\" id=\"array-{place}\" data-kind=\"{kind}\">");
+            STANDARD.encode_string(bytes, to);
+            to.push_str("</script>\n");
         }
-        text
     }
 }
 
@@ -70,6 +68,8 @@ mod tests {
             [("u8", "Af8="), ("u16", "AQAAAQ=="), ("f32", "AAAAPw==")].into_iter().enumerate().map(|(i, (kind, text))| {
                 format!("<script type=\"text/plain\" id=\"array-{i}\" data-kind=\"{kind}\">{text}</script>\n")
             });
-        assert_eq!(arrays.elements(), wanted.collect::<String>());
+        let mut elements = String::new();
+        arrays.elements(&mut elements);
+        assert_eq!(elements, wanted.collect::<String>());
     }
 }

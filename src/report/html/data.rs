@@ -172,11 +172,14 @@ fn within(run: &RunRecord, contests: &Contests, limits: &Limits) -> Result<Strin
         cuts_known: run.cuts.is_some(),
         servers: servers.collect(),
     })?;
-    let mut text = element("run", &json);
+    let mut elements = String::new();
+    element("run", &json, &mut elements);
     for (place, arena) in arenas.iter().enumerate() {
-        text.push_str(&element(&format!("texts-{place}"), &serde_json::to_string(&Texts::of(arena.samples, length))?));
+        let texts = serde_json::to_string(&Texts { samples: arena.samples, length })?;
+        element(&format!("texts-{place}"), &texts, &mut elements);
     }
-    Ok(text + &arrays.elements())
+    arrays.elements(&mut elements);
+    Ok(elements)
 }
 
 /// The axes of the page: those of a contest, then the two that tell contests apart.
@@ -184,8 +187,11 @@ fn all_axes() -> impl Iterator<Item = Axis> {
     AXES.into_iter().chain([Axis::Slice, Axis::Task])
 }
 
-fn element(id: &str, json: &str) -> String {
-    format!("<script type=\"application/json\" id=\"{id}\">{}</script>\n", escape::json(json))
+/// Adds an element. In place, as all that makes a page: its copies would be as large as the page.
+fn element(id: &str, json: &str, to: &mut String) {
+    to.extend(["<script type=\"application/json\" id=\"", id, "\">"]);
+    escape::json(json, to);
+    to.push_str("</script>\n");
 }
 
 fn slice(run: &RunRecord, arenas: &[Arena], arena: &Arena, arrays: &mut Arrays) -> Slice {

@@ -55,6 +55,7 @@ pub fn page(title: &str, markdown: &str, figures: &BTreeMap<String, String>, dat
     let (body, sections) = body(markdown, figures);
     let links: Vec<String> = sections.iter().map(|(id, name)| format!("<a href=\"#{id}\">{}</a>", escape::xml(name))).collect();
     let policy = policy();
+    let [needs, data, begin, script, end] = data.map_or([""; 5], |data| [NEEDS, data, "<script>", SCRIPT, "</script>\n"]);
     [
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -70,7 +71,12 @@ pub fn page(title: &str, markdown: &str, figures: &BTreeMap<String, String>, dat
         &links.join(" "),
         "</nav>\n<main id=\"content\" tabindex=\"-1\">\n",
         &body,
-        &data.map_or("</main>\n".to_owned(), |data| [NEEDS, "</main>\n", data, "<script>", SCRIPT, "</script>\n"].concat()),
+        needs,
+        "</main>\n",
+        data,
+        begin,
+        script,
+        end,
         "</body>\n</html>\n",
     ]
     .concat()

@@ -2,41 +2,49 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 
 use super::arrays::Arrays;
 use crate::report::escape;
-use crate::results::{Axis, CellRecord, Cuts, Part, RunRecord, SampleText};
+use crate::results::{Axis, CellRecord, Cuts, Part, Partner, RunRecord, SampleText};
 
 /// Most characters of a text, where whole texts would be too many.
 const LENGTHS: [usize; 10] = [4000, 2000, 1000, 500, 300, 200, 150, 100, 60, 0];
 
-#[expect(clippy::struct_field_names, reason = "the names that the script reads")]
-#[derive(Serialize)]
-pub struct Texts {
-    ids: Vec<String>,
-    texts: Vec<String>,
-    /// The second texts of pairs.
-    partners: Option<Vec<String>>,
-    /// The parts of the split that pairs are from.
-    subsets: Option<Vec<String>>,
+/// The texts of some samples, each with at most so many characters. They are made as they are written: there may be millions.
+pub struct Texts<'a> {
+    pub samples: &'a [SampleText],
+    pub length: Option<usize>,
 }
 
-impl Texts {
-    /// The texts of some samples, each with at most so many characters.
-    pub fn of(samples: &[SampleText], length: Option<usize>) -> Self {
+impl Serialize for Texts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { samples, length } = *self;
         let shown = |text: &str| match length.map(|length| beginning(text, length)) {
             Some(part) if part.len() < text.len() => escape::in_place(part) + "…",
             _ => escape::in_place(text),
         };
         let partners = || samples.iter().filter_map(|sample| sample.partner.as_ref());
-        let subsets = || partners().map(|partner| escape::one_line(partner.subset.as_deref().unwrap_or_default()));
-        Self {
-            ids: samples.iter().map(|sample| escape::one_line(&sample.id)).collect(),
-            texts: samples.iter().map(|sample| shown(&sample.text)).collect(),
-            partners: partners().next().map(|_| partners().map(|partner| shown(&partner.text)).collect()),
-            subsets: partners().any(|partner| partner.subset.is_some()).then(|| subsets().collect()),
-        }
+        let has_subsets = partners().any(|partner| partner.subset.is_some());
+        let subset = |partner: &Partner| escape::one_line(partner.subset.as_deref().unwrap_or_default());
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("ids", &Each(|| samples.iter().map(|sample| escape::one_line(&sample.id))))?;
+        map.serialize_entry("texts", &Each(|| samples.iter().map(|sample| shown(&sample.text))))?;
+        // The second texts of pairs, and the parts of the split that pairs are from.
+        let second = partners().next().map(|_| Each(|| partners().map(|partner| shown(&partner.text))));
+        map.serialize_entry("partners", &second)?;
+        map.serialize_entry("subsets", &has_subsets.then_some(Each(|| partners().map(|partner| subset(partner)))))?;
+        map.end()
+    }
+}
+
+/// A list that is never in memory.
+struct Each<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item = String>> Serialize for Each<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0())
     }
 }
 
