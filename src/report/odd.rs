@@ -1,10 +1,13 @@
 //! Reports of odd runs: still right, still readable, and no claims that nothing stands behind.
 
+use std::collections::BTreeMap;
+
 use super::fixture::{TOPICS, demo, fail, model, run, score, slice};
 use super::tests::{malformed, prose, ragged_table};
 use super::view::{Contests, View};
 use super::{Report, render};
-use crate::results::{Outcome, RunRecord, SampleRows};
+use crate::results::{Outcome, RunRecord, SampleRows, ShotsRecord};
+use crate::spec::Labelled;
 
 /// Each with the name of its page in `tests/html`.
 pub fn runs() -> Vec<(&'static str, RunRecord)> {
@@ -167,4 +170,18 @@ fn three_hundred_cells_are_a_page_and_not_a_roll() {
     assert_eq!(figures["prompts-labels.svg"].matches("prompt-").count(), 16);
     let answer = line(&markdown, "- Selection bias (the winner's curse): the best of 300 cells");
     assert!(answer.contains("in expectation"), "{answer}");
+}
+
+/// Where drawn texts stand for the labels, no words are there to change.
+#[test]
+fn labels_that_are_texts_are_not_to_be_worded() {
+    let worded = demo();
+    let mut drawn = worded.clone();
+    for labels in &mut drawn.provenance.labels {
+        let from = Labelled { dataset: "apps6".to_owned(), split: "train".to_owned(), seed: None };
+        labels.shots = Some(ShotsRecord { count: 4, from, samples: BTreeMap::new() });
+    }
+    let [worded, drawn] = [worded, drawn].map(|run| render(&run).unwrap().markdown);
+    assert!(worded.contains("further apart**") && !worded.contains("**Draw more texts of"));
+    assert!(drawn.contains("**Draw more texts of") && !drawn.contains("further apart**"));
 }

@@ -156,18 +156,17 @@ pub fn effect_evidence(effect: &Effect, gain: &Estimate) -> String {
     }
 }
 
-/// The labels to word apart, when one pair makes up much of the errors.
+/// The labels to tell apart, when one pair makes up much of the errors: by other words, or by other texts where those stand for them.
 fn confused(contest: &Contest, best: &Entry) -> Option<String> {
     let (pair, errors) = (confusion::worst_pair(contest, best)?, confusion::errors(contest, best));
-    (pair.both >= 3 && number(errors) * 0.2 <= number(pair.both)).then(|| {
-        format!(
-            "**Word {} and {} further apart**: {} of the best cell's {} mix them up.",
-            text(contest.label(pair.gold)),
-            text(contest.label(pair.predicted)),
-            pair.both,
-            counted(errors, "mistake")
-        )
-    })
+    let [gold, predicted] = [pair.gold, pair.predicted].map(|label| text(contest.label(label)));
+    let advice = if contest.shows_texts(best) {
+        format!("Draw more texts of {gold} and {predicted}")
+    } else {
+        format!("Word {gold} and {predicted} further apart")
+    };
+    (pair.both >= 3 && number(errors) * 0.2 <= number(pair.both))
+        .then(|| format!("**{advice}**: {} of the best cell's {} mix them up.", pair.both, counted(errors, "mistake")))
 }
 
 fn sample_size(best: &Entry) -> Option<String> {

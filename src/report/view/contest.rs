@@ -148,6 +148,12 @@ impl<'a> Contest<'a> {
         matches!(self.recorded_task(), Some(Task::LinearProbe { senteval: Some(_), .. }))
     }
 
+    /// Whether labels of a cell are texts that were drawn, not words.
+    pub fn shows_texts(&self, entry: &Entry) -> bool {
+        let known = self.run.provenance.labels.iter().find(|labels| labels.id == entry.on(Axis::Labels));
+        known.is_some_and(|labels| labels.shots.is_some())
+    }
+
     fn recorded_task(&self) -> Option<&'a Task> {
         Task::on(&self.run.provenance.tasks, self.task, &self.slice.id)
     }

@@ -199,8 +199,9 @@ fn hub(contest: &Contest, best: &Entry) -> Option<String> {
 
 pub fn hub_advice(contest: &Contest, best: &Entry) -> Option<String> {
     let (label, answers, texts) = hub_label(contest, best)?;
+    let what = if contest.shows_texts(best) { "Draw other texts of" } else { "Narrow the wording of" };
     Some(format!(
-        "**Narrow the wording of {}**: it attracts {} of the answers and is right for {} of the texts.",
+        "**{what} {}**: it attracts {} of the answers and is right for {} of the texts.",
         text(contest.label(label)),
         percent(answers),
         percent(texts)
