@@ -33,12 +33,14 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
             let asked = |()| if columns.is_empty() { Ok(()) } else { catalog.check_columns(slice, &columns) };
             checked.and_then(asked).err()
         };
-        let wrong: Vec<_> = spec.slices.iter().filter_map(problem).collect();
+        let mut wrong: Vec<String> = spec.slices.iter().filter_map(problem).map(|error| told(&error)).collect();
+        // What several slices lack is told once.
+        wrong.dedup();
         if wrong.is_empty() {
             out::line(format!("{}: good ({})", path.display(), axes(&spec)));
         } else {
             bad += 1;
-            wrong.iter().for_each(|error| out::note(format!("{}: {}", path.display(), told(error))));
+            wrong.iter().for_each(|problem| out::note(format!("{}: {problem}", path.display())));
         }
     }
     if bad > 0 {

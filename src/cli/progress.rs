@@ -80,6 +80,7 @@ impl Observer for Progress {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Started { stage, total, unit } => {
+                crate::give_memory_back();
                 let now = Instant::now();
                 let stage = current.insert(Stage { name: stage, unit, total, done: 0, since: now, told: now });
                 if self.shown == Shown::Live {

@@ -46,6 +46,7 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
         Finish::Done => {
             // What is told comes from the files alone: it needs none of the plan, and there may be millions of samples.
             drop(plan);
+            crate::give_memory_back();
             let record = RunRecord::open(&results)?;
             let written = report::build(&record, &reports, &[], pictures(arguments.png));
             rankings(&record).into_iter().for_each(out::line);

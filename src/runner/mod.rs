@@ -54,9 +54,10 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
         let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer, stop };
         let ended = repairing(observer, || {
             let Some(embedded) = desk.embed(&mut times)? else { return Ok(ControlFlow::Break(())) };
+            // Scores need no weights.
+            work.encoder.release();
             Scoring { plan, index, desk: &desk, embedded: &embedded }.run(&mut recorder)
         })?;
-        work.encoder.release();
         if ended.is_break() {
             return Ok(Finish::Interrupted);
         }

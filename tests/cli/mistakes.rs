@@ -104,6 +104,15 @@ fn a_split_and_a_label_that_the_dataset_does_not_have() {
 }
 
 #[test]
+fn what_several_slices_lack_is_told_once() {
+    let lab = Lab::new(3);
+    let slice = "[[slice]]\nid = \"again\"\ndataset = \"toy\"\nsplit = \"test\"\n\n[[labels]]";
+    lab.edit("toy.toml", "[[labels]]", slice);
+    let said = lab.expect(1, &["check", "toy.toml", "--datasets", "nowhere"]).err;
+    assert_eq!(said.matches("there is no folder `nowhere`").count(), 1, "{said}");
+}
+
+#[test]
 fn a_reference_that_is_no_cell() {
     let lab = Lab::new(3);
     let spec =
