@@ -166,11 +166,11 @@ fn render_with(run: &RunRecord, published: &[Published]) -> Result<Report, Repor
     let contests = view::Contests::of(run);
     let view = view::View::of(run, &contests, published).map_err(|source| ReportError::Summary { source: Box::new(source) })?;
     let data = html::elements(run, &contests).map_err(|source| ReportError::Data { source })?;
-    assemble(&view.title, &view.blocks, Some(&data))
+    assemble(&view.title, &view.blocks, Some(data))
 }
 
 /// Blocks as Markdown, as a page and as figures; `data` are the elements that the page's script reads.
-fn assemble(title: &str, blocks: &[Block], data: Option<&str>) -> Result<Report, ReportError> {
+fn assemble(title: &str, blocks: &[Block], data: Option<String>) -> Result<Report, ReportError> {
     let (mut figures, mut pictures) = (BTreeMap::new(), BTreeMap::new());
     for block in blocks {
         let Block::Figure(figure) = block else { continue };

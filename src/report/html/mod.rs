@@ -51,12 +51,12 @@ fn policy() -> String {
 
 /// A page of a report's Markdown; images whose target is in `figures` are replaced by these SVG documents. `data` are the
 /// elements that the script reads; without them the page has no script.
-pub fn page(title: &str, markdown: &str, figures: &BTreeMap<String, String>, data: Option<&str>) -> String {
+pub fn page(title: &str, markdown: &str, figures: &BTreeMap<String, String>, data: Option<String>) -> String {
     let (body, sections) = body(markdown, figures);
     let links: Vec<String> = sections.iter().map(|(id, name)| format!("<a href=\"#{id}\">{}</a>", escape::xml(name))).collect();
     let policy = policy();
-    let [needs, data, begin, script, end] = data.map_or([""; 5], |data| [NEEDS, data, "<script>", SCRIPT, "</script>\n"]);
-    [
+    let (needs, script) = data.as_ref().map_or(("", [""; 3]), |_| (NEEDS, ["<script>", SCRIPT, "</script>\n"]));
+    let before = [
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
@@ -73,13 +73,13 @@ pub fn page(title: &str, markdown: &str, figures: &BTreeMap<String, String>, dat
         &body,
         needs,
         "</main>\n",
-        data,
-        begin,
-        script,
-        end,
-        "</body>\n</html>\n",
-    ]
-    .concat()
+    ];
+    // Around the data, where they are: there may be many megabytes of them.
+    let mut page = data.unwrap_or_default();
+    page.insert_str(0, &before.concat());
+    page.extend(script);
+    page.push_str("</body>\n</html>\n");
+    page
 }
 
 /// The page's content, and id and name of its sections.
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     fn page_of(markdown: &str) -> String {
-        page("t", markdown, &BTreeMap::from([("a.svg".to_owned(), "<svg></svg>\n".to_owned())]), Some(""))
+        page("t", markdown, &BTreeMap::from([("a.svg".to_owned(), "<svg></svg>\n".to_owned())]), Some(String::new()))
     }
 
     #[test]
