@@ -37,13 +37,7 @@ fn first_checksum(bytes: &[u8]) -> Word {
 
 /// Puts a seal into a whole Parquet file; `chunks` are the byte ranges of its column chunks.
 pub fn seal(parquet: &mut File, chunks: &[Range<u64>]) -> io::Result<()> {
-    let end = parquet.metadata()?.len().saturating_sub(TAIL as u64);
-    let mut tail = [0; TAIL];
-    read_at(parquet, end, &mut tail)?;
-    let length = footer_length(tail).ok_or(io::ErrorKind::InvalidData)?;
-    let at = end.saturating_sub(length as u64);
-    let mut footer = vec![0; length + TAIL];
-    read_at(parquet, at, &mut footer)?;
+    let (at, footer) = footer(parquet)?.ok_or(io::ErrorKind::InvalidData)?;
     let mut seal = Vec::with_capacity(chunks.len() * WORD + FIXED);
     let mut bytes = Vec::new();
     for chunk in chunks {
@@ -59,9 +53,17 @@ pub fn seal(parquet: &mut File, chunks: &[Range<u64>]) -> io::Result<()> {
     parquet.write_all(&footer)
 }
 
-fn footer_length(tail: [u8; TAIL]) -> Option<usize> {
+/// Where the footer begins, and all bytes from there to the end of the file; `None` of a file that has none.
+fn footer(file: &mut File) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let Some(end) = file.metadata()?.len().checked_sub(TAIL as u64) else { return Ok(None) };
+    let mut tail = [0; TAIL];
+    read_at(file, end, &mut tail)?;
     let (length, magic) = tail.split_at(4);
-    (magic == MAGIC).then(|| u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize)
+    let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]);
+    let Some(start) = end.checked_sub(length.into()).filter(|_| magic == MAGIC) else { return Ok(None) };
+    let mut footer = vec![0; length as usize + TAIL];
+    read_at(file, start, &mut footer)?;
+    Ok(Some((start, footer)))
 }
 
 /// Checksums of a part whose footer is intact.
@@ -73,15 +75,7 @@ pub struct Seal {
 impl Seal {
     /// Reads and checks the seal and the footer; `None` if they do not match or are not there.
     pub fn open(file: &mut File) -> io::Result<Option<Self>> {
-        let length = file.metadata()?.len();
-        let Some(mut end) = length.checked_sub(TAIL as u64) else { return Ok(None) };
-        let mut tail = [0; TAIL];
-        read_at(file, end, &mut tail)?;
-        let Some(footer) = footer_length(tail) else { return Ok(None) };
-        let Some(start) = end.checked_sub(footer as u64) else { return Ok(None) };
-        let mut footer = vec![0; footer + TAIL];
-        read_at(file, start, &mut footer)?;
-        end = start;
+        let Some((end, footer)) = footer(file)? else { return Ok(None) };
         let Some(start) = end.checked_sub(FIXED as u64) else { return Ok(None) };
         let mut fixed = [0; FIXED];
         read_at(file, start, &mut fixed)?;

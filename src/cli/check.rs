@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use embed_bench::cause::told;
 use embed_bench::spec::{Slice, Spec};
+use indexmap::IndexSet;
 
 use super::{Answer, Failure, Places, out};
 
@@ -33,9 +34,8 @@ pub fn run(arguments: &Arguments, places: &Places) -> Result<Answer, Failure> {
             let asked = |()| if columns.is_empty() { Ok(()) } else { catalog.check_columns(slice, &columns) };
             checked.and_then(asked).err()
         };
-        let mut wrong: Vec<String> = spec.slices.iter().filter_map(problem).map(|error| told(&error)).collect();
         // What several slices lack is told once.
-        wrong.dedup();
+        let wrong: IndexSet<String> = spec.slices.iter().filter_map(problem).map(|error| told(&error)).collect();
         if wrong.is_empty() {
             out::line(format!("{}: good ({})", path.display(), axes(&spec)));
         } else {
