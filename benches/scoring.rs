@@ -28,6 +28,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Texts are saved this far apart: files have batches in the order of lengths, not of the slice.
 const STRIDE: usize = 7919;
+const ROUNDS: usize = 5;
+const CALIBRATIONS: [&str; 2] = ["none", "both"];
 
 #[derive(Clone, Copy)]
 struct Size {
@@ -46,19 +48,33 @@ fn main() -> Result<()> {
     println!("{} texts x {} labels x {} dimensions, {} threads", size.texts, size.labels, size.dim, gemm_threads());
     let root = tempfile::tempdir()?;
     fill(size, root.path())?;
-    let read = (0..3).map(|_| read(root.path())).collect::<std::io::Result<Vec<f64>>>()?.into_iter().fold(f64::MAX, f64::min);
+    // Side by side in each round: the speed of a machine wavers.
+    let mut found: [Vec<f64>; 5] = Default::default();
+    let mut peaks = [0, 0];
+    for _ in 0..ROUNDS {
+        found[0].push(read(root.path())?);
+        found[2].push(product::<f32>(size));
+        found[1].push(product::<f64>(size));
+        for (i, calibrations) in CALIBRATIONS.into_iter().enumerate() {
+            // A process of its own, so that its peak of memory is that of scoring alone.
+            let sizes = [size.texts, size.labels, size.dim].map(|number| number.to_string());
+            let child = Command::new(std::env::current_exe()?).args(sizes).arg(calibrations).arg(root.path()).output()?;
+            let told = String::from_utf8_lossy(&child.stdout);
+            let [seconds, peak] = told.split_whitespace().collect::<Vec<_>>()[..] else {
+                return Err(String::from_utf8_lossy(&child.stderr).into());
+            };
+            found[3 + i].push(seconds.parse()?);
+            peaks[i] = peaks[i].max(peak.parse::<u64>()?);
+        }
+    }
+    let [read, wide, narrow, scored @ ..] = found.map(|mut seconds| {
+        seconds.sort_by(f64::total_cmp);
+        seconds[ROUNDS / 2]
+    });
+    println!("medians of {ROUNDS} rounds");
     println!("a   plain reading: {read:.3} s");
-    let [wide, narrow] = [product::<f64>(size), product::<f32>(size)];
     println!("b   one product: f64 {wide:.3} s, f32 {narrow:.3} s");
-    for calibrations in ["none", "both"] {
-        // A process of its own, so that its peak of memory is that of scoring alone.
-        let sizes = [size.texts, size.labels, size.dim].map(|number| number.to_string());
-        let child = Command::new(std::env::current_exe()?).args(sizes).arg(calibrations).arg(root.path()).output()?;
-        let told = String::from_utf8_lossy(&child.stdout);
-        let [seconds, peak] = told.split_whitespace().collect::<Vec<_>>()[..] else {
-            return Err(String::from_utf8_lossy(&child.stderr).into());
-        };
-        let seconds: f64 = seconds.parse()?;
+    for ((calibrations, seconds), peak) in CALIBRATIONS.into_iter().zip(scored).zip(peaks) {
         println!("c   scoring, calibration {calibrations}: {seconds:.3} s, peak {peak} MiB");
         println!("    c / (a + b): f64 {:.2}, f32 {:.2}", seconds / (read + wide), seconds / (read + narrow));
     }
@@ -124,8 +140,9 @@ fn product<T: From<f32> + Copy + 'static>(size: Size) -> f64 {
     let (left, right) = (matrix(rows), matrix(labels));
     let mut out: Vec<T> = vec![0.0.into(); rows * labels];
     let strides = [dim, labels].map(usize::cast_signed);
-    let mut best = f64::MAX;
-    for _ in 0..3 {
+    let mut seconds = 0.0;
+    // The first time, memory and threads are new.
+    for _ in 0..2 {
         let started = Instant::now();
         for _ in 0..10 {
             // SAFETY: the three matrices are row-major with these shapes and do not overlap.
@@ -153,9 +170,9 @@ fn product<T: From<f32> + Copy + 'static>(size: Size) -> f64 {
                 );
             }
         }
-        best = best.min(started.elapsed().as_secs_f64());
+        seconds = started.elapsed().as_secs_f64();
     }
-    best
+    seconds
 }
 
 fn gemm_threads() -> usize {

@@ -78,16 +78,17 @@ impl Embeddings {
     ///
     /// # Panics
     /// If their shapes differ.
-    pub fn mean(views: &[Self]) -> Option<Self> {
-        let (first, rest) = views.split_first()?;
-        let mut mean = first.clone();
-        for view in rest {
+    pub fn mean(views: Vec<Self>) -> Option<Self> {
+        let count = views.len();
+        let mut views = views.into_iter();
+        let mut mean = views.next()?;
+        for view in views {
             assert_eq!((view.dim, view.values.len()), (mean.dim, mean.values.len()), "views of different shapes");
             mean.values.iter_mut().zip(&view.values).for_each(|(sum, value)| *sum += value);
         }
-        if !rest.is_empty() {
+        if count > 1 {
             #[expect(clippy::cast_precision_loss, reason = "a prompt has a handful of views")]
-            let scale = 1.0 / views.len() as f32;
+            let scale = 1.0 / count as f32;
             mean.values.iter_mut().for_each(|value| *value *= scale);
         }
         Some(mean)

@@ -23,13 +23,11 @@ fn use_every_core() {
     }
 }
 
-/// Gives free memory back to the system between stages of work. glibc keeps what lies free between pieces that are in use: what a
-/// million samples were made from leaves gaps that nothing fits into again.
+/// Gives free memory back to the system between stages of work: the allocator keeps it for a second, in which the next stage begins.
 fn give_memory_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(unsafe_code, reason = "the allocator has no safe interface")]
     // SAFETY: it touches no memory that is in use.
     unsafe {
-        libc::malloc_trim(0);
+        libmimalloc_sys::mi_collect(true);
     }
 }

@@ -12,7 +12,7 @@ use polars::prelude::{
     BinaryChunked, Column, DataFrame, DataType, FileMetadataRef, IntoColumn, KeyValueMetadata, NamedFrom, NewChunkedArray,
     ParallelStrategy, ParquetCompression, ParquetReader, ParquetWriter, ReshapeDimension, SerReader, Series, StatisticsOptions,
 };
-use polars_parquet::parquet::compression::DecompressionContext;
+use polars_parquet::parquet::compression::{Compression, DecompressionContext};
 use polars_parquet::parquet::encoding::Encoding;
 use polars_parquet::parquet::error::ParquetError;
 use polars_parquet::parquet::page::{Page, split_buffer};
@@ -32,8 +32,6 @@ const ENCODER: &str = "bench.encoder";
 const ABOUT: &str = "bench.about";
 /// A row group is what one read decompresses. Units: bytes of vectors.
 const ROW_GROUP_BYTES: usize = 1 << 20;
-/// Vectors of models hardly compress, those of character n-grams are mostly zeros: the fastest serves both.
-const COMPRESSION: ParquetCompression = ParquetCompression::Lz4Raw;
 
 /// Embeddings of one width, in memory. `values` has shape `[keys, dim]`.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +47,7 @@ impl Rows {
     pub fn write(&self, file: &mut File, encoder: &Digest, about: &Value) -> PolarsResult<()> {
         let about = vec![(ENCODER.to_owned(), encoder.to_string()), (ABOUT.to_owned(), about.to_string())];
         let mut writer = ParquetWriter::new(&mut *file)
-            .with_compression(COMPRESSION)
+            .with_compression(self.compression())
             .with_statistics(StatisticsOptions::empty())
             .with_key_value_metadata(Some(KeyValueMetadata::from_static(about)))
             .batched(self.frame(0..0)?.schema())?;
@@ -64,6 +62,12 @@ impl Rows {
         let chunks: Vec<Range<u64>> =
             reader.get_metadata()?.row_groups.iter().flat_map(|group| group.byte_ranges_iter()).collect();
         Ok(seal(file, &chunks)?)
+    }
+
+    /// Vectors of models do not compress, and unpacking them costs as much as reading; those of character n-grams are mostly zeros.
+    fn compression(&self) -> ParquetCompression {
+        let zeros = self.values.iter().filter(|&&value| value == 0.0).count();
+        if 4 * zeros > self.values.len() { ParquetCompression::Lz4Raw } else { ParquetCompression::Uncompressed }
     }
 
     fn frame(&self, rows: Range<usize>) -> PolarsResult<DataFrame> {
@@ -187,6 +191,7 @@ impl Part {
             // What does not compress is a little larger when packed.
             let limit = usize::try_from(column.uncompressed_size().max(column.compressed_size())).unwrap_or(usize::MAX);
             let pages = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), limit);
+            let packed = column.compression() != Compression::Uncompressed;
             let (mut unpacked, mut rest) = (Vec::new(), into);
             for page in pages {
                 let Page::Data(mut page) = decompress(page?, &mut unpacked, &mut DecompressionContext::Unset)? else {
@@ -199,7 +204,9 @@ impl Part {
                 let (here, later) = rest.split_at_mut(values.len());
                 here.iter_mut().zip(values).for_each(|(value, bytes)| *value = f32::from_le_bytes(*bytes));
                 rest = later;
-                unpacked = std::mem::take(page.buffer_mut());
+                if packed {
+                    unpacked = std::mem::take(page.buffer_mut());
+                }
             }
             if rest.is_empty() { Ok(()) } else { Err(damaged("it has fewer rows than its footer says")) }
         })

@@ -74,6 +74,11 @@ impl Found {
         self.stored == 0
     }
 
+    /// Whether every key that was looked up is stored.
+    pub fn is_complete(&self) -> bool {
+        self.stored == self.keys.len()
+    }
+
     /// One line per damaged part that was set aside.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -90,7 +95,7 @@ impl Shelf {
         keys.dedup();
         let mut found = Found { places: vec![Place::NOWHERE; keys.len()], keys, ..Found::default() };
         for path in self.parts()? {
-            if found.stored == found.keys.len() {
+            if found.is_complete() {
                 break;
             }
             match Part::open(&path, &self.encoder).and_then(|part| Ok((part.keys()?, part))) {
@@ -132,9 +137,10 @@ impl Found {
     fn add(&mut self, part: Part, stored: &[Key]) {
         let before = self.stored;
         let index = (0..).nth(self.parts.len()).unwrap_or(u32::MAX);
-        for (key, row) in stored.iter().zip(0..) {
+        let wanted: Vec<Option<usize>> = stored.par_iter().map(|key| self.keys.binary_search(key).ok()).collect();
+        for (at, row) in wanted.into_iter().zip(0..) {
             // The older of two parts counts.
-            if let Ok(at) = self.keys.binary_search(key)
+            if let Some(at) = at
                 && self.places[at] == Place::NOWHERE
             {
                 self.places[at] = Place { part: index, row };

@@ -73,11 +73,12 @@ impl Shelf {
 
     /// Where each key lies, in the order of the files.
     fn wanted(&self, found: &Found, keys: &[Key]) -> Result<Vec<Wanted>, CacheError> {
-        let place = |(key, position): (&Key, u32)| match found.place(key) {
+        let place = |(position, key): (u32, &Key)| match found.place(key) {
             Some(place) => Ok((place, position)),
             None => Err(CacheError::NotFound { key: *key, shelf: self.dir.clone() }),
         };
-        let mut wanted: Vec<Wanted> = keys.iter().zip(0..).map(place).collect::<Result<_, _>>()?;
+        let positions = 0..u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        let mut wanted: Vec<Wanted> = positions.into_par_iter().zip(keys).map(place).collect::<Result<_, _>>()?;
         wanted.par_sort_unstable();
         Ok(wanted)
     }

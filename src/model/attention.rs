@@ -67,6 +67,10 @@ pub(super) fn attend(scene: &Scene<'_>, projected: &Projected, past: Option<&Pas
     if projected.queries.device().is_cpu() {
         return attend_cpu(scene, projected, None);
     }
+    #[cfg(feature = "flash-attn")]
+    if let Some(mixed) = super::flash::attend_cuda(scene, projected, past)? {
+        return Ok(mixed);
+    }
     attend_tensors(scene, projected, past)
 }
 
@@ -207,11 +211,12 @@ fn mask(visible: &[Range<usize>], keys: usize, device: &Device) -> Result<Tensor
 
 #[cfg(test)]
 mod tests {
+    use super::super::flash;
     use super::super::packed::Segment;
     use super::*;
 
     #[test]
-    fn the_kernels_and_the_tensors_attend_alike() {
+    fn the_kernels_the_tensors_and_the_one_kernel_attend_alike() {
         let ids = [0; 9];
         let whole = |length: usize| Segment::whole(&ids[..length]);
         let behind = |length: usize, parent| Segment { ids: &ids[..length], parent: Some(parent), end: true, slots: &[] };
@@ -236,9 +241,15 @@ mod tests {
                 for shared in [true, false] {
                     let kernels = attend(&scene, &projected, shared.then_some(&past)).expect("kernels");
                     let tensors = shared.then_some((&tensors.0, &tensors.1));
-                    let tensors = attend_tensors(&scene, &projected, tensors).expect("tensors");
-                    let difference = (kernels - tensors).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("both");
-                    assert!(difference < 1e-6, "{asked:?}, shared {shared}, window {window:?}: {difference}");
+                    let same = |other: Tensor, by: &str| {
+                        let difference = (&kernels - other).and_then(|d| d.abs()?.max_all()?.to_scalar::<f32>()).expect("both");
+                        assert!(difference < 1e-6, "{by}, {asked:?}, shared {shared}, window {window:?}: {difference}");
+                    };
+                    same(attend_tensors(&scene, &projected, tensors).expect("tensors"), "tensors");
+                    let one = flash::attend(&scene, &projected, tensors, flash::tests::plain).expect("one kernel");
+                    let serves = !causal || !matches!(asked, Queries::Ends { first: true, .. });
+                    assert_eq!(one.is_some(), serves, "{asked:?}");
+                    one.into_iter().for_each(|one| same(one, "one kernel"));
                 }
             }
         }

@@ -47,12 +47,13 @@ impl Backend {
         &self.name
     }
 
-    /// The arithmetic of the linear layers' kernels: what distinguishes the vectors of two devices.
+    /// The arithmetic of the kernels: what distinguishes the vectors of two devices.
     pub fn kind(&self) -> &'static str {
         match self.device() {
             Device::Cpu if cfg!(feature = "mkl") => "cpu-mkl",
             Device::Cpu if cfg!(feature = "accelerate") => "cpu-accelerate",
             Device::Cpu => "cpu",
+            Device::Cuda(_) if cfg!(feature = "flash-attn") => "cuda-flash",
             Device::Cuda(_) => "cuda",
             Device::Metal(_) => "metal",
         }

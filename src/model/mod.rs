@@ -10,6 +10,8 @@ mod description;
 mod device;
 mod digests;
 mod error;
+#[cfg(any(feature = "flash-attn", test))]
+mod flash;
 mod folder;
 mod gguf;
 mod hub;

@@ -113,7 +113,7 @@ impl Reading {
             views.iter_mut().for_each(Embeddings::normalize);
         }
         let fused = match self.fuse {
-            Fuse::Mean | Fuse::MeanNormalized => Embeddings::mean(&views),
+            Fuse::Mean | Fuse::MeanNormalized => Embeddings::mean(views),
             Fuse::Concat | Fuse::MeanSimilarity => Embeddings::concat(&views),
         };
         fused.unwrap_or_else(|| Embeddings::new(self.width().max(1)))
@@ -194,6 +194,9 @@ impl ModelWork {
 
     /// Rows that lack a vector that is read of them, in order.
     pub fn missing(&self, found: &Found) -> Vec<usize> {
+        if found.is_complete() {
+            return Vec::new();
+        }
         let namings = self.namings();
         let lacks = |row: &usize| self.keys(*row, &namings).any(|key| !found.contains(&key));
         (0..self.rows.len()).into_par_iter().filter(lacks).collect()

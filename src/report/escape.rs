@@ -1,5 +1,7 @@
 //! Makes text that others wrote (labels, ids, samples, reasons) safe to place in Markdown and XML.
 
+use std::io;
+
 use crate::visible::visible;
 pub use crate::visible::{lines, one_line};
 
@@ -68,18 +70,26 @@ pub fn in_place(raw: &str) -> String {
     lines(&raw.replace("\r\n", " \n"))
 }
 
-/// Adds JSON for a `script` element: no text in it can end the element, or a line where JavaScript ends one.
-pub fn json(written: &str, to: &mut String) {
-    to.reserve(written.len());
-    for c in written.chars() {
-        match c {
-            '<' => to.push_str("\\u003c"),
-            '>' => to.push_str("\\u003e"),
-            '&' => to.push_str("\\u0026"),
-            '\u{2028}' => to.push_str("\\u2028"),
-            '\u{2029}' => to.push_str("\\u2029"),
-            other => to.push(other),
+/// Adds JSON, as it is written, for a `script` element: no text in it can end the element, or a line where JavaScript ends one.
+pub struct Json<'a>(pub &'a mut String);
+
+impl io::Write for Json<'_> {
+    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
+        for c in str::from_utf8(written).map_err(io::Error::other)?.chars() {
+            match c {
+                '<' => self.0.push_str("\\u003c"),
+                '>' => self.0.push_str("\\u003e"),
+                '&' => self.0.push_str("\\u0026"),
+                '\u{2028}' => self.0.push_str("\\u2028"),
+                '\u{2029}' => self.0.push_str("\\u2029"),
+                other => self.0.push(other),
+            }
         }
+        Ok(written.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -144,7 +154,7 @@ mod tests {
     fn json_cannot_end_its_element() {
         let evil = "</script><!--\u{2028}&\"";
         let mut written = String::new();
-        json(&serde_json::to_string(evil).unwrap(), &mut written);
+        serde_json::to_writer(Json(&mut written), evil).unwrap();
         assert_eq!(written, r#""\u003c/script\u003e\u003c!--\u2028\u0026\"""#);
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), evil);
     }

@@ -48,7 +48,7 @@ fn a_folder_of_results_becomes_a_folder_of_reports() {
     let record = demo();
     let mut recorder = Recorder::start(&results, record.provenance.clone(), record.samples.clone()).unwrap();
     record.cells.iter().for_each(|cell| recorder.record(cell.clone()).unwrap());
-    record.places.iter().for_each(|places| recorder.place(places.clone()));
+    recorder.place(record.places.clone());
     recorder.cut(record.cuts.clone().unwrap());
     let order: Vec<String> = record.cells.iter().map(|cell| cell.id.clone()).collect();
     recorder.finish(record.provenance.times.clone(), &order).unwrap();

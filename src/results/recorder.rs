@@ -18,7 +18,7 @@ use crate::dataset::Kind;
 use crate::digest::Digest;
 
 /// What cells say of single samples that is kept in memory until the end. Unit: bytes.
-const ROOM: usize = 64 << 20;
+const ROOM: usize = 128 << 20;
 
 /// Writes the results of one run into its folder.
 ///
@@ -94,9 +94,9 @@ impl Recorder {
         order.iter().filter_map(|id| self.cells.get(id)).collect()
     }
 
-    /// Keeps where the texts of a cell lie in a plane.
-    pub fn place(&mut self, places: Places) {
-        self.places.push(places);
+    /// Keeps where the texts of some cells lie in planes.
+    pub fn place(&mut self, places: Vec<Places>) {
+        self.places = places;
     }
 
     /// Keeps which characters texts lost.

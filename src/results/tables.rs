@@ -3,7 +3,14 @@
 use std::borrow::Cow;
 use std::fs::File;
 
+use polars::io::parquet::write::get_encodings;
 use polars::prelude::*;
+use polars_parquet::parquet::error::ParquetError;
+use polars_parquet::write::{
+    CompressedPage, Compressor, DynIter, Encoding, Page, ParquetType, StatisticsOptions, Version, WriteOptions,
+    array_to_columns,
+};
+use rayon::prelude::*;
 
 use super::schema::Layout;
 use super::{CellRecord, Gold, MetricRow, Outcome, Partner, Places, RunRecord, SampleRow, SampleText, SliceRecord};
@@ -14,14 +21,50 @@ const GROUP: usize = 50_000;
 /// The frames of a table, made as they are written: a table may be larger than what it is made of.
 pub(super) type Frames<'a> = Box<dyn Iterator<Item = PolarsResult<DataFrame>> + 'a>;
 
+/// Row groups that are encoded side by side. Few: each is in memory as a frame and as pages.
+const AT_ONCE: usize = 2;
+
 /// Writes frames one after the other, each as a row group. Frames without rows are skipped.
-pub(super) fn write(file: &mut File, layout: &Layout, frames: Frames<'_>) -> PolarsResult<()> {
-    let schema = layout.columns.iter().map(|column| Field::new(column.name.into(), column.kind.dtype())).collect();
-    let mut writer = ParquetWriter::new(file).with_compression(compression(layout)).batched(&schema)?;
-    for frame in frames {
-        writer.write_batch(&frame?)?;
+///
+/// A writer of polars encodes row groups as it writes them, on one thread, and of scores it encodes value by value.
+pub(super) fn write(file: &mut File, layout: &Layout, mut frames: Frames<'_>) -> PolarsResult<()> {
+    let schema = layout.columns.iter().map(|column| Field::new(column.name.into(), column.kind.dtype())).collect::<Schema>();
+    let encodings = get_encodings(&schema.to_arrow(CompatLevel::newest()));
+    let compression = compression(layout);
+    let mut writer = ParquetWriter::new(file).with_compression(compression).batched(&schema)?;
+    let types = writer.parquet_schema().fields().to_vec();
+    let statistics = StatisticsOptions::default();
+    let options = WriteOptions { statistics, compression: compression.into(), version: Version::V1, data_page_size: None };
+    let encoded = |frame: &DataFrame| -> PolarsResult<Vec<Vec<CompressedPage>>> {
+        let columns = frame.columns().par_iter().zip(&types).zip(&encodings[..]);
+        let columns = columns.map(|((column, kind), encodings)| pages(column, kind, encodings, options));
+        Ok(columns.collect::<PolarsResult<Vec<_>>>()?.into_iter().flatten().collect())
+    };
+    loop {
+        let some: Vec<DataFrame> = frames.by_ref().take(AT_ONCE).collect::<PolarsResult<_>>()?;
+        if some.is_empty() {
+            return writer.finish().map(|_| ());
+        }
+        let groups: Vec<_> = some.par_iter().map(encoded).collect::<PolarsResult<_>>()?;
+        for (frame, group) in some.iter().zip(groups).filter(|(frame, _)| frame.height() > 0) {
+            writer.write_row_group(frame.height() as u64, &group)?;
+        }
     }
-    writer.finish().map(|_| ())
+}
+
+/// The pages of each leaf of a column.
+fn pages(
+    column: &Column,
+    kind: &ParquetType,
+    encodings: &[Encoding],
+    options: WriteOptions,
+) -> PolarsResult<Vec<Vec<CompressedPage>>> {
+    let array = column.as_materialized_series().rechunk().to_arrow(0, CompatLevel::newest());
+    let compressed = |pages: DynIter<'static, PolarsResult<Page>>| {
+        let pages = pages.map(|page| page.map_err(|error| ParquetError::FeatureNotSupported(error.to_string())));
+        Ok(Compressor::new_from_vec(pages, options.compression, Vec::new()).collect::<Result<_, ParquetError>>()?)
+    };
+    array_to_columns(array, kind.clone(), options, encodings)?.into_iter().map(compressed).collect()
 }
 
 /// Scores hardly compress, and there may be a hundred million: trying hard would take longer than scoring.

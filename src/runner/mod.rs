@@ -50,13 +50,19 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     let mut times = Times { started: record::now(), cores: rayon::current_num_threads(), ..Times::default() };
     plan.warnings.iter().for_each(|warning| observer.observe(Event::Warning(warning.clone())));
     let mut recorder = Recorder::start(results, record::provenance(plan), record::sample_texts(plan))?;
+    let mut places = Vec::new();
     for (index, work) in plan.models.iter().enumerate() {
         let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer, stop };
         let ended = repairing(observer, || {
             let Some(embedded) = desk.embed(&mut times)? else { return Ok(ControlFlow::Break(())) };
             // Scores need no weights.
             work.encoder.release();
-            Scoring { plan, index, desk: &desk, embedded: &embedded }.run(&mut recorder)
+            let scoring = Scoring { plan, index, desk: &desk, embedded: &embedded };
+            let ended = scoring.run(&mut recorder)?;
+            if ended.is_continue() {
+                scoring.place(&mut recorder, &mut places)?;
+            }
+            Ok(ended)
         })?;
         if ended.is_break() {
             return Ok(Finish::Interrupted);
@@ -65,9 +71,9 @@ pub fn run(plan: &Plan, store: &Store, results: &Path, observer: &dyn Observer, 
     let unique: usize = plan.models.iter().map(|work| work.rows.len()).sum();
     times.texts_cached = (unique as u64).saturating_sub(times.texts_embedded);
     times.finished = record::now();
-    let order: Vec<String> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
-    places::place(plan, store, stop, &order, &mut recorder)?;
+    recorder.place(places);
     recorder.cut(record::cuts(plan));
+    let order: Vec<String> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
     recorder.finish(times, &order)?;
     Ok(Finish::Done)
 }

@@ -2,50 +2,48 @@
 
 use std::collections::BTreeSet;
 
-use super::{Desk, Embedded, Fitter, Scoring};
-use crate::cache::Store;
+use super::{Desk, Fitter, Scoring};
 use crate::dataset::Kind;
 use crate::error::Error;
-use crate::observe::{Silent, Stop};
+use crate::observe::Silent;
 use crate::plan::{Cell, Plan};
 use crate::results::{CellRecord, Places, Recorder};
-use crate::task::{self, Projection, Texts as _};
+use crate::task::{self, Projection};
 
 /// Most texts of a picture.
 const MOST: usize = 1000;
 
-/// Places the texts of each slice of labelled texts under the cell that is best on it, and under those that are best on slices
-/// with the same labels: a report is about one of them.
-///
-/// # Errors
-/// A cache that cannot be read.
-pub(super) fn place(plan: &Plan, store: &Store, stop: &Stop, order: &[String], recorder: &mut Recorder) -> Result<(), Error> {
-    let best = best(plan, &recorder.recorded(order));
-    for (index, work) in plan.models.iter().enumerate() {
-        let own: Vec<&Cell> = best.iter().map(|&cell| &plan.cells[cell]).filter(|cell| cell.model == index).collect();
-        if own.is_empty() {
-            continue;
-        }
+impl Scoring<'_> {
+    /// Places the texts of each slice of labelled texts under the cell that is best on it so far, and under those that are best
+    /// on slices with the same labels, where these are cells of this model: a report is about one of them. `places` are those
+    /// of models before it; what is not the best any more goes.
+    ///
+    /// # Errors
+    /// A cache that cannot be read.
+    pub(super) fn place(&self, recorder: &mut Recorder, places: &mut Vec<Places>) -> Result<(), Error> {
+        let Self { plan, index, desk, embedded } = *self;
+        let order: Vec<String> = plan.cells.iter().map(|cell| cell.id.clone()).collect();
+        let best: Vec<&Cell> = best(plan, &recorder.recorded(&order)).iter().map(|&cell| &plan.cells[cell]).collect();
+        places.retain(|known| best.iter().any(|cell| cell.model != index && cell.id == known.cell));
         // Whatever is to be said of these cells was said when they were scored.
-        let desk = Desk { model: &plan.spec.models[index].id, work, shelf: work.shelf(store)?, observer: &Silent, stop };
-        let embedded = Embedded { found: work.stored(&desk.shelf)?, ..Embedded::default() };
-        let scoring = Scoring { plan, index, desk: &desk, embedded: &embedded };
+        let desk = Desk { model: desk.model, work: desk.work, shelf: desk.shelf.clone(), observer: &Silent, stop: desk.stop };
+        let scoring = Scoring { plan, index, desk: &desk, embedded };
         let mut fitter = Fitter::default();
-        for cell in own {
-            let Ok(texts) = desk.stored(cell.samples(), cell.readout, &embedded) else { continue };
+        for cell in best.into_iter().filter(|cell| cell.model == index) {
+            let indices = spread(plan.slices[cell.slice].samples.len());
+            let Ok(picked) = desk.stored_of(cell.samples(), cell.readout, embedded, Some(&indices)) else { continue };
             let Ok(by) = fitter.fitted(&scoring, cell)? else { continue };
-            let indices = spread(texts.count());
-            let picked = texts.picked(&indices)?;
+            let picked = picked.all()?;
             let vectors = match by {
                 Some(by) => by.apply(&picked),
                 None => picked,
             };
-            if let Some(Projection { places, shares }) = task::plane(&vectors) {
-                recorder.place(Places { cell: cell.id.clone(), indices, places, shares });
+            if let Some(Projection { places: plane, shares }) = task::plane(&vectors) {
+                places.push(Places { cell: cell.id.clone(), indices, places: plane, shares });
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// All of so many places, or as many as a picture bears at equal steps.

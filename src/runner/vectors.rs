@@ -29,6 +29,17 @@ impl Desk<'_> {
     /// # Errors
     /// The reason why there are none.
     pub fn stored<'a>(&'a self, set: plan::Texts, readout: usize, embedded: &'a Embedded) -> Result<Stored<'a>, String> {
+        self.stored_of(set, readout, embedded, None)
+    }
+
+    /// The same of some of the texts, given by their places in the set.
+    pub(super) fn stored_of<'a>(
+        &'a self,
+        set: plan::Texts,
+        readout: usize,
+        embedded: &'a Embedded,
+        some: Option<&[usize]>,
+    ) -> Result<Stored<'a>, String> {
         let Embedded { found, failures } = embedded;
         let lost = || LOST.to_owned();
         let rows = &self.work.rows;
@@ -37,8 +48,13 @@ impl Desk<'_> {
         let mut keys = Vec::new();
         for (block, view) in blocks.iter().zip(&reading.views) {
             let naming = view.naming();
-            let of_view: Vec<Key> = block.rows.par_iter().map(|&row| naming.key(rows.row(row))).collect();
-            if let Some(missing) = of_view.iter().position(|key| !found.contains(key)) {
+            let key = |&row| naming.key(rows.row(row));
+            let of_view: Vec<Key> = match some {
+                None => block.rows.par_iter().map(key).collect(),
+                Some(places) => places.iter().map(|&place| key(&block.rows[place])).collect(),
+            };
+            if let Some(missing) = of_view.par_iter().position_first(|key| !found.contains(key)) {
+                let missing = some.map_or(missing, |places| places[missing]);
                 return Err(failures.get(&block.rows[missing]).cloned().unwrap_or_else(lost));
             }
             keys.push(of_view);
@@ -81,14 +97,6 @@ impl Stored<'_> {
     pub(super) fn some(&self, texts: Range<usize>) -> Result<Embeddings, CacheError> {
         let views = self.views.iter().zip(&self.reading.views);
         let views = views.map(|(keys, view)| self.shelf.read(self.found, &keys[texts.clone()], view.dim));
-        Ok(self.reading.fuse(views.collect::<Result<_, _>>()?))
-    }
-
-    /// Some of them, in the order of their places.
-    pub(super) fn picked(&self, places: &[usize]) -> Result<Embeddings, CacheError> {
-        let keys = |of_view: &Vec<Key>| places.iter().map(|&place| of_view[place]).collect::<Vec<Key>>();
-        let views = self.views.iter().zip(&self.reading.views);
-        let views = views.map(|(of_view, view)| self.shelf.read(self.found, &keys(of_view), view.dim));
         Ok(self.reading.fuse(views.collect::<Result<_, _>>()?))
     }
 }

@@ -1,11 +1,14 @@
 //! The bootstrap over samples.
 
+use std::borrow::Cow;
+
+use multiversion::multiversion;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 use super::resampled::Kind;
-use super::{Estimate, Resampled, Scale, Spread};
+use super::{Estimate, Resampled, Scale, Spread, number};
 
 /// Resamples behind every bootstrap interval of the program.
 pub const RESAMPLES: usize = 2000;
@@ -44,6 +47,22 @@ pub fn bootstrap_all<const K: usize>(
     std::array::from_fn(|k| Estimate { value: values[k], interval: resampled[k].interval(), n })
 }
 
+/// The same of means over samples: what the samples of a group add up to is known before groups are drawn. `values` are lists of
+/// one length; of none, the means are 0.
+pub fn bootstrap_means<const K: usize>(values: [&[f64]; K], seed: u64, resamples: usize) -> [Estimate; K] {
+    let n = values.first().map_or(0, |values| values.len());
+    let mean = |sum: f64| sum / number(n.max(1));
+    let units = Units::of(n, seed);
+    let sums = values.map(|values| units.sums(values));
+    let of_sums = |drawn: &[u32]| sums.each_ref().map(|(sums, rest)| Some(mean(weighted_sum(sums, drawn) + rest)));
+    let drawn = units.draws(seed, resamples, || (), |(), drawn| of_sums(drawn));
+    let left_out = without_parts(n, |counts| values.map(|values| Some(mean(weighted_sum(values, counts)))));
+    let once = vec![1; n];
+    let means = values.map(|values| mean(weighted_sum(values, &once)));
+    let resampled = resampled(n, &drawn, &left_out, means.map(Some));
+    std::array::from_fn(|k| Estimate { value: means[k], interval: resampled[k].interval(), n })
+}
+
 /// The same by leaving samples out: Student's interval on some scale, of a mean on its own the one that everybody knows.
 pub fn jackknife_all<const K: usize>(
     n: usize,
@@ -67,12 +86,21 @@ pub(super) fn resample_all<const K: usize>(
     values: [Option<f64>; K],
 ) -> [Resampled; K] {
     let drawn = draws(n, seed, resamples, &statistics);
-    let left_out = without_parts(n, &statistics);
+    resampled(n, &drawn, &without_parts(n, &statistics), values)
+}
+
+/// Statistics of `n` samples from what they are on resamples, and without parts of the samples.
+fn resampled<const K: usize>(
+    n: usize,
+    drawn: &[[Option<f64>; K]],
+    left_out: &[[Option<f64>; K]],
+    values: [Option<f64>; K],
+) -> [Resampled; K] {
     let column = |rows: &[[Option<f64>; K]], k: usize| rows.iter().map(|row| row[k]).collect();
     std::array::from_fn(|k| Resampled {
         overall: values[k],
-        drawn: column(&drawn, k),
-        left_out: column(&left_out, k),
+        drawn: column(drawn, k),
+        left_out: column(left_out, k),
         units: n,
         samples: n,
         kind: Kind::Any,
@@ -97,7 +125,7 @@ pub fn shares_drawn(right: &[&[bool]], seed: u64, resamples: usize) -> Vec<Vec<f
     let n = right.iter().map(|system| system.len()).min().unwrap_or(0);
     let share = |system: &&[bool], counts: &[u32]| {
         let hits: u32 = system.iter().zip(counts).map(|(right, count)| u32::from(*right) * count).sum();
-        f64::from(hits) / super::number(n)
+        f64::from(hits) / number(n)
     };
     draws(n, seed, resamples, |counts| right.iter().map(|system| share(system, counts)).collect())
 }
@@ -105,15 +133,7 @@ pub fn shares_drawn(right: &[&[bool]], seed: u64, resamples: usize) -> Vec<Vec<f
 /// The statistics of each resample; none for fewer than two samples.
 pub(super) fn draws<T: Send>(n: usize, seed: u64, resamples: usize, statistics: impl Fn(&[u32]) -> T + Sync) -> Vec<T> {
     let units = Units::of(n, seed);
-    let Some(size) = u32::try_from(units.count).ok().filter(|&size| size > 1) else { return Vec::new() };
-    let drawn = (0..resamples as u64).into_par_iter().map_init(
-        || (vec![0; units.count], vec![0; n]),
-        |(drawn, counts), stream| {
-            resample(drawn, size, seed, stream);
-            statistics(units.counts(drawn, counts))
-        },
-    );
-    drawn.collect()
+    units.draws(seed, resamples, || vec![0; n], |counts, drawn| statistics(units.counts(drawn, counts)))
 }
 
 /// What resamples draw of many samples: groups of as many each, since to draw a million samples two thousand times takes longer
@@ -144,6 +164,38 @@ impl Units {
         Self { count, of }
     }
 
+    /// A statistic of each resample from how often it has each unit, in memory that `room` makes for each thread; none of fewer
+    /// than two units.
+    fn draws<R, T: Send>(
+        &self,
+        seed: u64,
+        resamples: usize,
+        room: impl Fn() -> R + Send + Sync,
+        statistic: impl Fn(&mut R, &[u32]) -> T + Send + Sync,
+    ) -> Vec<T> {
+        let Some(size) = u32::try_from(self.count).ok().filter(|&size| size > 1) else { return Vec::new() };
+        let drawn = (0..resamples as u64).into_par_iter().map_init(
+            || (vec![0; self.count], room()),
+            |(drawn, room), stream| {
+                resample(drawn, size, seed, stream);
+                statistic(room, drawn)
+            },
+        );
+        drawn.collect()
+    }
+
+    /// What the values of each unit's samples add up to, and those of the samples of no group.
+    fn sums<'a>(&self, values: &'a [f64]) -> (Cow<'a, [f64]>, f64) {
+        if self.of.is_empty() {
+            return (Cow::Borrowed(values), 0.0);
+        }
+        let (mut sums, mut rest) = (vec![0.0; self.count], 0.0);
+        for (value, &unit) in values.iter().zip(&self.of) {
+            *sums.get_mut(usize::from(unit)).unwrap_or(&mut rest) += value;
+        }
+        (Cow::Owned(sums), rest)
+    }
+
     /// How often each sample counts when units are drawn so often.
     fn counts<'a>(&self, drawn: &'a [u32], counts: &'a mut [u32]) -> &'a [u32] {
         if self.of.is_empty() {
@@ -153,6 +205,20 @@ impl Units {
         counts.iter_mut().zip(&self.of).for_each(|(count, &unit)| *count = of_unit(unit));
         counts
     }
+}
+
+/// The sum of values that count so often each, by partial sums that are always added in the same order.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
+fn weighted_sum(values: &[f64], counts: &[u32]) -> f64 {
+    let ((values, rest), (counts, rest_counts)) = (values.as_chunks::<32>(), counts.as_chunks::<32>());
+    let mut sums = [0.0; 32];
+    for (values, counts) in values.iter().zip(counts) {
+        for i in 0..32 {
+            sums[i] += values[i] * f64::from(counts[i]);
+        }
+    }
+    let rest: f64 = rest.iter().zip(rest_counts).map(|(value, &count)| value * f64::from(count)).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 /// Any order, each as likely as any other.
@@ -192,7 +258,6 @@ const fn below(random: u32, size: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::number;
 
     fn mean(values: &[f64]) -> impl Fn(&[u32]) -> Option<f64> + Sync {
         move |counts| {
@@ -256,6 +321,23 @@ mod tests {
         let totals = draws(n, 7, 20, |counts| counts.iter().sum::<u32>());
         assert_eq!(totals, [100_000; 20]);
         assert_eq!(Units::of(32_767, 7).count, 32_767);
+    }
+
+    #[test]
+    fn means_from_sums_are_those_of_samples_drawn_one_by_one() {
+        for n in [1, 2, 31, 63, 100_000] {
+            let values: Vec<f64> = (0..n).map(|i: u32| f64::from(i % 257) - 0.25).collect();
+            let twice: Vec<f64> = values.iter().map(|value| 2.0 * value).collect();
+            let [found, doubled] = bootstrap_means([&values, &twice], 7, 300);
+            let wanted = bootstrap(values.len(), 7, 300, mean(&values), values.iter().sum::<f64>() / f64::from(n));
+            let close = |a: f64, b: f64| (a - b).abs() < 1e-11;
+            assert!(close(found.value, wanted.value) && close(doubled.value, 2.0 * wanted.value), "{n}");
+            assert_eq!((found.n, found.interval.is_some()), (wanted.n, wanted.interval.is_some()));
+            for (found, wanted) in found.interval.iter().zip(&wanted.interval) {
+                assert!(close(found.low, wanted.low) && close(found.high, wanted.high), "{n}: {found:?}, {wanted:?}");
+            }
+        }
+        assert_eq!(bootstrap_means([&[]], 7, 300), [Estimate::exact(0.0, 0)]);
     }
 
     /// Of 1001 samples there are 200 parts, one of them of six.

@@ -18,7 +18,7 @@ mod variance;
 use serde::{Deserialize, Serialize};
 
 pub use agreement::Agreement;
-pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all, jackknife_all, shares_drawn};
+pub use bootstrap::{RESAMPLES, bootstrap, bootstrap_all, bootstrap_means, jackknife_all, shares_drawn};
 pub use clusters::Clusters;
 pub use correction::Correction;
 pub use correlation::{Ordered, pearson, rank_distances, spearman};

@@ -28,13 +28,16 @@ pub(super) struct Common {
 /// the square root of their number: the product of two such vectors is the mean of their parts' cosines.
 #[inline(always)]
 pub(super) fn direction(row: &[f32], parts: &[usize], centre: Option<&[f64]>, out: &mut [f64]) -> Option<bool> {
-    widen(row, out);
     // Squares of f32 do not overflow: their sum is finite where all values are.
-    let length = squared(out).sqrt();
-    let directed = length.is_finite().then(|| match parts {
-        [_] => scale(out, length, 0.0),
-        _ => scale_to_unit(out, parts, 0.0),
-    })?;
+    let length = squared(row).sqrt();
+    if !length.is_finite() {
+        return None;
+    }
+    // One part is scaled as it is widened.
+    let at_once = matches!(parts, [_]) && length > 0.0;
+    let factor = if at_once { length.recip() } else { 1.0 };
+    out.iter_mut().zip(row).for_each(|(wide, &value)| *wide = f64::from(value) * factor);
+    let directed = at_once || scale_to_unit(out, parts, 0.0);
     Some(directed && centre.is_none_or(|centre| recentre(out, parts, centre)))
 }
 
@@ -92,6 +95,9 @@ impl Labels {
     }
 }
 
+/// Vectors that an exact sum takes at a time.
+pub(super) const AT_ONCE: usize = 4;
+
 /// A sum of unit vectors that is exact, so that it does not depend on the order of additions.
 ///
 /// Each coordinate is cut into a multiple of 2^-28 and one of 2^-57; what is left is below the rounding of the vectors.
@@ -111,16 +117,37 @@ impl ExactSum {
         Self { high: vec![0.0; dim], low: vec![0.0; dim], directions: 0 }
     }
 
-    /// Adds a unit vector.
+    /// Adds unit vectors, so many of which have a direction; the others are zeros. Shape: row-major `[n, dim]`.
     #[inline(always)]
-    pub(super) fn add(&mut self, vector: &[f64]) {
-        let [coarse, fine] = Self::CUTS;
-        for ((high, low), &value) in self.high.iter_mut().zip(&mut self.low).zip(vector) {
-            let part = (value + coarse) - coarse;
-            *high += part;
-            *low += ((value - part) + fine) - fine;
+    pub(super) fn add(&mut self, vectors: &[f64], directions: usize) {
+        let dim = self.high.len();
+        for vectors in vectors.chunks(AT_ONCE * dim) {
+            let (first, others) = vectors.split_at(dim);
+            match others.len() / dim + 1 {
+                AT_ONCE => {
+                    let rest = |row: usize| &others[(row - 1) * dim..row * dim];
+                    self.add_rows([first, rest(1), rest(2), rest(3)]);
+                }
+                _ => vectors.chunks_exact(dim).for_each(|row| self.add_rows([row])),
+            }
         }
-        self.directions += 1;
+        self.directions += directions;
+    }
+
+    /// The sums stay in registers while rows are added.
+    #[inline(always)]
+    fn add_rows<const N: usize>(&mut self, rows: [&[f64]; N]) {
+        let [coarse, fine] = Self::CUTS;
+        let rows = rows.map(|row| &row[..self.high.len()]);
+        for (i, (high, low)) in self.high.iter_mut().zip(&mut self.low).enumerate() {
+            let mut sums = (*high, *low);
+            for row in rows {
+                let part = (row[i] + coarse) - coarse;
+                sums.0 += part;
+                sums.1 += ((row[i] - part) + fine) - fine;
+            }
+            (*high, *low) = sums;
+        }
     }
 
     pub(super) fn merge(mut self, other: &Self) -> Self {
@@ -219,15 +246,15 @@ fn scale(vector: &mut [f64], length: f64, vanished: f64) -> bool {
 
 /// Squared length, by partial sums that are always added in the same order.
 #[inline(always)]
-fn squared(vector: &[f64]) -> f64 {
+fn squared<T: Copy + Into<f64>>(vector: &[T]) -> f64 {
     let (whole, rest) = vector.as_chunks::<32>();
     let mut sums = [0.0; 32];
     for chunk in whole {
         for i in 0..32 {
-            sums[i] += chunk[i] * chunk[i];
+            sums[i] += chunk[i].into().powi(2);
         }
     }
-    sums.iter().sum::<f64>() + rest.iter().map(|value| value * value).sum::<f64>()
+    sums.iter().sum::<f64>() + rest.iter().map(|&value| value.into().powi(2)).sum::<f64>()
 }
 
 #[cfg(test)]
@@ -241,7 +268,7 @@ mod tests {
         let mut unit = vec![0.0; texts.dim()];
         for row in texts.rows() {
             if direction(row, &[texts.dim()], None, &mut unit).unwrap() {
-                sum.add(&unit);
+                sum.add(&unit, 1);
             }
         }
         sum.common(None)
@@ -252,7 +279,7 @@ mod tests {
         let rows: Vec<f64> = (1..3000_u32).map(|i| f64::from(i).sin() / f64::from(i % 97 + 1)).collect();
         let sum = |rows: &mut dyn Iterator<Item = &f64>| {
             let mut sum = ExactSum::new(1);
-            rows.for_each(|&value| sum.add(&[value]));
+            rows.for_each(|&value| sum.add(&[value], 1));
             sum
         };
         let (forward, backward) = (sum(&mut rows.iter()), sum(&mut rows.iter().rev()));

@@ -1,11 +1,10 @@
 //! The named numbers of one cell.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::counts::{Counts, Tally, macro_f1, tally, weighted_f1};
 use super::{Metric, NEAR_TIE, Prediction};
-use crate::stats::{Estimate, RESAMPLES, Scale, bootstrap_all, jackknife_all, number, wilson};
+use crate::stats::{Estimate, RESAMPLES, Scale, bootstrap_means, jackknife_all, number, wilson};
 
 /// A metric's name, what its values are about, and how its interval is made. `results/README.md` says what each one means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,10 +134,10 @@ impl Inputs<'_> {
         let drawn = Drawn::new(self.predictions, self.labels());
         let once = vec![1; self.predictions.len()];
         let defined = |value: Option<f64>| value.unwrap_or(0.0);
-        let (f1s, means) = (drawn.f1s(&once).map(defined), drawn.means(&once).map(defined));
+        let f1s = drawn.f1s(&once).map(defined);
         let [macro_f1, weighted_f1] = jackknife_all(once.len(), Scale::Odds, |counts| drawn.f1s(counts), f1s);
         let [mean_margin, mean_gold_margin] =
-            bootstrap_all(once.len(), self.seed, RESAMPLES, |counts| drawn.means(counts), means);
+            bootstrap_means(drawn.margins.each_ref().map(Vec::as_slice), self.seed, RESAMPLES);
         let [margins, gold_margins] = drawn.margins.each_ref().map(|margins| !margins.is_empty());
         [
             Metric { reason: macro_f1.interval.and_then(|_| self.rare()), ..known("macro_f1", macro_f1) },
@@ -187,11 +186,6 @@ impl Inputs<'_> {
 
     /// Mean over samples of the highest minus the lowest score.
     fn mean_range(&self) -> f64 {
-        let range = |scores: &[f64]| {
-            let high = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let low = scores.iter().copied().fold(f64::INFINITY, f64::min);
-            high - low
-        };
         // Collected first: a parallel sum would add in another order each time.
         let ranges: Vec<f64> = self.scores.par_chunks_exact(self.labels()).map(range).collect();
         ranges.iter().sum::<f64>() / number(self.predictions.len())
@@ -211,6 +205,19 @@ impl Inputs<'_> {
         ]
         .map(|metric| Metric { label: Some(label), ..metric })
     }
+}
+
+/// The highest minus the lowest of some numbers, at least one.
+fn range(scores: &[f64]) -> f64 {
+    let (whole, rest) = scores.as_chunks::<8>();
+    let (mut lows, mut highs) = ([f64::INFINITY; 8], [f64::NEG_INFINITY; 8]);
+    let mut take = |i: usize, score: f64| {
+        lows[i] = if score < lows[i] { score } else { lows[i] };
+        highs[i] = if score > highs[i] { score } else { highs[i] };
+    };
+    whole.iter().for_each(|scores| (0..8).for_each(|i| take(i, scores[i])));
+    rest.iter().enumerate().for_each(|(i, &score)| take(i, score));
+    highs.into_iter().fold(f64::NEG_INFINITY, f64::max) - lows.into_iter().fold(f64::INFINITY, f64::min)
 }
 
 /// The third central moment over the cube of the standard deviation, both of the values alone; None where all are equal.
@@ -261,28 +268,6 @@ impl Drawn {
         let tallies = tally(drawn, self.labels);
         [macro_f1(&tallies), weighted_f1(&tallies)]
     }
-
-    /// Mean margin and mean gold margin, likewise.
-    fn means(&self, counts: &[u32]) -> [Option<f64>; 2] {
-        self.margins.each_ref().map(|margins| {
-            let mean = || weighted_sum(margins, counts) / number(counts.len());
-            (!margins.is_empty()).then(mean)
-        })
-    }
-}
-
-/// The sum of values that count so often each, by partial sums that are always added in the same order.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
-fn weighted_sum(values: &[f64], counts: &[u32]) -> f64 {
-    let ((values, rest), (counts, rest_counts)) = (values.as_chunks::<32>(), counts.as_chunks::<32>());
-    let mut sums = [0.0; 32];
-    for (values, counts) in values.iter().zip(counts) {
-        for i in 0..32 {
-            sums[i] += values[i] * f64::from(counts[i]);
-        }
-    }
-    let rest: f64 = rest.iter().zip(rest_counts).map(|(value, &count)| value * f64::from(count)).sum();
-    sums.iter().sum::<f64>() + rest
 }
 
 pub(super) fn known(name: &'static str, estimate: Estimate) -> Metric {

@@ -289,7 +289,7 @@ impl Said {
         let mut zero_vectors = 0;
         for row in texts.rows() {
             match directions::direction(row, &[texts.dim()], None, &mut unit) {
-                Some(true) => sum.add(&unit),
+                Some(true) => sum.add(&unit, 1),
                 _ => zero_vectors += 1,
             }
         }

@@ -67,12 +67,12 @@ pub fn plane(vectors: &Embeddings) -> Option<Projection> {
 /// Inner products of the vectors, scaled to unit length, about their mean. Shape: `[n, n]`.
 fn inner_products(vectors: &Embeddings) -> Vec<f64> {
     let (n, dim) = (vectors.len(), vectors.dim());
-    let mut values: Vec<f64> = Vec::with_capacity(n * dim);
-    for row in vectors.rows() {
+    let mut values = vec![0.0; n * dim];
+    values.par_chunks_exact_mut(dim).zip(vectors.values().par_chunks_exact(dim)).for_each(|(unit, row)| {
         let length = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-        values.extend(row.iter().map(|&value| f64::from(value) * scale));
-    }
+        unit.iter_mut().zip(row).for_each(|(unit, &value)| *unit = f64::from(value) * scale);
+    });
     let right = Panels::new(dim, n, |i, row| values[row * dim + i]);
     let mut products = vec![0.0; n * n];
     // Each row up to its own place: what stands behind is the same again.
@@ -129,9 +129,11 @@ fn orthonormal(directions: &mut [Vec<f64>]) {
 fn turned(products: &[f64], directions: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f64>>, Vec<Vec<f64>>) {
     let (n, k) = (directions[0].len(), directions.len());
     let mut applied = vec![0.0; n * k];
-    let left = Left { values: products, rows: n, stride: n, inputs: n };
     let right = Panels::new(n, k, |i, direction| directions[direction][i]);
-    products::multiply(left, &right, &mut Out { values: &mut applied, stride: k, outputs: k, continued: false });
+    products.par_chunks(ROWS * n).zip(applied.par_chunks_mut(ROWS * k)).for_each(|(values, applied)| {
+        let left = Left { values, rows: values.len() / n, stride: n, inputs: n };
+        products::multiply(left, &right, &mut Out { values: applied, stride: k, outputs: k, continued: false });
+    });
     let moved: Vec<Vec<f64>> = (0..k).map(|i| applied.iter().skip(i).step_by(k).copied().collect()).collect();
     let mut small: Vec<Vec<f64>> =
         moved.iter().map(|moved| directions.iter().map(|other| dot(moved, other)).collect()).collect();

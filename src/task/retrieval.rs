@@ -8,7 +8,7 @@ use super::metrics::{MetricInfo, Uncertainty, slice};
 use super::search::cosines;
 use super::{Metric, TaskError, Vectors, finite, known, optional};
 use crate::embeddings::Embeddings;
-use crate::stats::{Estimate, RESAMPLES, bootstrap_all, number, wilson};
+use crate::stats::{Estimate, RESAMPLES, bootstrap_means, number, wilson};
 
 /// What is measured of every query, in the order of its numbers: means over queries are metrics of these names.
 pub const QUERY_FIGURES: [&str; 10] = [
@@ -312,16 +312,8 @@ fn metrics(numbers: &[f64], tied: usize, documents: usize, seed: u64) -> Vec<Met
     const FIGURES: usize = QUERY_FIGURES.len();
     let all = numbers.len() / QUERY_NUMBERS;
     let asked: Vec<&[f64]> = numbers.chunks_exact(QUERY_NUMBERS).filter(|query| query[FIGURES] > 0.0).collect();
-    let means = |counts: &[u32]| -> [Option<f64>; FIGURES] {
-        let mut sums = [0.0; FIGURES];
-        for (query, &count) in asked.iter().zip(counts) {
-            sums.iter_mut().zip(*query).for_each(|(sum, figure)| *sum += figure * f64::from(count));
-        }
-        let all: u32 = counts.iter().sum();
-        sums.map(|sum| (all > 0).then(|| sum / f64::from(all)))
-    };
-    let values = means(&vec![1; asked.len()]);
-    let estimates = bootstrap_all(asked.len(), seed, RESAMPLES, means, values.map(|value| value.unwrap_or(0.0)));
+    let figures: [Vec<f64>; FIGURES] = std::array::from_fn(|figure| asked.iter().map(|query| query[figure]).collect());
+    let estimates = bootstrap_means(figures.each_ref().map(Vec::as_slice), seed, RESAMPLES);
     let mut metrics: Vec<Metric> = (QUERY_FIGURES.iter().zip(estimates))
         .map(|(name, estimate)| optional(name, (!asked.is_empty()).then_some(estimate), NONE_RELEVANT))
         .collect();

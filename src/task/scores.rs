@@ -1,14 +1,12 @@
 //! The score matrix and what each sample's scores say.
 
-#![expect(clippy::inline_always, reason = "loops over coordinates are compiled for the vectors of the processor they run on")]
-
-use std::cmp::Ordering;
 use std::sync::Mutex;
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::calibrate::calibrate;
-use super::directions::{self, Common, ExactSum, Labels};
+use super::directions::{self, AT_ONCE, Common, ExactSum, Labels};
 use super::{LabelSimilarity, Prediction, TIE, Texts};
 use crate::embeddings::Embeddings;
 use crate::products::{self, Left, Out};
@@ -122,7 +120,7 @@ impl Pass<'_> {
         let tally = inputs
             .fold(empty, |mut tally, ((rows, positions), products)| {
                 let mut wide = spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_else(|| vec![0.0; ROWS * dim]);
-                pulp::Arch::new().dispatch(|| tally.widen(rows, positions, (parts, centre), &mut wide));
+                widen(&mut tally, rows, positions, (parts, centre), &mut wide);
                 labels.iter().zip(products).for_each(|(labels, product)| product_of(product, &wide, labels));
                 spare.lock().into_iter().for_each(|mut spare| spare.push(std::mem::take(&mut wide)));
                 tally
@@ -145,26 +143,36 @@ struct Tally {
 }
 
 impl Tally {
-    /// Writes the directions of up to `ROWS` texts into `wide`, whose further rows keep what they had.
-    #[inline(always)]
-    fn widen(&mut self, rows: &[f32], positions: &[usize], (parts, centre): (&[usize], Option<&[f64]>), wide: &mut [f64]) {
-        let dim = rows.len() / positions.len();
-        for ((row, wide), &position) in rows.chunks_exact(dim).zip(wide.chunks_exact_mut(dim)).zip(positions) {
-            match (directions::direction(row, parts, centre, wide), &mut self.sum) {
-                (Some(true), Some(sum)) => sum.add(wide),
-                (Some(true), None) => {}
-                (Some(false), _) => self.lost += 1,
-                (None, _) => self.not_finite = earlier(self.not_finite, Some(position)),
-            }
-        }
-    }
-
     fn merge(self, other: &Self) -> Self {
         let sum = match (self.sum, &other.sum) {
             (Some(sum), Some(more)) => Some(sum.merge(more)),
             (sum, _) => sum,
         };
         Self { sum, lost: self.lost + other.lost, not_finite: earlier(self.not_finite, other.not_finite) }
+    }
+}
+
+/// Writes the directions of up to `ROWS` texts into `wide`, whose further rows keep what they had.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
+fn widen(tally: &mut Tally, rows: &[f32], positions: &[usize], (parts, centre): (&[usize], Option<&[f64]>), wide: &mut [f64]) {
+    let dim = rows.len() / positions.len();
+    let few = AT_ONCE * dim;
+    for ((rows, wide), positions) in rows.chunks(few).zip(wide.chunks_mut(few)).zip(positions.chunks(AT_ONCE)) {
+        let wide = &mut wide[..rows.len()];
+        let mut directed = 0;
+        for ((row, wide), &position) in rows.chunks_exact(dim).zip(wide.chunks_exact_mut(dim)).zip(positions) {
+            match directions::direction(row, parts, centre, wide) {
+                Some(true) => directed += 1,
+                Some(false) => tally.lost += 1,
+                None => {
+                    wide.fill(0.0);
+                    tally.not_finite = earlier(tally.not_finite, Some(position));
+                }
+            }
+        }
+        if let Some(sum) = &mut tally.sum {
+            sum.add(wide, directed);
+        }
     }
 }
 
@@ -188,22 +196,24 @@ pub(super) fn predict(scores: &[f64], labels: usize, gold: &[usize]) -> Vec<Pred
 
 /// Labels rank by score, highest first; labels with exactly equal scores rank in the slice's order.
 fn prediction(scores: &[f64], gold: usize) -> Prediction {
-    let predicted = best_except(scores, None).unwrap_or(gold);
-    let margin = best_except(scores, Some(predicted)).map(|second| scores[predicted] - scores[second]);
-    let gold_margin = best_except(scores, Some(gold)).map(|other| scores[gold] - scores[other]);
-    let before = |label: usize| match scores[label].partial_cmp(&scores[gold]) {
-        Some(Ordering::Equal) => label < gold,
-        order => order == Some(Ordering::Greater),
-    };
-    let gold_rank = 1 + (0..scores.len()).filter(|&label| before(label)).count();
+    let mut best = (0, f64::NEG_INFINITY);
+    let mut second = f64::NEG_INFINITY;
+    for (label, &score) in scores.iter().enumerate() {
+        if score > best.1 {
+            second = best.1;
+            best = (label, score);
+        } else if score > second {
+            second = score;
+        }
+    }
+    let (predicted, highest) = best;
+    let of_gold = scores[gold];
+    let margin = (scores.len() > 1).then_some(highest - second);
+    let gold_margin = if predicted == gold { margin } else { Some(of_gold - highest) };
+    let (before, after) = scores.split_at(gold);
+    let gold_rank =
+        1 + before.iter().filter(|&&score| score >= of_gold).count() + after.iter().filter(|&&score| score > of_gold).count();
     Prediction { gold, predicted, gold_rank, margin, gold_margin, tied: margin.is_some_and(|margin| margin <= TIE) }
-}
-
-/// The first label with the highest score among all but one.
-fn best_except(scores: &[f64], except: Option<usize>) -> Option<usize> {
-    (0..scores.len())
-        .filter(|&label| Some(label) != except)
-        .reduce(|best, label| if scores[label] > scores[best] { label } else { best })
 }
 
 #[cfg(test)]

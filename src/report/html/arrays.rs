@@ -47,6 +47,7 @@ impl Arrays {
             self.places.iter().map(|((kind, bytes), place)| (place, *kind, bytes.as_slice())).collect();
         arrays.sort_unstable();
         for (place, kind, bytes) in arrays {
+            to.reserve(bytes.len().div_ceil(3) * 4 + 100);
             // Writing to a string cannot fail.
             let _ = write!(to, "<script type=\"text/plain\" id=\"array-{place}\" data-kind=\"{kind}\">");
             STANDARD.encode_string(bytes, to);

@@ -162,7 +162,7 @@ fn within(run: &RunRecord, contests: &Contests, limits: &Limits) -> Result<Strin
     let prompts = run.provenance.prompts.iter().map(prompt).collect();
     let correction = run.provenance.correction.short();
     let servers = run.provenance.models.iter().filter(|model| model.endpoint.is_some()).map(|model| model.id.as_str());
-    let json = serde_json::to_string(&Run {
+    let described = Run {
         axes,
         slices,
         prompts,
@@ -171,12 +171,13 @@ fn within(run: &RunRecord, contests: &Contests, limits: &Limits) -> Result<Strin
         shortened: length,
         cuts_known: run.cuts.is_some(),
         servers: servers.collect(),
-    })?;
+    };
     let mut elements = String::new();
-    element("run", &json, &mut elements);
+    element("run", &described, &mut elements)?;
     for (place, arena) in arenas.iter().enumerate() {
-        let texts = serde_json::to_string(&Texts { samples: arena.samples, length })?;
-        element(&format!("texts-{place}"), &texts, &mut elements);
+        let texts = Texts { samples: arena.samples, length };
+        elements.reserve(texts.bytes());
+        element(&format!("texts-{place}"), &texts, &mut elements)?;
     }
     arrays.elements(&mut elements);
     Ok(elements)
@@ -188,10 +189,11 @@ fn all_axes() -> impl Iterator<Item = Axis> {
 }
 
 /// Adds an element. In place, as all that makes a page: its copies would be as large as the page.
-fn element(id: &str, json: &str, to: &mut String) {
+fn element(id: &str, value: &impl Serialize, to: &mut String) -> Result<(), serde_json::Error> {
     to.extend(["<script type=\"application/json\" id=\"", id, "\">"]);
-    escape::json(json, to);
+    serde_json::to_writer(escape::Json(to), value)?;
     to.push_str("</script>\n");
+    Ok(())
 }
 
 fn slice(run: &RunRecord, arenas: &[Arena], arena: &Arena, arrays: &mut Arrays) -> Slice {

@@ -18,6 +18,18 @@ pub struct Texts<'a> {
     pub length: Option<usize>,
 }
 
+impl Texts<'_> {
+    /// About how many bytes they take when written: escapes make them more.
+    pub fn bytes(&self) -> usize {
+        let shown = |text: &str| text.len().min(self.length.map_or(usize::MAX, |length| 4 * length));
+        let around = r#""","#.len();
+        self.samples
+            .iter()
+            .map(|sample| sample.id.len() + around + parts(sample).map(|text| shown(text) + around).sum::<usize>())
+            .sum()
+    }
+}
+
 impl Serialize for Texts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { samples, length } = *self;

@@ -91,7 +91,7 @@ impl Similarities {
             let sides = [sides.0, sides.1];
             for (side, unit) in sides.iter().zip(&mut self.units) {
                 match directions::direction(side, &self.parts, None, unit) {
-                    Some(true) => self.sum.add(unit),
+                    Some(true) => self.sum.add(unit, 1),
                     Some(false) => self.zero_vectors += 1,
                     None if self.not_finite.is_none() => self.not_finite = Some(self.scores.len() / self.measures.len()),
                     None => {}
