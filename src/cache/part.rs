@@ -177,11 +177,12 @@ impl Part {
         guarded(|| keys(&self.read(file, 0..self.len(), Some(vec![KEY.to_owned()]))?))
     }
 
-    /// All vectors of one row group. Shape of `into`: `[rows, dim]`.
+    /// Vectors of some rows of a row group, by their places in it, ascending. Shape of `into`: `[rows, dim]`.
     ///
     /// Pages are decoded here, not by a data frame: without nulls a page is its values as they lie in memory, behind levels
     /// that a general reader walks through one by one.
-    pub fn vectors(&self, group: usize, into: &mut [f32]) -> Result<(), PartError> {
+    pub fn vectors(&self, group: usize, rows: &[usize], into: &mut [f32]) -> Result<(), PartError> {
+        let all = self.metadata.row_groups[group].num_rows() * self.dim;
         let column = &self.metadata.row_groups[group].parquet_columns()[COLUMNS - 1];
         // Small columns are checked along with the vectors: what is damaged anywhere is set aside at once.
         let mut file = self.checked(group..group + 1, 0..COLUMNS - 1)?;
@@ -192,23 +193,32 @@ impl Part {
             let limit = usize::try_from(column.uncompressed_size().max(column.compressed_size())).unwrap_or(usize::MAX);
             let pages = PageReader::new(Cursor::new(bytes.into()), column, Vec::new(), limit);
             let packed = column.compression() != Compression::Uncompressed;
-            let (mut unpacked, mut rest) = (Vec::new(), into);
+            // Which of the group's values each row has, and where they go.
+            let rows = rows.iter().map(|row| row * self.dim..(row + 1) * self.dim);
+            let mut rows: Vec<(Range<usize>, &mut [f32])> = rows.zip(into.chunks_exact_mut(self.dim)).collect();
+            let (mut unpacked, mut wanted, mut before) = (Vec::new(), &mut rows[..], 0);
             for page in pages {
                 let Page::Data(mut page) = decompress(page?, &mut unpacked, &mut DecompressionContext::Unset)? else {
                     return Err(damaged("its vectors are a dictionary"));
                 };
                 let values = split_buffer(&page)?.values.as_chunks().0;
-                if page.encoding() != Encoding::Plain || values.len() != page.num_values() || values.len() > rest.len() {
+                let end = before + values.len();
+                if page.encoding() != Encoding::Plain || values.len() != page.num_values() || end > all {
                     return Err(damaged("its vectors are not plain numbers, or too many"));
                 }
-                let (here, later) = rest.split_at_mut(values.len());
-                here.iter_mut().zip(values).for_each(|(value, bytes)| *value = f32::from_le_bytes(*bytes));
-                rest = later;
+                for (row, into) in wanted.iter_mut().take_while(|(row, _)| row.start < end) {
+                    let part = row.start.max(before)..row.end.min(end);
+                    let into = &mut into[part.start - row.start..part.end - row.start];
+                    let values = &values[part.start - before..part.end - before];
+                    into.iter_mut().zip(values).for_each(|(value, bytes)| *value = f32::from_le_bytes(*bytes));
+                }
+                let done = wanted.partition_point(|(row, _)| row.end <= end);
+                (wanted, before) = (&mut wanted[done..], end);
                 if packed {
                     unpacked = std::mem::take(page.buffer_mut());
                 }
             }
-            if rest.is_empty() { Ok(()) } else { Err(damaged("it has fewer rows than its footer says")) }
+            if before == all { Ok(()) } else { Err(damaged("it has fewer rows than its footer says")) }
         })
     }
 

@@ -145,16 +145,8 @@ impl Block<'_> {
             tasks.push((group, here));
         }
         let decode = |((group, rows, wanted), values): (&Group<'_>, &mut [f32])| {
-            if wanted.iter().map(|(place, _)| index(place.row)).eq(rows.clone()) {
-                return part.vectors(*group, values);
-            }
-            let mut all = vec![0.0; rows.len() * dim];
-            part.vectors(*group, &mut all)?;
-            for (row, (place, _)) in values.chunks_exact_mut(dim).zip(*wanted) {
-                let at = index(place.row) - rows.start;
-                row.copy_from_slice(&all[at * dim..(at + 1) * dim]);
-            }
-            Ok(())
+            let wanted: Vec<usize> = wanted.iter().map(|(place, _)| index(place.row) - rows.start).collect();
+            part.vectors(*group, &wanted, values)
         };
         tasks.into_par_iter().try_for_each(decode).map_err(|error| lost(part.path(), error))
     }
