@@ -122,12 +122,8 @@ impl ExactSum {
     pub(super) fn add(&mut self, vectors: &[f64], directions: usize) {
         let dim = self.high.len();
         for vectors in vectors.chunks(AT_ONCE * dim) {
-            let (first, others) = vectors.split_at(dim);
-            match others.len() / dim + 1 {
-                AT_ONCE => {
-                    let rest = |row: usize| &others[(row - 1) * dim..row * dim];
-                    self.add_rows([first, rest(1), rest(2), rest(3)]);
-                }
+            match vectors.len() / dim {
+                AT_ONCE => self.add_rows::<AT_ONCE>(std::array::from_fn(|row| &vectors[row * dim..(row + 1) * dim])),
                 _ => vectors.chunks_exact(dim).for_each(|row| self.add_rows([row])),
             }
         }
