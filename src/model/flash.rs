@@ -52,12 +52,11 @@ pub(super) fn attend(
     let device = projected.queries.device();
     // Where no segment continues another, keys lie as they are needed.
     let tokens = projected.keys.dim(0)?;
-    let gathered = (before, at.len()) != (0, tokens);
-    let at = Tensor::new(at, device)?;
+    let at = if (before, at.len()) == (0, tokens) { None } else { Some(Tensor::new(at, device)?) };
     let seen = |own: &Tensor, past: Option<&Tensor>| {
         let own = own.reshape((tokens, shape.kv_heads, shape.head_dim))?;
-        let all = past.map_or(Ok(own.clone()), |past| Tensor::cat(&[past, &own], 0))?;
-        if gathered { all.contiguous()?.index_select(&at, 0) } else { Ok(own) }
+        let Some(at) = &at else { return Ok(own) };
+        past.map_or_else(|| own.contiguous(), |past| Tensor::cat(&[past, &own], 0))?.index_select(at, 0)
     };
     let keys = seen(&projected.keys, past.map(|(keys, _)| keys))?;
     let values = seen(&projected.values, past.map(|(_, values)| values))?;
